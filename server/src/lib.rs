@@ -1,1 +1,4 @@
 //! The Redis-compatible server of Holdfast.
+
+pub mod keyspace;
+pub mod types;

@@ -1,0 +1,73 @@
+//! The keyspace: numbered databases of keys, each with a value and perhaps an expiry.
+//!
+//! Pure data: no I/O, no clock, no randomness of its own. `now_ms` is passed in on the server's
+//! timeline, randomness as a number. Nothing here looks at whether a key is due when it is found;
+//! that is the caller's policy (a replica, for one, keeps due keys until its primary says so).
+
+mod db;
+mod hash;
+mod value;
+
+pub use db::{Db, Dropped, Entry, EntryMut, Slice, StrMut, Taken};
+pub use hash::{AsKey, Hash, Hasher, Key};
+pub use value::{Encoding, Kind, Ttl, Value, ValueRef};
+
+/// All databases of one server.
+pub struct Keyspace {
+    dbs: Vec<Db>,
+}
+
+impl Keyspace {
+    /// `databases` empty databases (an empty one costs no allocation) that hash under `secret`.
+    pub fn new(databases: usize, secret: &[u8; 16]) -> Self {
+        let hasher = Hasher::new(secret);
+        Self { dbs: (0..databases).map(|_| Db::new(hasher)).collect() }
+    }
+
+    pub fn databases(&self) -> usize {
+        self.dbs.len()
+    }
+
+    /// # Panics
+    /// If there is no database `index`: the caller has checked what a client sent.
+    pub fn db(&self, index: usize) -> &Db {
+        &self.dbs[index]
+    }
+
+    pub fn db_mut(&mut self, index: usize) -> &mut Db {
+        &mut self.dbs[index]
+    }
+
+    /// Every database with its number.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Db)> {
+        self.dbs.iter().enumerate()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Db)> {
+        self.dbs.iter_mut().enumerate()
+    }
+
+    /// SWAPDB.
+    pub fn swap(&mut self, a: usize, b: usize) {
+        self.dbs.swap(a, b);
+    }
+
+    /// The access field ([`Entry::access`]) that keys created from now on start with.
+    pub fn set_initial_access(&mut self, access: u32) {
+        self.dbs.iter_mut().for_each(|db| db.set_initial_access(access));
+    }
+
+    /// Keys in all databases.
+    pub fn len(&self) -> usize {
+        self.dbs.iter().map(Db::len).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes that keys, values, table and expiry index take.
+    pub fn used_bytes(&self) -> usize {
+        self.dbs.iter().map(Db::used_bytes).sum()
+    }
+}
