@@ -1,1 +1,22 @@
-//! The Redis-compatible server of Holdfast.
+//! The harness: what the tests, benches and tools of this crate share. Not the tests themselves.
+//!
+//! Reading order: [`wait`] (conditions with a deadline), [`resp`] and [`client`] (a small client of
+//! our own, so that a broken protocol can be driven too), [`binaries`] (which server is under
+//! test), [`server`] (a server process on a free port), [`transcript`] (the corpus), [`valkey`]
+//! and [`tcl`] (Valkey's source package and its suite), [`process`] (what /proc says).
+//!
+//! Nothing here sleeps for a fixed time: whatever takes time is waited for by its condition.
+
+pub mod binaries;
+pub mod client;
+pub mod commands;
+pub mod packages;
+pub mod paths;
+pub mod ports;
+pub mod process;
+pub mod progress;
+pub mod resp;
+pub mod server;
+pub mod transcript;
+pub mod valkey;
+pub mod wait;

@@ -1,0 +1,116 @@
+//! A blocking RESP client over TCP or a unix socket, with raw access to the bytes.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::resp::{self, Value};
+use crate::wait::PATIENCE;
+
+/// A connection. Every read gives up after [`PATIENCE`].
+#[derive(Debug)]
+pub struct Client {
+    stream: BufReader<Socket>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.read(buffer),
+            Socket::Unix(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.write(bytes),
+            Socket::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        // Without it the kernel would gather single bytes into one segment.
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self { stream: BufReader::new(Socket::Tcp(stream)) })
+    }
+
+    pub fn connect_unix(path: &Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(path)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self { stream: BufReader::new(Socket::Unix(stream)) })
+    }
+
+    /// Shortens or lengthens how long a read waits for bytes.
+    pub fn set_read_timeout(&self, limit: Duration) -> io::Result<()> {
+        match self.stream.get_ref() {
+            Socket::Tcp(stream) => stream.set_read_timeout(Some(limit)),
+            Socket::Unix(stream) => stream.set_read_timeout(Some(limit)),
+        }
+    }
+
+    /// Sends a command and reads its reply.
+    pub fn command(&mut self, args: &[impl AsRef<[u8]>]) -> io::Result<Value> {
+        self.send(args)?;
+        self.read()
+    }
+
+    /// Like [`Client::command`], given as words between spaces; panics when the connection fails.
+    #[track_caller]
+    pub fn run(&mut self, words: &str) -> Value {
+        let args: Vec<&str> = words.split_ascii_whitespace().collect();
+        self.command(&args).unwrap_or_else(|e| panic!("{words}: {e}"))
+    }
+
+    pub fn send(&mut self, args: &[impl AsRef<[u8]>]) -> io::Result<()> {
+        self.write_raw(&resp::encode_command(args))
+    }
+
+    pub fn read(&mut self) -> io::Result<Value> {
+        resp::read_value(&mut self.stream)
+    }
+
+    pub fn write_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes)
+    }
+
+    /// Hands the bytes to the kernel one by one, so that the server sees them split.
+    pub fn write_bytewise(&mut self, bytes: &[u8]) -> io::Result<()> {
+        bytes.iter().try_for_each(|byte| self.write_raw(std::slice::from_ref(byte)))
+    }
+
+    /// Whether the server has closed the connection, with nothing left to read.
+    pub fn is_closed(&mut self) -> bool {
+        match self.stream.fill_buf() {
+            Ok(bytes) => bytes.is_empty(),
+            Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        }
+    }
+
+    /// Reads whatever comes until the server closes the connection or nothing comes in time.
+    pub fn read_to_end(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // A reset after the last reply is an end as good as any: what came is what counts.
+        let _ = self.stream.read_to_end(&mut bytes);
+        bytes
+    }
+}

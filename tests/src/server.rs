@@ -1,0 +1,176 @@
+//! A server process of one test: its port, its scratch directory, its log, its end.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::binaries::{self, Flavour};
+use crate::client::Client;
+use crate::ports::PortLease;
+use crate::process;
+use crate::wait::{self, PATIENCE};
+
+/// How many other ports are tried when somebody took ours between choosing and binding.
+const START_ATTEMPTS: usize = 5;
+
+/// How much of the log a failing test shows.
+const LOG_LINES_SHOWN: usize = 80;
+
+/// A running server that answers PING. Killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    lease: PortLease,
+    directory: TempDir,
+    flavour: Flavour,
+}
+
+impl Server {
+    /// Starts the server under test; panics with its log when it does not come up.
+    #[track_caller]
+    pub fn start(args: &[&str]) -> Self {
+        Self::start_flavour(Flavour::Holdfast, args)
+    }
+
+    /// Starts `flavour` with `args` after the harness' own directives, so that a test can override.
+    #[track_caller]
+    pub fn start_flavour(flavour: Flavour, args: &[&str]) -> Self {
+        Self::try_start(flavour, args).unwrap_or_else(|why| panic!("{flavour:?} {args:?}: {why}"))
+    }
+
+    /// As [`Server::start_flavour`], for tests about a server that may not come up.
+    pub fn try_start(flavour: Flavour, args: &[&str]) -> Result<Self, String> {
+        let program = binaries::server(flavour);
+        let mut last = String::new();
+        for _ in 0..START_ATTEMPTS {
+            let lease = PortLease::acquire().map_err(|e| e.to_string())?;
+            let directory = TempDir::with_prefix("holdfast-test-").map_err(|e| e.to_string())?;
+            let mut command = Command::new(&program);
+            command.args(own_directives(lease.port(), directory.path())).args(args);
+            let child = spawn(command, directory.path()).map_err(|e| e.to_string())?;
+            let mut server = Self { child, lease, directory, flavour };
+            match server.wait_until_ready() {
+                Ok(()) => return Ok(server),
+                Err(why) if why.contains("in use") => last = why,
+                Err(why) => return Err(why),
+            }
+        }
+        Err(last)
+    }
+
+    fn wait_until_ready(&mut self) -> Result<(), String> {
+        let address = self.address();
+        let outcome = wait::until(PATIENCE, || {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(Err(format!("ended at start with {status}")));
+            }
+            answers_ping(address).then_some(Ok(()))
+        });
+        let outcome = outcome.unwrap_or_else(|| Err(format!("no PONG within {PATIENCE:?}")));
+        outcome.map_err(|why| format!("{why}\n{}", self.log()))
+    }
+
+    pub fn flavour(&self) -> Flavour {
+        self.flavour
+    }
+
+    pub fn port(&self) -> u16 {
+        self.lease.port()
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port()).into()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The server's working directory, gone with the server.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    #[track_caller]
+    pub fn client(&self) -> Client {
+        Client::connect(self.address()).expect("the server accepts connections")
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(log_path(self.directory.path())).unwrap_or_default()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        process::signal(&self.child, signal);
+    }
+
+    /// Waits for the server's end; `None` when it is still running after `limit`.
+    pub fn exit_status(&mut self, limit: Duration) -> Option<ExitStatus> {
+        process::exit_status(&mut self.child, limit)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let shown = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
+            eprintln!("--- log of {:?}, pid {}\n{}", self.flavour, self.pid(), shown.join("\n"));
+        }
+        // It may have ended by itself already; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs the server under test to its end: for bad configuration and the like.
+pub fn run_to_end(args: &[&str]) -> (ExitStatus, String) {
+    let directory = TempDir::with_prefix("holdfast-test-").expect("a scratch directory");
+    let mut command = Command::new(binaries::server(Flavour::Holdfast));
+    command.args(args);
+    let mut child = spawn(command, directory.path()).expect("the server can be executed");
+    let status = process::exit_status(&mut child, PATIENCE);
+    let _ = child.kill();
+    let _ = child.wait();
+    let log = fs::read_to_string(log_path(directory.path())).unwrap_or_default();
+    let status =
+        status.unwrap_or_else(|| panic!("{args:?} did not end within {PATIENCE:?}\n{log}"));
+    (status, log)
+}
+
+fn own_directives(port: u16, directory: &Path) -> Vec<String> {
+    let port = port.to_string();
+    let directory = directory.display().to_string();
+    let pairs =
+        [("--port", port.as_str()), ("--bind", "127.0.0.1"), ("--save", ""), ("--dir", &directory)];
+    pairs.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]).collect()
+}
+
+fn spawn(mut command: Command, directory: &Path) -> io::Result<Child> {
+    let log = File::create(log_path(directory))?;
+    command.current_dir(directory).stdin(Stdio::null());
+    command.stdout(log.try_clone()?).stderr(log);
+    command.spawn()
+}
+
+fn log_path(directory: &Path) -> PathBuf {
+    directory.join("server.log")
+}
+
+fn answers_ping(address: SocketAddr) -> bool {
+    let Ok(mut client) = Client::connect(address) else { return false };
+    // NOAUTH is an answer too: whoever needs the password knows it.
+    client.command(&["PING"]).is_ok()
+}
