@@ -17,6 +17,7 @@ pub mod process;
 pub mod progress;
 pub mod resp;
 pub mod server;
+pub mod tcl;
 pub mod transcript;
 pub mod valkey;
 pub mod wait;
