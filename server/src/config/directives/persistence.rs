@@ -1,0 +1,52 @@
+//! Snapshots and the append-only file.
+
+use super::super::directive::{
+    Choices, Directive, Effect, INT_MAX, INT_MIN, LONG_MAX, MB, Special, boolean, choice, int,
+    memory, special, text,
+};
+use super::super::rules;
+use super::super::value::{SavePoint, Value};
+
+pub(crate) const FSYNC_EVERYSEC: i64 = 2;
+const APPEND_FSYNC: Choices = &[("everysec", FSYNC_EVERYSEC), ("always", 1), ("no", 0)];
+const RDB_VERSION_CHECK: Choices = &[("strict", 0), ("relaxed", 1)];
+const SANITIZE_DUMP_PAYLOAD: Choices = &[("no", 0), ("yes", 1), ("clients", 2)];
+
+/// An hour after one change, five minutes after a hundred, a minute after ten thousand.
+fn default_save_points() -> Value {
+    let point = |(seconds, changes)| SavePoint { seconds, changes };
+    Value::Save([(3600, 1), (300, 100), (60, 10_000)].map(point).to_vec())
+}
+
+pub(super) const DIRECTIVES: &[Directive] = &[
+    special("dir", Special::Dir, || Value::Text(b".".to_vec()))
+        .protected()
+        .denied_while_loading()
+        .effect(Effect::Dir),
+    special("save", Special::Save, default_save_points).multi_arg().not_yet(),
+    text("dbfilename", "dump.rdb").protected().rule(rules::db_filename).not_yet(),
+    boolean("rdbcompression", true).not_yet(),
+    boolean("rdbchecksum", true).immutable().not_yet(),
+    boolean("rdb-save-incremental-fsync", true).not_yet(),
+    boolean("rdb-del-sync-files", false).not_yet(),
+    choice("rdb-version-check", RDB_VERSION_CHECK, 0).not_yet(),
+    boolean("stop-writes-on-bgsave-error", true).not_yet(),
+    // Redis only; Valkey and Holdfast check every payload.
+    choice("sanitize-dump-payload", SANITIZE_DUMP_PAYLOAD, 0).moot(),
+    boolean("appendonly", false).denied_while_loading().not_yet(),
+    text("appendfilename", "appendonly.aof").immutable().rule(rules::append_filename).not_yet(),
+    text("appenddirname", "appendonlydir").immutable().rule(rules::append_dirname).not_yet(),
+    choice("appendfsync", APPEND_FSYNC, FSYNC_EVERYSEC).not_yet(),
+    boolean("no-appendfsync-on-rewrite", false).not_yet(),
+    int("auto-aof-rewrite-percentage", 0, INT_MAX, 100).not_yet(),
+    memory("auto-aof-rewrite-min-size", 0, LONG_MAX, 64 * MB).not_yet(),
+    boolean("aof-load-truncated", true).not_yet(),
+    boolean("aof-use-rdb-preamble", true).not_yet(),
+    boolean("aof-timestamp-enabled", false).not_yet(),
+    boolean("aof-rewrite-incremental-fsync", true).not_yet(),
+    boolean("aof-disable-auto-gc", false).hidden().not_yet(),
+    // For the peers' tests.
+    int("rdb-key-save-delay", INT_MIN, INT_MAX, 0).hidden().not_yet(),
+    int("key-load-delay", INT_MIN, INT_MAX, 0).hidden().not_yet(),
+    int("loading-process-events-interval-bytes", 1024, INT_MAX, 2 * MB).hidden().not_yet(),
+];

@@ -1,0 +1,129 @@
+//! The configuration: what redis.conf, the command line and `CONFIG` say, as Redis and Valkey
+//! understand it.
+//!
+//! [`Config`] holds the value of every directive and belongs to the engine. [`Settings`] is the
+//! same as typed fields, made anew on each change; tasks outside the engine's lock see it through a
+//! [`Reader`]. Nothing here does I/O except [`load`] (through [`load::Files`]) and
+//! [`rewrite::replace_file`]: `CONFIG SET` only tells which [`Effect`]s the change has.
+//!
+//! To read: [`syntax`] (lines to arguments), `directive` (what a directive is), `directives` (the
+//! table), [`value`] (its values), [`settings`], [`load`] (start), [`set`] (`CONFIG SET`).
+
+pub mod cli;
+mod directive;
+mod directives;
+mod get;
+pub mod load;
+pub mod notify;
+mod proc_title;
+mod renames;
+pub mod rewrite;
+mod rules;
+pub mod set;
+pub mod settings;
+pub mod syntax;
+mod units;
+pub mod value;
+mod warnings;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use directive::Effect;
+use directives::Id;
+pub use renames::Rename;
+pub use settings::{Reader, Settings, Shared};
+use value::Value;
+
+/// The value of every directive.
+#[derive(Debug)]
+pub struct Config {
+    values: Vec<Value>,
+    settings: Arc<Settings>,
+    shared: Arc<Shared>,
+    /// Absolute path of the file it was read from.
+    file: Option<PathBuf>,
+    renames: Vec<Rename>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let values: Vec<Value> =
+            directives::all().map(|id| Value::default_of(id.directive())).collect();
+        let settings = Arc::new(Settings::new(&values));
+        let shared = Arc::new(Shared::new(Arc::clone(&settings)));
+        Self { values, settings, shared, file: None, renames: Vec::new() }
+    }
+}
+
+impl Config {
+    /// The configuration as typed fields.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// A view for a task that does not hold the engine's lock.
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.shared))
+    }
+
+    /// Absolute path of the configuration file, if the server was started with one.
+    pub fn file(&self) -> Option<&std::path::Path> {
+        self.file.as_deref()
+    }
+
+    /// What `rename-command` asks for.
+    pub fn renames(&self) -> &[Rename] {
+        &self.renames
+    }
+
+    /// The title for the process list, from `proc-title-template`.
+    pub fn proc_title(&self, executable: &str) -> String {
+        let settings = &self.settings;
+        let listen = match settings.bind.first() {
+            _ if settings.port == 0 => format!(
+                "unixsocket:{}",
+                settings.unix_socket.as_deref().unwrap_or("".as_ref()).display()
+            ),
+            Some(bind) => format!("{}:{}", bind.host, settings.port),
+            None => format!("*:{}", settings.port),
+        };
+        let path = |path: Option<&std::path::Path>, none: &str| {
+            path.map_or(none.to_owned(), |path| path.display().to_string())
+        };
+        let value = |name: &str| match name {
+            "title" => Some(executable.to_owned()),
+            "listen-addr" => Some(listen.clone()),
+            "server-mode" => Some(String::new()),
+            "port" => Some(settings.port.to_string()),
+            "tls-port" => Some(self.show("tls-port")),
+            "unixsocket" => Some(path(settings.unix_socket.as_deref(), "")),
+            "config-file" => Some(path(self.file(), "-")),
+            _ => None,
+        };
+        proc_title::expand(&settings.proc_title_template, value)
+            .unwrap_or_else(|| executable.to_owned())
+    }
+
+    /// What `CONFIG GET` answers for one directive; empty for a name that is none.
+    pub fn show(&self, name: &str) -> String {
+        let shown = directives::find(name.as_bytes())
+            .map(|(_, id)| self.value(id).show(id.directive()))
+            .unwrap_or_default();
+        String::from_utf8_lossy(&shown).into_owned()
+    }
+
+    fn is_default(&self, id: Id) -> bool {
+        *self.value(id) == Value::default_of(id.directive())
+    }
+
+    fn value(&self, id: Id) -> &Value {
+        &self.values[id.index()]
+    }
+
+    /// Makes the typed view follow the values.
+    fn publish(&mut self) {
+        self.settings = Arc::new(Settings::new(&self.values));
+        self.shared.publish(Arc::clone(&self.settings));
+    }
+}
