@@ -1,1 +1,11 @@
-fn main() {}
+//! The server's program: arguments to configuration, then [`holdfast_server::server::run`].
+
+use std::process::ExitCode;
+
+#[cfg(feature = "jemalloc")]
+use holdfast_server::alloc as _;
+
+fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args_os().collect();
+    holdfast_server::server::main(&args)
+}

@@ -44,6 +44,8 @@ pub struct Settings {
     pub max_memory: u64,
     pub max_memory_policy: &'static str,
     pub hz: u32,
+    /// Keys do not expire, so that another server's data can be brought in as it is.
+    pub import_mode: bool,
     /// 1 to 10.
     pub active_expire_effort: u32,
     pub lazy: LazyFree,
@@ -62,6 +64,8 @@ pub struct Settings {
     // What it tells.
     pub log: log::Settings,
     pub hide_user_data_from_log: bool,
+    /// Empty: HELLO does not tell one.
+    pub availability_zone: Vec<u8>,
     /// Microseconds; negative turns the log off, zero logs every command.
     pub slowlog_slower_than_us: i64,
     pub slowlog_max_len: usize,
@@ -192,6 +196,7 @@ impl Settings {
             max_memory: v.int("maxmemory"),
             max_memory_policy: v.policy(),
             hz: v.int("hz"),
+            import_mode: v.bool("import-mode"),
             active_expire_effort: v.int("active-expire-effort"),
             lazy: LazyFree {
                 eviction: v.bool("lazyfree-lazy-eviction"),
@@ -226,6 +231,7 @@ impl Settings {
             busy_reply_threshold: Duration::from_millis(v.int("busy-reply-threshold")),
             log: v.log(),
             hide_user_data_from_log: v.bool("hide-user-data-from-log"),
+            availability_zone: v.text("availability-zone").to_vec(),
             slowlog_slower_than_us: v.int("commandlog-execution-slower-than"),
             slowlog_max_len: v.int("commandlog-slow-execution-max-len"),
             latency_tracking: v.bool("latency-tracking"),

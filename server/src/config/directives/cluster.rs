@@ -52,5 +52,5 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     int("cluster-announce-client-tls-port", 0, 65535, 0).not_yet(),
     optional("cluster-announce-hostname").rule(rules::announced_hostname).not_yet(),
     optional("cluster-announce-human-nodename").rule(rules::announced_node_name).not_yet(),
-    text("availability-zone", "").not_yet(),
+    text("availability-zone", ""),
 ];

@@ -45,5 +45,5 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     boolean("repl-rdb-channel", true).hidden().not_yet(),
     memory("replica-full-sync-buffer-limit", 0, LONG_MAX, 0).not_yet(),
     choice("propagation-error-behavior", PROPAGATION_ERROR_BEHAVIOR, 0).not_yet(),
-    boolean("import-mode", false).not_yet(),
+    boolean("import-mode", false),
 ];

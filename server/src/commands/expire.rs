@@ -1,0 +1,5 @@
+//! x
+
+use super::spec::Command;
+
+pub(super) const COMMANDS: &[Command] = &[];

@@ -1,0 +1,248 @@
+//! Every command of the server. A room holds one group's handlers and, next to each, its declaration;
+//! [`TABLE`] is their union with what derives from it.
+//!
+//! Adding a command: write its `const` and handler in its room, name it in that room's `COMMANDS`.
+
+mod spec;
+
+mod client;
+mod command;
+mod connection;
+mod expire;
+mod generic;
+mod scan;
+mod server;
+mod string;
+mod transactions;
+
+use std::sync::LazyLock;
+
+use crate::config::Rename;
+
+pub use spec::{Access, Command, Find, Flags, Group, Handler, KeySpec, categories};
+
+const ROOMS: [&[Command]; 9] = [
+    client::COMMANDS,
+    command::COMMANDS,
+    connection::COMMANDS,
+    expire::COMMANDS,
+    generic::COMMANDS,
+    scan::COMMANDS,
+    server::COMMANDS,
+    string::COMMANDS,
+    transactions::COMMANDS,
+];
+
+/// A command's or subcommand's place in [`TABLE`]; statistics are kept by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id(u16);
+
+impl Id {
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    pub fn entry(self) -> &'static Entry {
+        &TABLE.entries[self.index()]
+    }
+}
+
+/// A declared command with what follows from the declaration.
+#[derive(Debug)]
+pub struct Entry {
+    pub command: &'static Command,
+    /// `get`, or `client|kill` for a subcommand.
+    pub full_name: String,
+    pub arity: i32,
+    /// The container of a subcommand.
+    pub parent: Option<Id>,
+    /// Ids of the subcommands.
+    pub subcommands: Vec<Id>,
+}
+
+impl Entry {
+    pub fn accepts(&self, argc: usize) -> bool {
+        let least = self.arity.unsigned_abs() as usize;
+        if self.arity >= 0 { argc == least } else { argc >= least }
+    }
+}
+
+#[derive(Debug)]
+pub struct Table {
+    entries: Vec<Entry>,
+}
+
+pub static TABLE: LazyLock<Table> = LazyLock::new(Table::new);
+
+impl Table {
+    fn new() -> Self {
+        let mut table = Self { entries: Vec::new() };
+        for command in ROOMS.iter().copied().flatten() {
+            let parent = table.add(command, None);
+            for subcommand in command.subcommands {
+                let child = table.add(subcommand, Some(parent));
+                table.entries[parent.index()].subcommands.push(child);
+            }
+        }
+        table
+    }
+
+    fn add(&mut self, command: &'static Command, parent: Option<Id>) -> Id {
+        let id = Id(u16::try_from(self.entries.len()).expect("fewer than 65536 commands"));
+        let (full_name, name_words) = match parent {
+            Some(parent) => {
+                (format!("{}|{}", self.entries[parent.index()].command.name, command.name), 2)
+            }
+            None => (command.name.to_owned(), 1),
+        };
+        let arity = match (command.handler, command.subcommands) {
+            // A container without a handler of its own wants at least a subcommand.
+            (None, [_, ..]) => -2,
+            _ => spec::arity(command.syntax, name_words),
+        };
+        self.entries.push(Entry { command, full_name, arity, parent, subcommands: Vec::new() });
+        id
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Every command, containers before their subcommands.
+    pub fn all(&self) -> impl Iterator<Item = Id> + use<> {
+        (0..self.entries.len()).map(|index| Id(index as u16))
+    }
+
+    /// Commands that are nobody's subcommand.
+    pub fn top_level(&self) -> impl Iterator<Item = Id> + '_ {
+        self.all().filter(|id| self.entries[id.index()].parent.is_none())
+    }
+}
+
+/// Finds a command by the name that clients use, which `rename-command` may have changed.
+///
+/// Open addressing over the upper-cased first eight bytes and the length: a handful of instructions
+/// for each command executed.
+#[derive(Clone, Debug)]
+pub struct Names {
+    slots: Vec<Option<(Box<str>, Id)>>,
+}
+
+const SLOTS: usize = 1024;
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::with_renames(&[])
+    }
+}
+
+impl Names {
+    /// The command called `name`, in any case.
+    pub fn find(&self, name: &[u8]) -> Option<Id> {
+        let mut slot = slot_of(name);
+        loop {
+            match &self.slots[slot] {
+                None => return None,
+                Some((known, id)) if known.as_bytes().eq_ignore_ascii_case(name) => {
+                    return Some(*id);
+                }
+                Some(_) => slot = (slot + 1) % SLOTS,
+            }
+        }
+    }
+
+    /// The table under the names that `rename-command` lines left it with.
+    pub fn with_renames(renames: &[Rename]) -> Self {
+        let mut names = Self { slots: vec![None; SLOTS] };
+        for id in TABLE.top_level() {
+            let command = id.entry().command.name;
+            match renames.iter().find(|rename| rename.command == command) {
+                None => names.insert(command, id),
+                Some(Rename { name: Some(name), .. }) => {
+                    names.insert(&String::from_utf8_lossy(name), id);
+                }
+                Some(Rename { name: None, .. }) => {}
+            }
+        }
+        names
+    }
+
+    /// The commands that can be called, by id.
+    pub fn known(&self) -> Vec<Id> {
+        let mut ids: Vec<Id> = self.slots.iter().flatten().map(|(_, id)| *id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    fn insert(&mut self, name: &str, id: Id) {
+        let mut slot = slot_of(name.as_bytes());
+        while self.slots[slot].is_some() {
+            slot = (slot + 1) % SLOTS;
+        }
+        self.slots[slot] = Some((name.into(), id));
+    }
+}
+
+/// The subcommand of `container` called `name`.
+pub fn subcommand(container: Id, name: &[u8]) -> Option<Id> {
+    let found = |id: &&Id| id.entry().command.name.as_bytes().eq_ignore_ascii_case(name);
+    container.entry().subcommands.iter().find(found).copied()
+}
+
+fn slot_of(name: &[u8]) -> usize {
+    let mut head = [0u8; 8];
+    let len = name.len().min(8);
+    head[..len].copy_from_slice(&name[..len]);
+    // Clearing bit 5 folds ASCII case; what else it merges only collides.
+    let folded = u64::from_le_bytes(head) & 0xdfdf_dfdf_dfdf_dfdf;
+    let mixed = (folded ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 54) as usize % SLOTS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_found_in_any_case() {
+        let names = Names::default();
+        for id in TABLE.top_level() {
+            let name = id.entry().command.name;
+            assert_eq!(names.find(name.as_bytes()), Some(id));
+            assert_eq!(names.find(name.to_ascii_uppercase().as_bytes()), Some(id));
+        }
+        assert_eq!(names.find(b""), None);
+        assert_eq!(names.find(b"nosuchcommand"), None);
+    }
+
+    #[test]
+    fn declarations_are_whole() {
+        for id in TABLE.all() {
+            let Entry { command, full_name, .. } = id.entry();
+            assert_eq!(command.name, command.name.to_ascii_lowercase());
+            assert!(!command.summary.is_empty(), "{full_name} has no summary");
+            assert!(!command.since.is_empty(), "{full_name} has no version");
+            assert!(
+                command.handler.is_some() || !command.subcommands.is_empty(),
+                "{full_name} does nothing"
+            );
+            let both = Flags::WRITE | Flags::READONLY;
+            assert!(!command.flags.contains(both), "{full_name} is write and readonly");
+            for spec in command.keys {
+                assert!(spec.begin > 0, "{full_name}: a key cannot be the command's name");
+            }
+        }
+    }
+
+    #[test]
+    fn a_renamed_command_answers_to_its_new_name_only() {
+        let names = Names::with_renames(&[
+            Rename { command: "config", name: Some(b"Guarded".to_vec()) },
+            Rename { command: "get", name: None },
+        ]);
+        assert!(names.find(b"config").is_none());
+        assert!(names.find(b"GUARDED").is_some());
+        assert!(names.find(b"get").is_none());
+        assert!(names.find(b"set").is_some());
+    }
+}

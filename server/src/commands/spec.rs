@@ -1,0 +1,316 @@
+//! What a command is: one plain value, declared next to its handler. Arity, ACL categories, COMMAND's
+//! replies and error texts are functions of it.
+
+use bitflags::bitflags;
+
+use crate::engine::Call;
+use crate::error::Result;
+
+pub type Handler = fn(&mut Call<'_>) -> Result;
+
+/// A command, or a subcommand of a container.
+#[derive(Debug)]
+pub struct Command {
+    /// Lower case; for a subcommand only its own word.
+    pub name: &'static str,
+    /// The arguments behind the name, in the notation of the Redis documentation:
+    /// `key value [NX | XX] [EX seconds]`, `key [key ...]`. Arity follows from it.
+    pub syntax: &'static str,
+    pub summary: &'static str,
+    pub complexity: &'static str,
+    /// First Redis or Valkey version that had it.
+    pub since: &'static str,
+    pub group: Group,
+    pub flags: Flags,
+    pub keys: &'static [KeySpec],
+    /// `None` for a container that does nothing without a subcommand.
+    pub handler: Option<Handler>,
+    pub subcommands: &'static [Command],
+    /// `(version, what changed)`, as COMMAND DOCS shows it.
+    pub history: &'static [(&'static str, &'static str)],
+    /// Hints for clients of clusters, as COMMAND INFO shows them.
+    pub tips: &'static [&'static str],
+}
+
+impl Command {
+    /// What most commands share; used with `..Command::BASE`.
+    pub const BASE: Command = Command {
+        name: "",
+        syntax: "",
+        summary: "",
+        complexity: "O(1)",
+        since: "1.0.0",
+        group: Group::Generic,
+        flags: Flags::empty(),
+        keys: &[],
+        handler: None,
+        subcommands: &[],
+        history: &[],
+        tips: &[],
+    };
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    Connection,
+    Generic,
+    Server,
+    String,
+    Transactions,
+}
+
+impl Group {
+    /// The word of COMMAND DOCS.
+    pub fn name(self) -> &'static str {
+        match self {
+            Group::Connection => "connection",
+            Group::Generic => "generic",
+            Group::Server => "server",
+            Group::String => "string",
+            Group::Transactions => "transactions",
+        }
+    }
+
+    /// The ACL category that all commands of the group are in, if there is one.
+    fn category(self) -> Option<&'static str> {
+        match self {
+            Group::Connection => Some("@connection"),
+            Group::Generic => Some("@keyspace"),
+            Group::Server => None,
+            Group::String => Some("@string"),
+            Group::Transactions => Some("@transaction"),
+        }
+    }
+}
+
+bitflags! {
+    /// Command flags, in the order in which COMMAND INFO lists them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Flags: u32 {
+        const WRITE = 1 << 0;
+        const READONLY = 1 << 1;
+        const DENYOOM = 1 << 2;
+        const ADMIN = 1 << 3;
+        const PUBSUB = 1 << 4;
+        const NOSCRIPT = 1 << 5;
+        const BLOCKING = 1 << 6;
+        const LOADING = 1 << 7;
+        const STALE = 1 << 8;
+        const SKIP_MONITOR = 1 << 9;
+        const SKIP_SLOWLOG = 1 << 10;
+        const FAST = 1 << 12;
+        const NO_AUTH = 1 << 13;
+        const NO_ASYNC_LOADING = 1 << 14;
+        const NO_MULTI = 1 << 15;
+        const ALLOW_BUSY = 1 << 16;
+        /// Not shown: in `@dangerous` beyond what the other flags say.
+        const DANGEROUS = 1 << 24;
+        /// Not shown: in `@keyspace` although its group is another.
+        const KEYSPACE = 1 << 25;
+        /// Not shown: executed at once inside MULTI instead of being queued.
+        const IN_MULTI = 1 << 26;
+    }
+}
+
+impl Flags {
+    const SHOWN: [(Flags, &'static str); 16] = [
+        (Flags::WRITE, "write"),
+        (Flags::READONLY, "readonly"),
+        (Flags::DENYOOM, "denyoom"),
+        (Flags::ADMIN, "admin"),
+        (Flags::PUBSUB, "pubsub"),
+        (Flags::NOSCRIPT, "noscript"),
+        (Flags::BLOCKING, "blocking"),
+        (Flags::LOADING, "loading"),
+        (Flags::STALE, "stale"),
+        (Flags::SKIP_MONITOR, "skip_monitor"),
+        (Flags::SKIP_SLOWLOG, "skip_slowlog"),
+        (Flags::FAST, "fast"),
+        (Flags::NO_AUTH, "no_auth"),
+        (Flags::NO_ASYNC_LOADING, "no_async_loading"),
+        (Flags::NO_MULTI, "no_multi"),
+        (Flags::ALLOW_BUSY, "allow_busy"),
+    ];
+
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::SHOWN.iter().filter(move |(flag, _)| self.contains(*flag)).map(|(_, name)| *name)
+    }
+}
+
+/// Where a command's keys are and what it does with them.
+#[derive(Debug)]
+pub struct KeySpec {
+    /// Index of the argument where the search begins (the command's name is 0).
+    pub begin: usize,
+    pub find: Find,
+    pub access: Access,
+    /// `ACCESS UPDATE INSERT DELETE` and the like, as COMMAND INFO shows them.
+    pub effects: &'static [&'static str],
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Find {
+    /// Keys from `begin` to `begin + last` (negative counts from the end), every `step`-th argument.
+    Range { last: i32, step: usize },
+    /// A count at `begin`, keys behind it, every `step`-th argument.
+    Count { step: usize },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    ReadOnly,
+    ReadWrite,
+    Overwrite,
+    Remove,
+}
+
+impl Access {
+    pub fn name(self) -> &'static str {
+        match self {
+            Access::ReadOnly => "RO",
+            Access::ReadWrite => "RW",
+            Access::Overwrite => "OW",
+            Access::Remove => "RM",
+        }
+    }
+}
+
+impl KeySpec {
+    /// One key at `begin`.
+    pub const fn one(begin: usize, access: Access, effects: &'static [&'static str]) -> Self {
+        Self { begin, find: Find::Range { last: 0, step: 1 }, access, effects }
+    }
+
+    /// Every argument from `begin` to the end.
+    pub const fn rest(begin: usize, access: Access, effects: &'static [&'static str]) -> Self {
+        Self { begin, find: Find::Range { last: -1, step: 1 }, access, effects }
+    }
+
+    /// Indices of the keys in a command of `argc` arguments; `None` when the arguments are wrong.
+    pub fn positions<'a>(
+        &self,
+        argc: usize,
+        arg: impl Fn(usize) -> Option<&'a [u8]>,
+    ) -> Option<Vec<usize>> {
+        let (first, count, step) = match self.find {
+            Find::Range { last, step } => {
+                let end = match usize::try_from(last) {
+                    Ok(offset) => self.begin + offset,
+                    Err(_) => argc.checked_sub(last.unsigned_abs() as usize)?,
+                };
+                if end >= argc || end < self.begin {
+                    return None;
+                }
+                (self.begin, (end - self.begin) / step + 1, step)
+            }
+            Find::Count { step } => {
+                let count = crate::number::parse_int(arg(self.begin)?)?;
+                let count = usize::try_from(count).ok().filter(|&count| count > 0)?;
+                let behind = argc.checked_sub(self.begin + 1)?;
+                if count.checked_mul(step)? > behind + (step - 1) {
+                    return None;
+                }
+                (self.begin + 1, count, step)
+            }
+        };
+        Some((0..count).map(|nth| first + nth * step).filter(|&at| at < argc).collect())
+    }
+}
+
+/// How many arguments a command takes, its name included: `n` exactly, `-n` at least.
+///
+/// Read off the syntax line: words outside brackets must be there; brackets and `...` allow more.
+/// `name_words` is 1, or 2 for a subcommand.
+pub fn arity(syntax: &str, name_words: i32) -> i32 {
+    let (mut required, mut open) = (name_words, false);
+    let mut depth = 0usize;
+    let mut alternative = false;
+    for word in syntax.split_whitespace() {
+        let starts = word.matches(['[', '<']).count();
+        let ends = word.matches([']', '>']).count();
+        let optional = word.starts_with('[');
+        if depth == 0 && !optional && !word.starts_with('<') && word != "|" && word != "..." {
+            // `A | B` outside brackets is one argument.
+            if !alternative {
+                required += 1;
+            }
+        }
+        if depth == 0 && word.starts_with('<') {
+            required += 1;
+        }
+        open |= optional || word == "..." || word.contains("...");
+        alternative = word == "|";
+        depth = (depth + starts).saturating_sub(ends);
+    }
+    if open { -required } else { required }
+}
+
+/// The ACL categories of a command, in the order in which Redis lists them.
+pub fn categories(command: &Command) -> Vec<&'static str> {
+    let flags = command.flags;
+    let mut list = Vec::new();
+    let mut push = |condition: bool, name: &'static str| {
+        if condition && !list.contains(&name) {
+            list.push(name);
+        }
+    };
+    push(flags.contains(Flags::KEYSPACE) || command.group == Group::Generic, "@keyspace");
+    push(flags.contains(Flags::READONLY), "@read");
+    push(flags.contains(Flags::WRITE), "@write");
+    push(command.group == Group::String, "@string");
+    push(flags.contains(Flags::PUBSUB), "@pubsub");
+    push(flags.contains(Flags::ADMIN), "@admin");
+    push(flags.contains(Flags::FAST), "@fast");
+    push(!flags.contains(Flags::FAST), "@slow");
+    push(flags.contains(Flags::BLOCKING), "@blocking");
+    push(flags.intersects(Flags::ADMIN | Flags::DANGEROUS), "@dangerous");
+    if let Some(category) = command.group.category() {
+        push(true, category);
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arity_follows_from_the_syntax_line() {
+        for (syntax, words, expected) in [
+            ("", 1, 1),
+            ("key", 1, 2),
+            ("[message]", 1, -1),
+            ("key value [NX | XX] [GET] [EX seconds | PX milliseconds]", 1, -3),
+            ("key [key ...]", 1, -2),
+            ("key value [key value ...]", 1, -3),
+            ("numkeys key value [key value ...] [NX | XX]", 1, -4),
+            ("key milliseconds value", 1, 4),
+            ("ON | OFF | SKIP", 2, 3),
+            ("<SAVE | NOSAVE> key", 1, 3),
+            ("", 2, 2),
+        ] {
+            assert_eq!(arity(syntax, words), expected, "{syntax}");
+        }
+    }
+
+    #[test]
+    fn key_positions_follow_the_shape() {
+        let args: Vec<&[u8]> = vec![b"MSETEX", b"2", b"a", b"1", b"b", b"2", b"NX"];
+        let arg = |index: usize| args.get(index).copied();
+        let counted = KeySpec {
+            begin: 1,
+            find: Find::Count { step: 2 },
+            access: Access::Overwrite,
+            effects: &[],
+        };
+        assert_eq!(counted.positions(args.len(), arg), Some(vec![2, 4]));
+        let pairs = KeySpec {
+            begin: 1,
+            find: Find::Range { last: -1, step: 2 },
+            access: Access::Overwrite,
+            effects: &[],
+        };
+        assert_eq!(pairs.positions(5, arg), Some(vec![1, 3]));
+        assert_eq!(KeySpec::rest(1, Access::Remove, &[]).positions(1, arg), None);
+    }
+}

@@ -1,0 +1,159 @@
+//! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+
+use super::spec::{Access, Command, Flags, Group, KeySpec};
+use crate::engine::{Call, Refused, Transaction};
+use crate::error::{self, Error, Result};
+
+pub(super) const COMMANDS: &[Command] = &[DISCARD, EXEC, MULTI, UNWATCH, WATCH];
+
+const ANYTIME: Flags = Flags::NOSCRIPT
+    .union(Flags::LOADING)
+    .union(Flags::STALE)
+    .union(Flags::FAST)
+    .union(Flags::ALLOW_BUSY);
+
+const MULTI: Command = Command {
+    name: "multi",
+    syntax: "",
+    summary: "Starts a transaction.",
+    since: "1.2.0",
+    group: Group::Transactions,
+    flags: ANYTIME.union(Flags::NO_MULTI),
+    handler: Some(multi),
+    ..Command::BASE
+};
+
+fn multi(call: &mut Call<'_>) -> Result {
+    call.client.transaction = Some(Transaction::default());
+    call.reply.ok();
+    Ok(())
+}
+
+const DISCARD: Command = Command {
+    name: "discard",
+    syntax: "",
+    summary: "Discards a transaction.",
+    complexity: "O(N), when N is the number of queued commands",
+    since: "2.0.0",
+    group: Group::Transactions,
+    flags: ANYTIME.union(Flags::IN_MULTI),
+    handler: Some(discard),
+    ..Command::BASE
+};
+
+fn discard(call: &mut Call<'_>) -> Result {
+    call.client.transaction.take().ok_or(error::DISCARD_WITHOUT_MULTI)?;
+    call.engine.unwatch(call.client);
+    call.reply.ok();
+    Ok(())
+}
+
+const EXEC: Command = Command {
+    name: "exec",
+    syntax: "",
+    summary: "Executes all commands in a transaction.",
+    complexity: "Depends on commands in the transaction",
+    since: "1.2.0",
+    group: Group::Transactions,
+    flags: Flags::NOSCRIPT
+        .union(Flags::LOADING)
+        .union(Flags::STALE)
+        .union(Flags::SKIP_SLOWLOG)
+        .union(Flags::IN_MULTI),
+    handler: Some(exec),
+    ..Command::BASE
+};
+
+fn exec(call: &mut Call<'_>) -> Result {
+    let transaction = call.client.transaction.take().ok_or(error::EXEC_WITHOUT_MULTI)?;
+    let broken = call.client.watch_broken || watched_key_is_due(call);
+    call.engine.unwatch(call.client);
+    match transaction.refused {
+        Some(Refused::Error) => return Err(error::EXEC_ABORT),
+        Some(Refused::Because(reason)) => {
+            let reason = reason.as_str();
+            let text = format!("EXECABORT Transaction discarded because of: {reason}");
+            return Err(Error::owned(text));
+        }
+        None => {}
+    }
+    if broken {
+        call.reply.null_array();
+        return Ok(());
+    }
+    let needs_memory = |flags: Flags| flags.contains(Flags::DENYOOM);
+    if transaction.ids().any(|id| needs_memory(id.entry().command.flags))
+        && call.engine.is_out_of_memory()
+    {
+        return Err(Error::owned(format!(
+            "EXECABORT Transaction discarded because of: {}",
+            error::OOM.as_str()
+        )));
+    }
+    call.reply.array(transaction.len());
+    for (id, argv) in transaction.into_queue() {
+        call.run(id, argv.view());
+    }
+    Ok(())
+}
+
+/// A watched key whose time ran out counts as changed, deleted already or not.
+fn watched_key_is_due(call: &Call<'_>) -> bool {
+    let now_ms = call.now.ms();
+    call.client.watched.iter().any(|watch| {
+        !watch.was_due
+            && call
+                .engine
+                .keyspace
+                .db(watch.db)
+                .find(&*watch.key)
+                .is_some_and(|entry| entry.is_due(now_ms))
+    })
+}
+
+const WATCH: Command = Command {
+    name: "watch",
+    syntax: "key [key ...]",
+    summary: "Monitors changes to keys to determine the execution of a transaction.",
+    complexity: "O(1) for every key.",
+    since: "2.2.0",
+    group: Group::Transactions,
+    flags: ANYTIME.union(Flags::NO_MULTI),
+    keys: &[KeySpec::rest(1, Access::ReadOnly, &[])],
+    handler: Some(watch),
+    ..Command::BASE
+};
+
+fn watch(call: &mut Call<'_>) -> Result {
+    let db = call.client.db;
+    // The fate of this transaction is sealed, more watches change nothing.
+    if !call.client.watch_broken {
+        let now_ms = call.now.ms();
+        for key in call.args() {
+            if call.engine.watches.add(db, key, call.client.id) {
+                let found = call.db().find(key);
+                let was_due = found.is_some_and(|entry| entry.is_due(now_ms));
+                call.client.watched.push(crate::engine::Watch { db, key: key.into(), was_due });
+            }
+        }
+    }
+    call.reply.ok();
+    Ok(())
+}
+
+const UNWATCH: Command = Command {
+    name: "unwatch",
+    syntax: "",
+    summary: "Forgets about watched keys of a transaction.",
+    since: "2.2.0",
+    group: Group::Transactions,
+    flags: ANYTIME,
+    handler: Some(unwatch),
+    ..Command::BASE
+};
+
+fn unwatch(call: &mut Call<'_>) -> Result {
+    call.engine.unwatch(call.client);
+    call.reply.ok();
+    Ok(())
+}

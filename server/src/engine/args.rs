@@ -1,0 +1,71 @@
+//! The argument cursor: a handler takes its arguments off one by one and ends with `finish`, before
+//! it touches anything.
+
+use crate::error::{self, Result};
+use crate::number;
+use crate::resp::Argv;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Args<'a> {
+    argv: Argv<'a>,
+    at: usize,
+}
+
+impl<'a> Args<'a> {
+    /// Starts behind the command's name (and subcommand): at argument `at`.
+    pub fn new(argv: Argv<'a>, at: usize) -> Self {
+        Self { argv, at }
+    }
+
+    /// Arguments left.
+    pub fn left(&self) -> usize {
+        self.argv.len().saturating_sub(self.at)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.left() == 0
+    }
+
+    pub fn peek(&self) -> Option<&'a [u8]> {
+        self.argv.get(self.at)
+    }
+
+    /// The next argument; a syntax error when there is none.
+    pub fn required(&mut self) -> Result<&'a [u8]> {
+        self.next().ok_or(error::SYNTAX)
+    }
+
+    /// Takes `word` off, in any case, if it comes next.
+    pub fn keyword(&mut self, word: &str) -> bool {
+        let hit = self.peek().is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
+        self.at += usize::from(hit);
+        hit
+    }
+
+    pub fn int(&mut self) -> Result<i64> {
+        self.int_or(error::NOT_INTEGER)
+    }
+
+    pub fn int_or(&mut self, otherwise: error::Error) -> Result<i64> {
+        number::parse_int(self.required()?).ok_or(otherwise)
+    }
+
+    pub fn float(&mut self) -> Result<f64> {
+        number::parse_float(self.required()?).ok_or(error::NOT_FLOAT)
+    }
+
+    /// Nothing may be left.
+    pub fn finish(self) -> Result {
+        if self.is_empty() { Ok(()) } else { Err(error::SYNTAX) }
+    }
+}
+
+impl<'a> Iterator for Args<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let arg = self.argv.get(self.at)?;
+        self.at += 1;
+        Some(arg)
+    }
+}

@@ -1,0 +1,74 @@
+//! The ordered checks between a decoded command and its handler. The order is Redis': who is asked
+//! first decides which error a client sees.
+
+use super::{Client, Engine};
+use crate::commands::{self, Flags, Id};
+use crate::error::{self, Error};
+use crate::resp::Argv;
+
+impl Engine {
+    /// The command `argv` asks for, if this client may execute it now.
+    pub(super) fn admit(&self, client: &Client, argv: Argv<'_>) -> Result<Id, Error> {
+        let name = argv.get(0).unwrap_or_default();
+        let found = self.names.find(name);
+        let found = match found {
+            Some(id) => resolve_subcommand(id, argv),
+            None => Err(error::unknown_command(name, argv.iter().skip(1))),
+        };
+        if !client.authenticated && !self.config.settings().require_pass.is_empty() {
+            let open =
+                found.as_ref().is_ok_and(|id| id.entry().command.flags.contains(Flags::NO_AUTH));
+            if !open {
+                return Err(error::NOAUTH);
+            }
+        }
+        let id = found?;
+        let entry = id.entry();
+        if !entry.accepts(argv.len()) {
+            return Err(error::wrong_arity(&entry.full_name));
+        }
+        self.check_debug(id, client)?;
+        if client.transaction.is_some() && entry.command.flags.contains(Flags::NO_MULTI) {
+            return Err(Error::owned(format!(
+                "ERR Command '{}' not allowed inside a transaction",
+                entry.full_name
+            )));
+        }
+        if entry.command.flags.contains(Flags::DENYOOM) && self.is_out_of_memory() {
+            return Err(error::OOM);
+        }
+        Ok(id)
+    }
+
+    /// `enable-debug-command no | yes | local`.
+    fn check_debug(&self, id: Id, client: &Client) -> Result<(), Error> {
+        let top = id.entry().parent.unwrap_or(id);
+        if top.entry().command.name != "debug" {
+            return Ok(());
+        }
+        if self.config.settings().debug_command.permits(client.address.is_loopback()) {
+            return Ok(());
+        }
+        Err(Error::text(
+            "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
+        ))
+    }
+
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        let limit = self.config.settings().max_memory;
+        limit > 0 && crate::alloc::used_bytes() as u64 > limit
+    }
+}
+
+/// A container's subcommand, where its first argument names one.
+fn resolve_subcommand(id: Id, argv: Argv<'_>) -> Result<Id, Error> {
+    let entry = id.entry();
+    let Some(word) = argv.get(1) else { return Ok(id) };
+    if entry.subcommands.is_empty() {
+        return Ok(id);
+    }
+    match commands::subcommand(id, word) {
+        Some(subcommand) => Ok(subcommand),
+        None => Err(error::unknown_subcommand(word, entry.command.name)),
+    }
+}

@@ -1,0 +1,29 @@
+//! What the engine asks of the world. The engine itself does no I/O; the few commands that are I/O
+//! by nature (CONFIG REWRITE, CONFIG SET port, DEBUG SLEEP, SHUTDOWN) go through this trait, which
+//! tests replace.
+
+use std::time::Duration;
+
+use crate::config::{Config, Effect};
+use crate::keyspace::Db;
+
+pub trait Host: Send {
+    /// Writes the configuration back to the file it was read from.
+    fn rewrite_config(&mut self, config: &Config) -> Result<(), String>;
+
+    /// Puts a changed directive into force outside the engine: listeners, log, directories.
+    /// On an error the caller puts the old value back.
+    fn apply(&mut self, effect: &Effect, config: &Config) -> Result<(), String>;
+
+    /// Stops everything for a while: DEBUG SLEEP.
+    fn sleep(&mut self, time: Duration);
+
+    /// Asks the process to end with `status` once the current batch is answered.
+    fn exit(&mut self, status: u8);
+
+    /// Frees the content of a flushed database, outside the engine's lock.
+    fn discard(&mut self, content: Db);
+
+    /// Unix time in microseconds, as TIME answers.
+    fn wall_us(&self) -> i64;
+}

@@ -1,0 +1,178 @@
+//! The engine: all data and all that commands act on, as one value behind one lock.
+//!
+//! Below the lock nothing awaits, opens a file, reads the clock or draws randomness: `now` and a
+//! seeded generator come in with the call, and what is I/O by nature goes through [`Host`].
+//!
+//! Reading order: [`execute`] (a batch becomes replies), [`gate`] (what is refused before a handler
+//! runs), [`call`] (what a handler may do), then the parts of the state.
+
+mod args;
+mod call;
+mod client;
+mod cron;
+mod execute;
+mod gate;
+mod host;
+mod pause;
+mod stats;
+mod transaction;
+
+pub use args::Args;
+pub use call::Call;
+pub use client::{Address, Bell, Buffers, Client, Clients, Closing, ReplyMode, Slot, Traffic};
+pub use execute::Progress;
+pub use host::Host;
+pub use pause::{Pause, PauseMode};
+pub use stats::{CommandStats, Stats};
+pub use transaction::{Refused, Transaction, Watch, Watches};
+
+use rand_pcg::Pcg64Mcg;
+use rand_pcg::rand_core::SeedableRng as _;
+
+use crate::clock::Now;
+use crate::commands::Names;
+use crate::config::Config;
+use crate::config::value::OutputLimit;
+use crate::keyspace::Keyspace;
+use crate::resp::{Limits, ProtocolError};
+
+/// Output that a client may leave unread before it has authenticated, in bytes.
+const OUTPUT_UNAUTHENTICATED: u64 = 1024;
+
+/// What one client may send and leave unread.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientLimits {
+    pub decode: Limits,
+    /// `client-query-buffer-limit`, in bytes.
+    pub max_query_len: usize,
+    pub output: OutputLimit,
+}
+
+/// What makes one server process different from another: drawn once at start.
+#[derive(Clone, Copy, Default)]
+pub struct Seed {
+    pub hash_secret: [u8; 16],
+    pub rng: [u8; 16],
+    pub run_id: [u8; 20],
+}
+
+pub struct Engine {
+    pub keyspace: Keyspace,
+    pub clients: Clients,
+    pub config: Config,
+    pub names: Names,
+    pub stats: Stats,
+    pub watches: Watches,
+    pub pause: Pause,
+    pub rng: Pcg64Mcg,
+    pub host: Box<dyn Host>,
+    /// 40 hexadecimal digits that name this run of the server.
+    pub run_id: String,
+    /// DEBUG SET-ACTIVE-EXPIRE.
+    pub active_expire: bool,
+    /// DEBUG PAUSE-CRON.
+    pub cron_paused: bool,
+    cron: cron::Cron,
+}
+
+impl Engine {
+    pub fn new(config: Config, names: Names, seed: Seed, host: Box<dyn Host>, now: Now) -> Self {
+        let databases = config.settings().databases;
+        Self {
+            keyspace: Keyspace::new(databases, &seed.hash_secret),
+            clients: Clients::default(),
+            config,
+            names,
+            stats: Stats::new(now.ms()),
+            watches: Watches::default(),
+            pause: Pause::default(),
+            rng: Pcg64Mcg::from_seed(seed.rng),
+            host,
+            run_id: seed.run_id.iter().map(|byte| format!("{byte:02x}")).collect(),
+            active_expire: true,
+            cron_paused: false,
+            cron: cron::Cron::default(),
+        }
+    }
+
+    /// A key was changed: EXEC of whoever watches it answers null.
+    pub(crate) fn touch_watchers(&mut self, db: usize, key: &[u8], executing: &mut Client) {
+        if self.watches.is_empty() {
+            return;
+        }
+        let watchers = self.watches.of(db, key);
+        if watchers.contains(&executing.id) {
+            executing.watch_broken = true;
+        }
+        for client in self.clients.iter_mut().filter(|client| watchers.contains(&client.id)) {
+            client.watch_broken = true;
+        }
+    }
+
+    /// Takes all watches of a client away.
+    pub(crate) fn unwatch(&mut self, client: &mut Client) {
+        for watch in client.watched.drain(..) {
+            self.watches.remove(watch.db, &watch.key, client.id);
+        }
+        client.watch_broken = false;
+    }
+
+    /// A new connection. `None` when there are `maxclients` already.
+    pub fn connect(
+        &mut self,
+        address: Address,
+        local_address: Address,
+        fd: i32,
+        now: Now,
+    ) -> Option<Slot> {
+        if self.clients.len() >= self.config.settings().max_clients {
+            self.stats.rejected_connections += 1;
+            return None;
+        }
+        self.stats.connections += 1;
+        let id = self.clients.next_id();
+        let mut client = Client::new(id, address, local_address, fd, now);
+        client.authenticated = self.config.settings().require_pass.is_empty();
+        Some(self.clients.insert(client))
+    }
+
+    /// What this client may send, and leave unread.
+    pub fn limits(&self, slot: Slot) -> ClientLimits {
+        let settings = self.config.settings();
+        let authenticated =
+            self.clients.get(slot).authenticated || settings.require_pass.is_empty();
+        let output = if authenticated {
+            settings.normal_output_limit
+        } else {
+            OutputLimit { hard_bytes: OUTPUT_UNAUTHENTICATED, soft_bytes: 0, soft_seconds: 0 }
+        };
+        let decode = Limits { max_bulk_len: settings.max_bulk_len as u64, authenticated };
+        ClientLimits { decode, max_query_len: settings.max_query_buffer_len, output }
+    }
+
+    pub fn count_traffic(&mut self, slot: Slot, traffic: Traffic) {
+        self.stats.bytes_in += traffic.bytes_in;
+        self.stats.bytes_out += traffic.bytes_out;
+        let client = self.clients.get_mut(slot);
+        client.bytes_in += traffic.bytes_in;
+        client.bytes_out += traffic.bytes_out;
+    }
+
+    /// The client broke the protocol, which ends its connection.
+    pub fn count_protocol_error(&mut self, slot: Slot, error: &ProtocolError) {
+        self.stats.count_error("ERR");
+        let client = self.clients.get(slot);
+        crate::log::verbose!(
+            "Protocol error ({}) from client: id={} addr={}",
+            error.0,
+            client.id,
+            client.address
+        );
+    }
+
+    /// The connection is gone.
+    pub fn disconnect(&mut self, slot: Slot) {
+        let mut client = self.clients.remove(slot);
+        self.unwatch(&mut client);
+    }
+}

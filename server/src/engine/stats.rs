@@ -1,0 +1,141 @@
+//! Counters behind INFO. Plain integers under the engine's lock; formatting is INFO's business.
+
+use std::collections::BTreeMap;
+
+use crate::commands::{Id, TABLE};
+
+/// Error codes counted apart; after this many different ones (somebody may send garbage scripts)
+/// no new ones are added.
+const MAX_ERROR_CODES: usize = 128;
+/// Samples averaged for `instantaneous_*`, one every 100 ms.
+const SAMPLES: usize = 16;
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CommandStats {
+    pub calls: u64,
+    pub usec: u64,
+    /// Refused before execution: arity, authentication, memory.
+    pub rejected: u64,
+    /// Answered an error.
+    pub failed: u64,
+}
+
+#[derive(Debug)]
+pub struct Stats {
+    pub started_ms: i64,
+    pub commands: u64,
+    pub connections: u64,
+    pub rejected_connections: u64,
+    pub expired_keys: u64,
+    pub expired_time_cap_reached: u64,
+    pub expire_cycle_us: u64,
+    pub keyspace_hits: u64,
+    pub keyspace_misses: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub errors: u64,
+    pub auth_denied: u64,
+    pub query_buffer_disconnections: u64,
+    pub output_buffer_disconnections: u64,
+    pub wall_clock_steps: u64,
+    pub peak_memory_bytes: u64,
+    /// Changes since the last save.
+    pub dirty: u64,
+    by_command: Vec<CommandStats>,
+    by_error: BTreeMap<String, u64>,
+    pub operations: Rate,
+    pub input: Rate,
+    pub output: Rate,
+}
+
+impl Stats {
+    pub fn new(now_ms: i64) -> Self {
+        Self {
+            started_ms: now_ms,
+            commands: 0,
+            connections: 0,
+            rejected_connections: 0,
+            expired_keys: 0,
+            expired_time_cap_reached: 0,
+            expire_cycle_us: 0,
+            keyspace_hits: 0,
+            keyspace_misses: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            errors: 0,
+            auth_denied: 0,
+            query_buffer_disconnections: 0,
+            output_buffer_disconnections: 0,
+            wall_clock_steps: 0,
+            peak_memory_bytes: 0,
+            dirty: 0,
+            by_command: vec![CommandStats::default(); TABLE.len()],
+            by_error: BTreeMap::new(),
+            operations: Rate::default(),
+            input: Rate::default(),
+            output: Rate::default(),
+        }
+    }
+
+    /// CONFIG RESETSTAT: what counts from the start stays, the rest goes to zero.
+    pub fn reset(&mut self) {
+        let fresh = Self::new(self.started_ms);
+        let kept = (self.dirty, self.peak_memory_bytes);
+        *self = fresh;
+        (self.dirty, self.peak_memory_bytes) = kept;
+    }
+
+    pub fn command(&mut self, id: Id) -> &mut CommandStats {
+        &mut self.by_command[id.index()]
+    }
+
+    pub fn by_command(&self) -> impl Iterator<Item = (Id, &CommandStats)> {
+        TABLE
+            .all()
+            .zip(&self.by_command)
+            .filter(|(_, stats)| stats.calls + stats.rejected + stats.failed > 0)
+    }
+
+    pub fn count_error(&mut self, code: &str) {
+        self.errors += 1;
+        if let Some(count) = self.by_error.get_mut(code) {
+            *count += 1;
+        } else if self.by_error.len() < MAX_ERROR_CODES {
+            self.by_error.insert(code.to_owned(), 1);
+        }
+    }
+
+    pub fn by_error(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.by_error.iter().map(|(code, count)| (code.as_str(), *count))
+    }
+
+    /// Called about every 100 ms.
+    pub fn sample(&mut self, now_ms: i64) {
+        self.operations.sample(now_ms, self.commands);
+        self.input.sample(now_ms, self.bytes_in);
+        self.output.sample(now_ms, self.bytes_out);
+    }
+}
+
+/// Change per second of a counter, averaged over the last samples.
+#[derive(Debug, Default)]
+pub struct Rate {
+    last: Option<(i64, u64)>,
+    per_second: [u64; SAMPLES],
+    next: usize,
+}
+
+impl Rate {
+    fn sample(&mut self, now_ms: i64, count: u64) {
+        if let Some((last_ms, last_count)) = self.last {
+            let Ok(elapsed @ 1..) = u64::try_from(now_ms - last_ms) else { return };
+            self.per_second[self.next] = count.saturating_sub(last_count) * 1000 / elapsed;
+            self.next = (self.next + 1) % SAMPLES;
+        }
+        self.last = Some((now_ms, count));
+    }
+
+    pub fn per_second(&self) -> u64 {
+        self.per_second.iter().sum::<u64>() / SAMPLES as u64
+    }
+}

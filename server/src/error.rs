@@ -1,0 +1,113 @@
+//! Every error text a client can see, in one place. Texts are Redis' own, byte for byte.
+
+use std::borrow::Cow;
+
+/// An error reply without its leading `-`. The first word is the code clients act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error(Cow<'static, str>);
+
+impl Error {
+    pub const fn text(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+
+    pub fn owned(text: String) -> Self {
+        Self(Cow::Owned(text))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The code that `INFO errorstats` counts by: the first word.
+    pub fn code(&self) -> &str {
+        self.0.split(' ').next().unwrap_or("ERR")
+    }
+}
+
+pub type Result<T = (), E = Error> = std::result::Result<T, E>;
+
+pub const SYNTAX: Error = Error::text("ERR syntax error");
+pub const NOT_INTEGER: Error = Error::text("ERR value is not an integer or out of range");
+pub const NOT_FLOAT: Error = Error::text("ERR value is not a valid float");
+pub const OUT_OF_RANGE: Error = Error::text("ERR value is out of range");
+pub const OFFSET_OUT_OF_RANGE: Error = Error::text("ERR offset is out of range");
+pub const INDEX_OUT_OF_RANGE: Error = Error::text("ERR index out of range");
+pub const OVERFLOW: Error = Error::text("ERR increment or decrement would overflow");
+pub const NAN_OR_INFINITY: Error = Error::text("ERR increment would produce NaN or Infinity");
+pub const WRONG_TYPE: Error =
+    Error::text("WRONGTYPE Operation against a key holding the wrong kind of value");
+pub const NO_SUCH_KEY: Error = Error::text("ERR no such key");
+pub const SAME_OBJECT: Error = Error::text("ERR source and destination objects are the same");
+pub const STRING_TOO_LONG: Error =
+    Error::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+pub const DB_INDEX_OUT_OF_RANGE: Error = Error::text("ERR DB index is out of range");
+pub const INVALID_DB_INDEX: Error = Error::text("ERR invalid DB index");
+pub const INVALID_FIRST_DB_INDEX: Error = Error::text("ERR invalid first DB index");
+pub const INVALID_SECOND_DB_INDEX: Error = Error::text("ERR invalid second DB index");
+pub const INVALID_CURSOR: Error = Error::text("ERR invalid cursor");
+pub const NOAUTH: Error = Error::text("NOAUTH Authentication required.");
+pub const NO_PROTO: Error = Error::text("NOPROTO unsupported protocol version");
+pub const WRONG_PASS: Error =
+    Error::text("WRONGPASS invalid username-password pair or user is disabled.");
+pub const NO_PASSWORD_SET: Error = Error::text(
+    "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
+);
+pub const OOM: Error = Error::text("OOM command not allowed when used memory > 'maxmemory'.");
+pub const EXEC_ABORT: Error =
+    Error::text("EXECABORT Transaction discarded because of previous errors.");
+pub const NESTED_MULTI: Error = Error::text("ERR MULTI calls can not be nested");
+pub const EXEC_WITHOUT_MULTI: Error = Error::text("ERR EXEC without MULTI");
+pub const DISCARD_WITHOUT_MULTI: Error = Error::text("ERR DISCARD without MULTI");
+pub const WATCH_INSIDE_MULTI: Error = Error::text("ERR WATCH inside MULTI is not allowed");
+pub const NOT_IN_TRANSACTION: Error = Error::text("ERR Command not allowed inside a transaction");
+pub const TIMEOUT_NOT_INTEGER: Error = Error::text("ERR timeout is not an integer or out of range");
+pub const TIMEOUT_NEGATIVE: Error = Error::text("ERR timeout is negative");
+pub const PROTECTED_MODE: &str = "-DENIED Holdfast is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers, you may adopt one of the following solutions: 1) Disable protected mode by sending 'CONFIG SET protected-mode no' from the loopback interface, or start the server with '--protected-mode no'; make sure the server is not publicly accessible from internet if you do so. 2) Set up an authentication password for the default user with 'requirepass'. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.\r\n";
+pub const MAX_CLIENTS: &str = "-ERR max number of clients reached\r\n";
+
+pub fn wrong_arity(full_name: &str) -> Error {
+    Error::owned(format!("ERR wrong number of arguments for '{full_name}' command"))
+}
+
+pub fn invalid_expire(full_name: &str) -> Error {
+    Error::owned(format!("ERR invalid expire time in '{full_name}' command"))
+}
+
+pub fn out_of_range_between(low: i64, high: i64) -> Error {
+    Error::owned(format!("ERR value is out of range, value must between {low} and {high}"))
+}
+
+pub fn must_be_positive() -> Error {
+    Error::text("ERR value is out of range, must be positive")
+}
+
+/// Redis quotes up to 128 bytes of the name and of the arguments that followed it.
+pub fn unknown_command<'a>(name: &[u8], rest: impl Iterator<Item = &'a [u8]>) -> Error {
+    const LIMIT: usize = 128;
+    let mut args = String::new();
+    for arg in rest {
+        if args.len() >= LIMIT {
+            break;
+        }
+        let room = LIMIT - args.len();
+        args.push('\'');
+        args.push_str(&printable(&arg[..arg.len().min(room)]));
+        args.push_str("' ");
+    }
+    let name = printable(&name[..name.len().min(LIMIT)]);
+    Error::owned(format!("ERR unknown command '{name}', with args beginning with: {args}"))
+}
+
+pub fn unknown_subcommand(sub: &[u8], container: &str) -> Error {
+    let sub = printable(&sub[..sub.len().min(128)]);
+    Error::owned(format!(
+        "ERR unknown subcommand '{sub}'. Try {} HELP.",
+        container.to_ascii_uppercase()
+    ))
+}
+
+/// Bytes of a client inside an error line: no line breaks may survive, they would end the reply.
+pub fn printable(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).replace(['\r', '\n'], " ")
+}

@@ -1,0 +1,338 @@
+//! One connection: bytes in, batches to the engine, replies out.
+//!
+//! An idle connection holds no buffers. Bytes are read into a scratch buffer of the worker thread and
+//! executed from there; only what is incomplete is copied into the connection. Replies are written
+//! from another scratch buffer; only what the socket does not take is kept.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Shared;
+use crate::engine::{Bell, Buffers, ClientLimits, Closing, Progress, Slot, Traffic};
+use crate::error::Error;
+use crate::resp::{Batch, Decoder, Protocol, Reply};
+
+/// Read at once; about 1,500 pipelined small commands.
+const SCRATCH_LEN: usize = 64 * 1024;
+/// Least room made for an incomplete command (`PROTO_IOBUF_LEN`).
+const INPUT_ROOM: usize = 16 * 1024;
+/// Most room made at once for an announced long argument: it is paid for as it arrives.
+const INPUT_STEP: usize = 1024 * 1024;
+/// A scratch output buffer that grew beyond this is given back.
+const SCRATCH_KEEP: usize = 1024 * 1024;
+
+struct Scratch {
+    input: Vec<u8>,
+    output: Vec<u8>,
+    batch: Batch,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
+        input: vec![0; SCRATCH_LEN],
+        output: Vec::new(),
+        batch: Batch::default(),
+    });
+}
+
+/// Serves a connection until one side ends it.
+pub async fn serve<S>(stream: S, shared: Arc<Shared>, slot: Slot)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (bell, limits) = {
+        let engine = shared.engine();
+        (Arc::clone(&engine.clients.get(slot).bell), engine.limits(slot))
+    };
+    let mut connection = Connection {
+        stream,
+        shared,
+        slot,
+        bell,
+        decoder: Decoder::default(),
+        input: Vec::new(),
+        output: Vec::new(),
+        sent: 0,
+        state: State::Open,
+        limits,
+        traffic: Traffic::default(),
+        told: Buffers::default(),
+        over_soft_limit_since_ms: None,
+    };
+    // Errors of a socket only end its connection.
+    let _ = poll_fn(|cx| connection.poll(cx)).await;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    /// Commands in `input` wait for the bell.
+    Waiting,
+    /// Nothing is read any more; what is in `output` is still sent.
+    Draining,
+    Closed,
+}
+
+struct Connection<S> {
+    stream: S,
+    shared: Arc<Shared>,
+    slot: Slot,
+    bell: Arc<Bell>,
+    decoder: Decoder,
+    /// Bytes of a command that is not complete, or that waits.
+    input: Vec<u8>,
+    /// Replies not sent yet; the first `sent` bytes are.
+    output: Vec<u8>,
+    sent: usize,
+    state: State,
+    limits: ClientLimits,
+    /// Since the engine last heard of it.
+    traffic: Traffic,
+    /// What the engine knows of our buffers.
+    told: Buffers,
+    over_soft_limit_since_ms: Option<i64>,
+}
+
+impl<S> Drop for Connection<S> {
+    fn drop(&mut self) {
+        let mut engine = self.shared.engine();
+        engine.count_traffic(self.slot, std::mem::take(&mut self.traffic));
+        engine.disconnect(self.slot);
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Ready when the connection is to be closed.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let polled = self.poll_with(cx, scratch);
+            if polled.is_pending() {
+                self.tell_buffers();
+            }
+            polled
+        })
+    }
+
+    fn poll_with(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<io::Result<()>> {
+        loop {
+            if self.bell.answer(cx.waker()) {
+                self.answer_bell(scratch);
+            }
+            if self.state == State::Closed {
+                return Poll::Ready(Ok(()));
+            }
+            let flushed = self.poll_flush(cx, scratch)?;
+            if self.state == State::Draining {
+                ready!(flushed);
+                return Poll::Ready(Ok(()));
+            }
+            if flushed.is_pending() && self.is_over_output_limit() {
+                return Poll::Ready(Ok(()));
+            }
+            if self.state == State::Waiting {
+                return Poll::Pending;
+            }
+            // Reading goes on while replies wait: a client may send its whole pipeline first.
+            if ready!(self.poll_read(cx, scratch))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// Reads once and executes what became complete. Zero at the end of the stream.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Poll<io::Result<usize>> {
+        if self.input.is_empty() {
+            let mut buf = ReadBuf::new(&mut scratch.input);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
+            let len = buf.filled().len();
+            self.traffic.bytes_in += len as u64;
+            let input = std::mem::take(&mut scratch.input);
+            self.execute(&input[..len], scratch);
+            scratch.input = input;
+            return Poll::Ready(Ok(len));
+        }
+        let old_len = self.input.len();
+        let room = self.decoder.missing(old_len).clamp(INPUT_ROOM, INPUT_STEP);
+        self.input.resize(old_len + room, 0);
+        let mut buf = ReadBuf::new(&mut self.input[old_len..]);
+        let read = Pin::new(&mut self.stream).poll_read(cx, &mut buf);
+        let len = buf.filled().len();
+        self.input.truncate(old_len + len);
+        ready!(read)?;
+        self.traffic.bytes_in += len as u64;
+        self.execute_input(scratch);
+        Poll::Ready(Ok(len))
+    }
+
+    fn execute_input(&mut self, scratch: &mut Scratch) {
+        let mut input = std::mem::take(&mut self.input);
+        let consumed = self.execute_bytes(&input, scratch);
+        if consumed < input.len() {
+            input.drain(..consumed);
+            self.input = input;
+        }
+    }
+
+    /// Executes the complete commands of `bytes` and keeps the rest.
+    fn execute(&mut self, bytes: &[u8], scratch: &mut Scratch) {
+        let consumed = self.execute_bytes(bytes, scratch);
+        let rest = &bytes[consumed..];
+        if !rest.is_empty() {
+            self.input.reserve_exact(rest.len().max(INPUT_ROOM));
+            self.input.extend_from_slice(rest);
+        }
+    }
+
+    /// Executes the complete commands of `bytes`; how many bytes are done with.
+    fn execute_bytes(&mut self, bytes: &[u8], scratch: &mut Scratch) -> usize {
+        let shared = Arc::clone(&self.shared);
+        let Scratch { output, batch, .. } = scratch;
+        let mut done = 0;
+        while done < bytes.len() {
+            let rest = &bytes[done..];
+            let (consumed, result) = self.decoder.decode(rest, self.limits.decode, batch);
+            if batch.is_empty() && result.is_ok() {
+                done += consumed;
+                break;
+            }
+            let mut engine = shared.engine();
+            engine.count_traffic(self.slot, std::mem::take(&mut self.traffic));
+            let progress = engine.execute(self.slot, batch, rest, output, &shared.clock);
+            self.limits = engine.limits(self.slot);
+            match progress {
+                Progress::Done => done += consumed,
+                Progress::Waiting { at } => {
+                    self.state = State::Waiting;
+                    self.decoder = Decoder::default();
+                    done += batch.bytes_of(at);
+                    break;
+                }
+                Progress::Closing(closing) => {
+                    let now = closing == Closing::Now;
+                    self.state = if now { State::Closed } else { State::Draining };
+                    done = bytes.len();
+                    break;
+                }
+            }
+            if let Err(error) = result {
+                engine.count_protocol_error(self.slot, &error);
+                let error = Error::owned(format!("ERR Protocol error: {}", error.0));
+                Reply::new(output, Protocol::Resp2).error(&error);
+                self.state = State::Draining;
+                done = bytes.len();
+                break;
+            }
+        }
+        self.queue(output);
+        if bytes.len() - done > self.limits.max_query_len {
+            self.refuse_query_buffer(bytes.len() - done);
+        }
+        done
+    }
+
+    /// Puts fresh replies behind those that wait.
+    fn queue(&mut self, fresh: &mut Vec<u8>) {
+        if self.output.is_empty() {
+            std::mem::swap(&mut self.output, fresh);
+        } else {
+            self.output.append(fresh);
+        }
+    }
+
+    /// Sends what waits. Ready when nothing does.
+    fn poll_flush(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> io::Result<Poll<()>> {
+        while self.sent < self.output.len() {
+            let rest = &self.output[self.sent..];
+            match Pin::new(&mut self.stream).poll_write(cx, rest)? {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(len) => {
+                    self.sent += len;
+                    self.traffic.bytes_out += len as u64;
+                }
+            }
+        }
+        self.over_soft_limit_since_ms = None;
+        self.sent = 0;
+        // An idle connection keeps no buffer; the thread keeps one of a usual size.
+        let mut empty = std::mem::take(&mut self.output);
+        if empty.capacity() > scratch.output.capacity() && empty.capacity() <= SCRATCH_KEEP {
+            empty.clear();
+            scratch.output = empty;
+        }
+        Ok(Poll::Ready(()))
+    }
+
+    /// Somebody rang: the client was killed, or a pause is over.
+    fn answer_bell(&mut self, scratch: &mut Scratch) {
+        let closing = self.shared.engine().clients.get(self.slot).closing;
+        match closing {
+            Closing::Now => self.state = State::Closed,
+            Closing::AfterReply => self.state = State::Draining,
+            Closing::No if self.state == State::Waiting => {
+                self.state = State::Open;
+                self.execute_input(scratch);
+            }
+            Closing::No => {}
+        }
+    }
+
+    /// `client-output-buffer-limit normal`, for replies that the socket does not take.
+    fn is_over_output_limit(&mut self) -> bool {
+        let waiting = (self.output.len() - self.sent) as u64;
+        let limit = self.limits.output;
+        let now_ms = self.shared.clock.now().ms();
+        let over_soft = limit.soft_bytes > 0 && waiting > limit.soft_bytes;
+        let since_ms = over_soft.then(|| self.over_soft_limit_since_ms.unwrap_or(now_ms));
+        self.over_soft_limit_since_ms = since_ms;
+        let soft = since_ms.is_some_and(|since_ms| now_ms - since_ms >= limit.soft_seconds * 1000);
+        let hard = limit.hard_bytes > 0 && waiting > limit.hard_bytes;
+        if hard || soft {
+            let mut engine = self.shared.engine();
+            engine.stats.output_buffer_disconnections += 1;
+            let client = engine.clients.get(self.slot);
+            crate::log::warning!(
+                "Client id={} addr={} scheduled to be closed ASAP for overcoming of output buffer limits.",
+                client.id,
+                client.address
+            );
+        }
+        hard || soft
+    }
+
+    fn refuse_query_buffer(&mut self, len: usize) {
+        let mut engine = self.shared.engine();
+        engine.stats.query_buffer_disconnections += 1;
+        let client = engine.clients.get(self.slot);
+        crate::log::warning!(
+            "Closing client that reached max query buffer length: id={} addr={} qbuf={len}",
+            client.id,
+            client.address
+        );
+        self.state = State::Closed;
+    }
+
+    /// Keeps CLIENT LIST true while we hold something. Costs a taking of the lock only then.
+    fn tell_buffers(&mut self) {
+        let buffers = Buffers {
+            query_len: self.input.len(),
+            query_free: self.input.capacity() - self.input.len(),
+            output_len: self.output.len() - self.sent,
+            output_capacity: self.output.capacity(),
+        };
+        if buffers != self.told {
+            self.told = buffers;
+            self.shared.engine().clients.get_mut(self.slot).buffers = buffers;
+        }
+    }
+}

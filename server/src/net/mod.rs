@@ -1,0 +1,26 @@
+//! Sockets: listeners ([`listen`]) and one task per connection ([`connection`]). Everything between a
+//! socket and the engine is here; nothing here knows a command.
+
+pub mod connection;
+pub mod listen;
+
+use std::sync::{Mutex, MutexGuard};
+
+use crate::clock::Clock;
+use crate::engine::Engine;
+
+/// What all tasks share: the engine behind its lock, and the clock.
+pub struct Shared {
+    engine: Mutex<Engine>,
+    pub clock: Clock,
+}
+
+impl Shared {
+    pub fn new(engine: Engine, clock: Clock) -> Self {
+        Self { engine: Mutex::new(engine), clock }
+    }
+
+    pub fn engine(&self) -> MutexGuard<'_, Engine> {
+        self.engine.lock().expect("a panic under the lock ends the process")
+    }
+}

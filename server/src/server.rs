@@ -1,0 +1,271 @@
+//! The process: configuration, runtime, listeners, background tasks, signals, the end.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::commands::Names;
+use crate::config::cli::{self, Invocation, Launch};
+use crate::config::{Config, Effect, Settings, load, rewrite};
+use crate::engine::{Engine, Host, Seed};
+use crate::keyspace::Db;
+use crate::log;
+use crate::net::Shared;
+use crate::net::listen::{self, Bound, Listeners};
+
+/// How often the wall clock is compared with the server's timeline.
+const WALL_CLOCK_CHECK: Duration = Duration::from_millis(500);
+/// Keys of a flushed database that are freed on the spot.
+const SMALL_DATABASE: usize = 1000;
+/// Descriptors the server needs beyond those of its clients.
+const RESERVED_DESCRIPTORS: u64 = 32;
+
+/// Runs the program; its exit status.
+pub fn main(args: &[OsString]) -> ExitCode {
+    let launch = match cli::parse(args.get(1..).unwrap_or_default()) {
+        Invocation::Help => return say(cli::HELP),
+        Invocation::Version => return say(&cli::version()),
+        Invocation::Unsupported(reason) => return fail(&reason),
+        Invocation::Run(launch) => launch,
+    };
+    match start(&launch) {
+        Ok(status) => ExitCode::from(status),
+        Err(reason) => fail(&reason),
+    }
+}
+
+fn say(text: &str) -> ExitCode {
+    // A closed pipe is the reader's choice.
+    let _ = writeln!(std::io::stdout(), "{text}");
+    ExitCode::SUCCESS
+}
+
+fn fail(reason: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "{reason}");
+    ExitCode::FAILURE
+}
+
+fn start(launch: &Launch) -> Result<u8, String> {
+    let config = load::load(launch, &mut load::SystemFiles).map_err(|fatal| fatal.to_string())?;
+    let settings = config.settings().clone();
+    log::configure(&settings.log);
+    announce(launch, &config);
+    raise_descriptor_limit(settings.max_clients);
+    let runtime = runtime(&settings)?;
+    let status = runtime.block_on(serve(config))?;
+    if let Some(path) = &settings.pid_file {
+        // Written by us if at all; another process may have removed it.
+        let _ = std::fs::remove_file(path);
+    }
+    log::warning!("Holdfast is now ready to exit, bye bye...");
+    // Connections and their buffers go with the process.
+    runtime.shutdown_background();
+    Ok(status)
+}
+
+fn announce(launch: &Launch, config: &Config) {
+    let version = env!("CARGO_PKG_VERSION");
+    let pid = std::process::id();
+    let port = config.settings().port;
+    log::notice!("Holdfast is starting");
+    log::notice!("Holdfast {version}, PID: {pid}, port: {port}");
+    if launch.file.is_none() && !launch.stdin {
+        log::warning!(
+            "Warning: no config file specified, using the default config. In order to specify a config file use holdfast-server /path/to/redis.conf"
+        );
+    }
+    let missing = config.not_yet_in_force();
+    if !missing.is_empty() {
+        log::warning!("Accepted but not in force in this version: {}", missing.join(", "));
+    }
+    log::warning!(
+        "Persistence is not built yet: data lives in memory only and is gone when the server stops"
+    );
+}
+
+/// As many descriptors as `maxclients` asks for, or as the system allows.
+fn raise_descriptor_limit(max_clients: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let wanted = max_clients as u64 + RESERVED_DESCRIPTORS;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let raised = limit.maximum.map_or(wanted, |maximum| maximum.max(wanted));
+    let all = Rlimit { current: Some(wanted), maximum: Some(raised) };
+    let allowed = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if setrlimit(Resource::Nofile, all).is_err() {
+        // Raising the hard limit takes privileges; the hard limit itself does not.
+        let _ = setrlimit(Resource::Nofile, allowed);
+        log::warning!(
+            "maxclients {max_clients} needs {wanted} file descriptors, the system allows {:?}",
+            limit.maximum
+        );
+    }
+}
+
+/// One worker for each CPU this process may use, or as many as `io-threads` asks for.
+fn runtime(settings: &Settings) -> Result<Runtime, String> {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = if settings.io_threads > 1 { settings.io_threads.min(cpus) } else { cpus };
+    Builder::new_multi_thread()
+        .worker_threads(workers)
+        .thread_name("holdfast")
+        .enable_all()
+        .build()
+        .map_err(|error| format!("Cannot start the runtime: {error}"))
+}
+
+/// What the engine asks of the process, carried out by the task that owns the sockets.
+enum Request {
+    Listen(Vec<Bound>),
+    Exit(u8),
+}
+
+/// The engine's window on the world.
+struct Process {
+    requests: mpsc::UnboundedSender<Request>,
+}
+
+impl Host for Process {
+    fn rewrite_config(&mut self, config: &Config) -> Result<(), String> {
+        rewrite::rewrite_file(config)
+    }
+
+    fn apply(&mut self, effect: &Effect, config: &Config) -> Result<(), String> {
+        let settings = config.settings();
+        match effect {
+            Effect::Listen => {
+                let bound = listen::bind_tcp(settings)?;
+                // The receiver lives as long as the process.
+                let _ = self.requests.send(Request::Listen(bound));
+            }
+            Effect::MaxClients => raise_descriptor_limit(settings.max_clients),
+            Effect::Dir => std::env::set_current_dir(&settings.dir).map_err(|e| e.to_string())?,
+            Effect::Log => log::configure(&settings.log),
+            // These are read from the settings whenever they matter.
+            Effect::Password | Effect::ProcTitle | Effect::MaxMemory | Effect::Hz => {}
+        }
+        Ok(())
+    }
+
+    fn sleep(&mut self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    fn exit(&mut self, status: u8) {
+        let _ = self.requests.send(Request::Exit(status));
+    }
+
+    fn discard(&mut self, content: Db) {
+        // A small one is freed faster than a thread is woken.
+        if content.len() > SMALL_DATABASE {
+            tokio::task::spawn_blocking(move || drop(content));
+        }
+    }
+
+    fn wall_us(&self) -> i64 {
+        crate::clock::wall_us()
+    }
+}
+
+async fn serve(config: Config) -> Result<u8, String> {
+    let settings = config.settings().clone();
+    let names = Names::with_renames(config.renames());
+    let clock = Clock::start();
+    let (requests, mut inbox) = mpsc::unbounded_channel();
+    let host = Box::new(Process { requests });
+    let engine = Engine::new(config, names, seed()?, host, clock.now());
+    let shared = Arc::new(Shared::new(engine, clock));
+
+    let bound = listen::bind_tcp(&settings).inspect_err(|reason| {
+        log::warning!("Warning: {reason}");
+        log::warning!("Failed listening on port {} (tcp), aborting.", settings.port);
+    })?;
+    let mut listeners = Listeners::default();
+    listeners.replace_tcp(bound, &shared).map_err(|error| error.to_string())?;
+    if let Some(path) = &settings.unix_socket {
+        let listener = listen::bind_unix(path, settings.unix_socket_mode)?;
+        listeners.accept_unix(listener, &shared);
+    }
+    if let Some(path) = &settings.pid_file
+        && let Err(error) = std::fs::write(path, format!("{}\n", std::process::id()))
+    {
+        log::warning!("Failed to write PID file {}: {error}", path.display());
+    }
+    log::notice!("Server initialized");
+    if settings.port != 0 {
+        log::notice!("Ready to accept connections tcp");
+    }
+    if settings.unix_socket.is_some() {
+        log::notice!("Ready to accept connections unix");
+    }
+    tokio::spawn(background(Arc::clone(&shared)));
+    tokio::spawn(follow_wall_clock(Arc::clone(&shared)));
+
+    let mut term = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let mut int = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+    let status = loop {
+        tokio::select! {
+            _ = term.recv() => {
+                log::warning!("Received SIGTERM, scheduling shutdown...");
+                break 0;
+            }
+            _ = int.recv() => {
+                log::warning!("Received SIGINT, scheduling shutdown...");
+                break 0;
+            }
+            Some(request) = inbox.recv() => match request {
+                Request::Exit(status) => break status,
+                Request::Listen(bound) => {
+                    if let Err(error) = listeners.replace_tcp(bound, &shared) {
+                        log::warning!("Cannot listen anew: {error}");
+                    }
+                }
+            },
+        }
+    };
+    log::warning!("User requested shutdown...");
+    drop(listeners);
+    if let Some(path) = &settings.unix_socket {
+        log::notice!("Removing the unix socket file.");
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(status)
+}
+
+async fn background(shared: Arc<Shared>) {
+    loop {
+        let pause = {
+            let now = shared.clock.now();
+            shared.engine().tick(now)
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn follow_wall_clock(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(WALL_CLOCK_CHECK).await;
+        if let Some(step_ms) = shared.clock.follow_wall() {
+            shared.engine().stats.wall_clock_steps += 1;
+            log::warning!("The wall clock was set by {step_ms} ms. Expiry times are not affected.");
+        }
+    }
+}
+
+fn seed() -> Result<Seed, String> {
+    let mut seed = Seed::default();
+    for bytes in [&mut seed.hash_secret[..], &mut seed.rng[..], &mut seed.run_id[..]] {
+        getrandom::fill(bytes)
+            .map_err(|error| format!("No randomness from the system: {error}"))?;
+    }
+    Ok(seed)
+}
