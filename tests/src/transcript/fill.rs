@@ -1,4 +1,4 @@
-//! Writing a reference server's replies into a transcript, where none are expected yet.
+//! Writing the references' replies into a transcript, where none are expected yet.
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,68 +8,98 @@ use super::Protocol::{self, Resp2, Resp3};
 use super::Way;
 use super::parse::{Action, Section, Transcript};
 use super::run::{self, Session};
-use crate::binaries::Flavour;
+use crate::binaries::Flavour::{self, Redis, Valkey};
 use crate::server::Server;
 
+/// One recording: who answered, and the lines by the step's line number.
+struct Recording {
+    flavour: Flavour,
+    protocol: Protocol,
+    replies: HashMap<usize, Vec<String>>,
+}
+
 /// Fills the file in place; how many commands got their reply.
-pub fn fill_file(path: &Path, flavour: Flavour) -> Result<usize, String> {
+pub fn fill_file(path: &Path) -> Result<usize, String> {
     let transcript = Transcript::load(path)?;
     let mut replies: HashMap<usize, Vec<String>> = HashMap::new();
     for section in &transcript.sections {
-        let second = record(section, flavour, Resp2)?;
-        let third = record(section, flavour, Resp3)?;
+        if section.steps.iter().all(|step| !step.expected.is_empty()) {
+            continue;
+        }
+        let mut recordings = Vec::new();
+        for (flavour, protocol) in
+            [(Redis, Resp2), (Redis, Resp3), (Valkey, Resp2), (Valkey, Resp3)]
+        {
+            if run::is_for(section, flavour, protocol, Way::Plain) {
+                recordings.push(record(section, flavour, protocol)?);
+            }
+        }
         for step in section.steps.iter().filter(|step| step.expected.is_empty()) {
-            let lines = merged(second.get(&step.line), third.get(&step.line));
-            replies.insert(step.line, lines);
+            replies.insert(step.line, merged(&recordings, step.line));
         }
     }
-    let text = fs::read_to_string(path).map_err(|e| e.to_string())?;
-    let mut out = String::new();
-    for (index, line) in text.lines().enumerate() {
-        out.push_str(line);
-        out.push('\n');
-        for reply in replies.get(&(index + 1)).into_iter().flatten() {
-            out.push_str(reply);
-            out.push('\n');
-        }
-    }
-    fs::write(path, out).map_err(|e| format!("{}: {e}", path.display()))?;
+    write_replies(path, &replies)?;
     Ok(replies.values().filter(|lines| !lines.is_empty()).count())
 }
 
-type Recorded = HashMap<usize, Vec<String>>;
-
-fn record(section: &Section, flavour: Flavour, protocol: Protocol) -> Result<Recorded, String> {
-    let mut recorded = Recorded::new();
-    if !run::is_for(section, flavour, protocol, Way::Plain) {
-        return Ok(recorded);
+fn write_replies(path: &Path, replies: &HashMap<usize, Vec<String>>) -> Result<(), String> {
+    let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let mut out = String::new();
+    for (index, line) in text.lines().enumerate() {
+        let added = replies.get(&(index + 1)).into_iter().flatten().map(String::as_str);
+        for line in [line].into_iter().chain(added) {
+            out.push_str(line);
+            out.push('\n');
+        }
     }
+    fs::write(path, out).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+fn record(section: &Section, flavour: Flavour, protocol: Protocol) -> Result<Recording, String> {
     let args = section.args.clone().unwrap_or_default();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let server = Server::start_flavour(flavour, &args);
     let mut session = Session::new(&server, protocol, Way::Plain);
+    let mut replies = HashMap::new();
     for step in &section.steps {
+        let failed = |why| format!("{flavour:?} {protocol:?}, line {}: {why}", step.line);
         if step.expected.is_empty() || step.action == Action::Send {
-            let lines =
-                session.perform(step).map_err(|why| format!("line {}: {why}", step.line))?;
-            recorded.insert(step.line, lines);
+            replies.insert(step.line, session.perform(step).map_err(failed)?);
         } else {
-            session.check_step(step, false).map_err(|why| format!("line {}: {why}", step.line))?;
+            session.check_step(step, false).map_err(failed)?;
         }
     }
-    Ok(recorded)
+    Ok(Recording { flavour, protocol, replies })
 }
 
-/// Both protocols' lines, marked only where they differ.
-fn merged(second: Option<&Vec<String>>, third: Option<&Vec<String>>) -> Vec<String> {
-    let marked = |mark: &str, lines: &[String]| -> Vec<String> {
-        lines.iter().map(|line| format!("{mark}| {line}")).collect()
+/// Everybody's lines, marked only where they differ. What Valkey answers is also asked of us.
+fn merged(recordings: &[Recording], line: usize) -> Vec<String> {
+    let by_protocol: fn(&Recording) -> &'static str = |r| match r.protocol {
+        Resp2 => "2",
+        Resp3 => "3",
     };
-    match (second, third) {
-        (Some(second), Some(third)) if second != third => {
-            [marked("2", second), marked("3", third)].concat()
-        }
-        (Some(lines), _) | (_, Some(lines)) => lines.clone(),
-        (None, None) => Vec::new(),
+    let by_server: fn(&Recording) -> &'static str = |r| match r.flavour {
+        Redis => "redis",
+        _ => "valkey,holdfast",
+    };
+    let own = |r: &Recording| r.replies[&line].clone();
+    let Some(first) = recordings.first() else { return Vec::new() };
+    if recordings.iter().all(|r| own(r) == own(first)) {
+        return own(first);
     }
+    for mark in [by_protocol, by_server] {
+        let agree = |a: &Recording, b: &Recording| mark(a) != mark(b) || own(a) == own(b);
+        if recordings.iter().all(|a| recordings.iter().all(|b| agree(a, b))) {
+            let mut out = marked(mark(first), &own(first));
+            let other = recordings.iter().find(|r| mark(r) != mark(first)).expect("they differ");
+            out.extend(marked(mark(other), &own(other)));
+            return out;
+        }
+    }
+    let both = |r: &Recording| marked(&format!("{},{}", by_protocol(r), by_server(r)), &own(r));
+    recordings.iter().flat_map(both).collect()
+}
+
+fn marked(mark: &str, lines: &[String]) -> Vec<String> {
+    lines.iter().map(|line| format!("{mark}| {line}")).collect()
 }

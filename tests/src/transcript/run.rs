@@ -12,6 +12,9 @@ use crate::resp::{self, Value};
 use crate::server::Server;
 use crate::wait;
 
+/// How many lines of a reply are shown when it is not the expected one.
+const LINES_SHOWN: usize = 40;
+
 /// What is printed for a connection that the server has closed.
 const CLOSED: &str = "(closed)";
 
@@ -45,7 +48,16 @@ pub fn check_corpus(corpus: &[Transcript], flavour: Flavour, protocol: Protocol,
 pub fn is_for(section: &Section, flavour: Flavour, protocol: Protocol, way: Way) -> bool {
     let skipped = |word: &str| section.skip.iter().any(|skip| skip == word);
     let protocol_word = if protocol == Protocol::Resp2 { "2" } else { "3" };
+    if way == Way::InMulti && section.steps.iter().any(is_transactional) {
+        return false;
+    }
     !skipped(way.word()) && !skipped(protocol_word) && !skipped(super::server_word(flavour))
+}
+
+/// A section about transactions cannot be put into transactions.
+fn is_transactional(step: &Step) -> bool {
+    let name = step.text.split(' ').next().unwrap_or_default().to_ascii_lowercase();
+    ["multi", "exec", "discard", "watch", "unwatch"].contains(&name.as_str())
 }
 
 fn check_section(
@@ -213,8 +225,6 @@ impl<'a> Session<'a> {
         if pattern::lines_match(&expected, &actual, &mut self.variables) {
             return Ok(());
         }
-        let indented =
-            |lines: &[String]| lines.iter().map(|l| format!("      {l}\n")).collect::<String>();
         Err(format!("    expected\n{}    got\n{}", indented(&expected), indented(&actual)))
     }
 
@@ -262,6 +272,14 @@ fn shown(step: &Step, mut value: Value) -> Vec<String> {
         value.sort_elements();
     }
     value.lines()
+}
+
+fn indented(lines: &[String]) -> String {
+    let mut out: String = lines.iter().take(LINES_SHOWN).map(|l| format!("      {l}\n")).collect();
+    if lines.len() > LINES_SHOWN {
+        out += &format!("      ({} lines more)\n", lines.len() - LINES_SHOWN);
+    }
+    out
 }
 
 fn is_end(error: &io::Error) -> bool {
