@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use super::cli::Launch;
 use super::directives;
 use super::syntax::{self, Line};
-use super::value::Value;
-use super::{Config, renames};
+use super::users::Users;
+use super::value::{SavePoint, Value};
+use super::{Config, renames, set};
 
 /// A file that includes itself has to end somewhere; Redis would run out of stack.
 const MAX_INCLUDE_DEPTH: usize = 16;
@@ -66,11 +67,13 @@ impl std::error::Error for Fatal {}
 
 /// Reads everything that `launch` names.
 pub fn load(launch: &Launch, files: &mut impl Files) -> Result<Config, Fatal> {
-    let mut loader = Loader { config: Config::default(), files, save_seen: false };
+    let mut loader =
+        Loader { config: Config::default(), files, save_seen: false, users: Users::default() };
     loader.run(launch)?;
-    let mut config = loader.config;
+    let Loader { mut config, users, .. } = loader;
     config.file = launch.file.clone();
     config.publish();
+    users.check(&config).map_err(whole)?;
     Ok(config)
 }
 
@@ -79,6 +82,7 @@ struct Loader<'a, F> {
     files: &'a mut F,
     /// The first `save` line replaces the default save points, those behind it add to it.
     save_seen: bool,
+    users: Users,
 }
 
 impl<F: Files> Loader<'_, F> {
@@ -91,7 +95,9 @@ impl<F: Files> Loader<'_, F> {
             let text = self.files.read_stdin().map_err(|error| whole(reason(&error)))?;
             self.text(&text, "standard input", 0)?;
         }
-        self.text(&launch.options, "the command line", 0)?;
+        // Redis reads the flags behind a line break, so their lines count from 2.
+        let options = [b"\n", launch.options.as_slice()].concat();
+        self.text(&options, "the command line", 0)?;
         self.check_whole()
     }
 
@@ -134,12 +140,18 @@ impl<F: Files> Loader<'_, F> {
             (b"rename-command", [from, to]) => {
                 Ok(renames::apply(&mut self.config.renames, from, to)?)
             }
-            (b"user", [_, ..]) => Err("ACL users are not built yet".into()),
+            (b"user", [name, rules @ ..]) => Ok(self.users.add(name, rules)?),
             (b"loadmodule", [module, ..]) => Err(Failure::Here(format!(
                 "Can't load module from {}: Holdfast does not load modules",
                 String::from_utf8_lossy(module)
             ))),
             (b"sentinel", [_, ..]) => Err("sentinel directive while not in sentinel mode".into()),
+            (name, []) if name.contains(&b'.') => {
+                Err("Module config specified without value".into())
+            }
+            (name, _) if name.contains(&b'.') => {
+                Err("Module Configuration detected without loadmodule directive".into())
+            }
             _ => Err("Bad directive or wrong number of arguments".into()),
         }
     }
@@ -172,12 +184,7 @@ impl<F: Files> Loader<'_, F> {
     }
 
     /// `save` lines add up, but `save ""` starts over.
-    fn add_save_points(
-        &mut self,
-        id: directives::Id,
-        points: &mut Vec<super::value::SavePoint>,
-        args: &[&[u8]],
-    ) {
+    fn add_save_points(&mut self, id: directives::Id, points: &mut Vec<SavePoint>, args: &[&[u8]]) {
         let first = !std::mem::replace(&mut self.save_seen, true);
         if let Value::Save(old) = self.config.value(id)
             && !first
@@ -251,7 +258,7 @@ fn whole(reason: String) -> Fatal {
 /// The line as an error may show it: without secrets.
 fn masked(line: &Line) -> Vec<u8> {
     let name = &line.args[0];
-    if super::set::is_sensitive(name) || name.eq_ignore_ascii_case(b"user") {
+    if set::is_sensitive(name) || name.eq_ignore_ascii_case(b"user") {
         return [name.as_slice(), b"(redacted)"].join(&b' ');
     }
     line.text.clone()

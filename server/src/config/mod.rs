@@ -23,8 +23,12 @@ pub mod set;
 pub mod settings;
 pub mod syntax;
 mod units;
+mod users;
 pub mod value;
 mod warnings;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -114,14 +114,16 @@ pub(super) fn ipv6(value: Value) -> Checked {
     text(value, |ip| ensure(parses::<Ipv6Addr>(ip), "Invalid IPv6 address"))
 }
 
-/// `{variable}` and plain text; `{{` is a brace.
+/// A template has to name known variables and to show something even where they are empty.
 pub(super) fn proc_title_template(value: Value) -> Checked {
+    let sample = |name: &str| match name {
+        "title" | "server-mode" | "unixsocket" => Some(String::new()),
+        name => proc_title::VARIABLES.contains(&name).then(|| name.to_owned()),
+    };
     text(value, |template| {
-        let known = proc_title::expand(template, |name| {
-            proc_title::VARIABLES.contains(&name).then(|| "x".into())
-        });
+        let title = proc_title::expand(template, sample);
         ensure(
-            known.is_some_and(|title| !title.trim().is_empty()),
+            title.is_some_and(|title| !title.is_empty()),
             "template format is invalid or contains unknown variables",
         )
     })

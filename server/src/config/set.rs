@@ -135,10 +135,10 @@ impl Config {
 
     fn set_one(&mut self, id: Id, value: &[u8], change: &mut Change) -> Result<(), String> {
         let directive = id.directive();
-        let args: Vec<&[u8]> = if directive.multi_arg {
-            value.split(|byte| *byte == b' ').collect()
-        } else {
-            vec![value]
+        let args: Vec<&[u8]> = match (directive.multi_arg, value) {
+            (true, b"") => Vec::new(),
+            (true, _) => value.split(|byte| *byte == b' ').collect(),
+            (false, _) => vec![value],
         };
         let old = self.value(id);
         let new = Value::parse(directive, &args, old)?;

@@ -1,7 +1,8 @@
 //! Numbers as redis.conf writes them: plain, with a unit of memory, in percent, in octal.
 
-/// An amount of memory: digits and an optional unit, `1k` = 1000, `1kb` = 1024, any case.
-/// Beyond what a `u64` holds it is refused (Redis wraps around).
+/// An amount of memory: digits and an optional unit, `1k` = 1000, `1kb` = 1024, any case. No
+/// digits at all mean zero (`--maxmemory "$UNSET"`). Beyond what a `u64` holds it is refused
+/// (Redis wraps around).
 pub(crate) fn memory(text: &[u8]) -> Option<u64> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (number, unit) = text.split_at(digits);
@@ -15,7 +16,11 @@ pub(crate) fn memory(text: &[u8]) -> Option<u64> {
         b"gb" => 1 << 30,
         _ => return None,
     };
-    std::str::from_utf8(number).ok()?.parse::<u64>().ok()?.checked_mul(factor)
+    let number = match number {
+        b"" => 0,
+        digits => std::str::from_utf8(digits).ok()?.parse::<u64>().ok()?,
+    };
+    number.checked_mul(factor)
 }
 
 /// A decimal integer in the one way to write it: no blanks, no plus, no leading zeros.
@@ -29,6 +34,12 @@ pub(crate) fn integer(text: &[u8]) -> Option<i64> {
     if !canonical {
         return None;
     }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// A decimal integer that may also have a plus or leading zeros: what the directives with a
+/// grammar of their own take.
+pub(crate) fn loose_integer(text: &[u8]) -> Option<i64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
@@ -70,8 +81,8 @@ mod tests {
         check("18446744073709551615", Some(u64::MAX));
         check("18446744073709551616", None);
         check("99999999999gb", None);
-        check("", None);
-        check("mb", None);
+        check("", Some(0));
+        check("mb", Some(0));
         check("-1", None);
         check("1.5gb", None);
         check("1 gb", None);

@@ -101,7 +101,7 @@ impl Value {
             (Value::Primary(Some((host, port))), _) => {
                 [host.as_slice(), port.to_string().as_bytes()].join(&b' ')
             }
-            (Value::Percentiles(list), _) => join(list),
+            (Value::Percentiles(list), _) => join(list.iter().copied().map(show_percentile)),
         }
     }
 
@@ -245,7 +245,7 @@ fn without_single_empty<'a>(args: &[&'a [u8]]) -> impl Iterator<Item = &'a [u8]>
 }
 
 fn parse_save(args: &[&[u8]]) -> Result<Value, String> {
-    let numbers: Option<Vec<i64>> = without_single_empty(args).map(units::integer).collect();
+    let numbers: Option<Vec<i64>> = without_single_empty(args).map(units::loose_integer).collect();
     let invalid = || "Invalid save parameters".to_owned();
     let numbers = numbers.filter(|numbers| numbers.len() % 2 == 0).ok_or_else(invalid)?;
     let point = |pair: &[i64]| SavePoint { seconds: pair[0], changes: pair[1] };
@@ -275,7 +275,7 @@ fn parse_limits(args: &[&[u8]], old: &Value) -> Result<Value, String> {
             Some(OutputLimit {
                 hard_bytes: units::memory(hard)?,
                 soft_bytes: units::memory(soft)?,
-                soft_seconds: units::integer(seconds)
+                soft_seconds: units::loose_integer(seconds)
                     .filter(|seconds| (0..=i64::from(i32::MAX)).contains(seconds))?,
             })
         };
@@ -296,7 +296,7 @@ fn parse_oom_scores(args: &[&[u8]]) -> Result<Value, String> {
     let args: [&[u8]; 3] = args.try_into().map_err(|_| WRONG_ARITY.to_owned())?;
     let mut scores = [0; 3];
     for (score, arg) in scores.iter_mut().zip(args) {
-        *score = units::integer(arg)
+        *score = units::loose_integer(arg)
             .and_then(|value| i32::try_from(value).ok())
             .filter(|value| (-2000..=2000).contains(value))
             .ok_or("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")?;
@@ -309,8 +309,13 @@ fn parse_primary(args: &[&[u8]]) -> Result<Value, String> {
     if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
         return Ok(Value::Primary(None));
     }
-    let port = units::integer(port).and_then(|port| u16::try_from(port).ok());
+    let port = units::loose_integer(port).and_then(|port| u16::try_from(port).ok());
     Ok(Value::Primary(Some((host.to_vec(), port.ok_or("Invalid primary port")?))))
+}
+
+/// Six digits behind the point, without zeros at the end.
+fn show_percentile(percentile: f64) -> String {
+    format!("{percentile:.6}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn parse_percentiles(args: &[&[u8]]) -> Result<Value, String> {

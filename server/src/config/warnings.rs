@@ -18,6 +18,8 @@ impl Config {
     pub fn not_yet_in_force(&self) -> Vec<&'static str> {
         directives::all()
             .filter(|id| id.directive().force == Force::NotYet && !self.is_default(*id))
+            // No save points is what happens anyway.
+            .filter(|id| *self.value(*id) != Value::Save(Vec::new()))
             .map(|id| id.directive().name)
             .collect()
     }
