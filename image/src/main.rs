@@ -1,1 +1,128 @@
-fn main() {}
+//! `cargo image`: the command line of the image tool.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use holdfast_image::kernel::{Choice, own};
+use holdfast_image::{appliance, disk, oci, run, static_binaries, status, uki};
+
+/// Builds Holdfast's images and boots the appliance.
+///
+/// Each command does its own set-up: missing Debian packages are installed when you are root;
+/// otherwise the line to type is printed. What is dear to make is kept in ~/.cache/holdfast
+/// (or where HOLDFAST_CACHE_DIR points).
+#[derive(Parser)]
+#[command(bin_name = "cargo image", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Boot the appliance in QEMU and serve Redis on 127.0.0.1
+    ///
+    /// Builds what is missing, starts QEMU (with KVM where it truly works), shows the console and
+    /// prints "ready" once the server answers PING. Ctrl-C stops it; nothing stays behind.
+    Run {
+        /// Memory of the machine in MiB
+        #[arg(long, value_name = "MIB", default_value = "128", value_parser = memory)]
+        memory: u32,
+        /// Port of 127.0.0.1 that reaches the server
+        #[arg(long, default_value = "6379", value_parser = port)]
+        port: u16,
+        /// Boot the disk image through UEFI firmware instead of handing the kernel to QEMU
+        #[arg(long)]
+        uefi: bool,
+        /// "own", "debian" or a bzImage [default: own if it is built, else debian]
+        #[arg(long, value_name = "FILE")]
+        kernel: Option<Choice>,
+    },
+    /// Ask the running appliance's agent how its services are (JSON)
+    Status {
+        /// The port that `run` was given
+        #[arg(long, default_value = "6379", value_parser = port)]
+        port: u16,
+    },
+    /// Build our own kernel (about 10 minutes, then cached)
+    Kernel,
+    /// Write the bootable UEFI disk
+    ///
+    /// GPT with an EFI system partition, which holds the whole system as one file, and a data
+    /// partition, which the first boot formats. The same sources give the same bytes.
+    Disk {
+        /// The file to write
+        out: PathBuf,
+        /// "own", "debian" or a bzImage
+        #[arg(long, value_name = "FILE", default_value = "own")]
+        kernel: Choice,
+        /// Size of the data partition in MiB
+        #[arg(long, value_name = "MIB", default_value_t = disk::DATA_MIB)]
+        data: u64,
+        /// A word for the kernel's command line, such as ip=ADDRESS::GATEWAY:MASK::eth0:off
+        #[arg(long, value_name = "WORD")]
+        append: Vec<String>,
+    },
+    /// Write the container image, for docker load, podman load and skopeo
+    Oci {
+        /// The tar to write
+        out: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match dispatch(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("holdfast: error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<()> {
+    match command {
+        Command::Run { memory, port, uefi, kernel } => {
+            let kernel = kernel.unwrap_or(Choice::Quickest);
+            run::run(&run::Options { memory_mib: memory, port, uefi, kernel })
+        }
+        Command::Status { port } => {
+            let reply = status::ask(status::Note::find(port)?, "status")?;
+            println!("{}", reply.trim_end());
+            Ok(())
+        }
+        Command::Kernel => {
+            let kernel = own::build()?;
+            println!("{}", kernel.image.display());
+            Ok(())
+        }
+        Command::Disk { out, kernel, data, append } => {
+            let uki = appliance::uki(&kernel.get()?, &static_binaries()?, &append)?;
+            disk::write(&out, &uki, data)?;
+            println!(
+                "{}: EFI file of {} bytes (limit for ours {})",
+                out.display(),
+                uki.len(),
+                uki::LIMIT
+            );
+            Ok(())
+        }
+        Command::Oci { out } => {
+            oci::write(&out, &static_binaries()?)?;
+            println!("{}: {}", out.display(), oci::NAME);
+            Ok(())
+        }
+    }
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    let port = text.parse::<u16>().ok().filter(|p| *p != 0);
+    port.ok_or_else(|| "a port is a number from 1 to 65535".to_owned())
+}
+
+fn memory(text: &str) -> Result<u32, String> {
+    let mib = text.parse::<u32>().ok().filter(|m| (64..=1 << 20).contains(m));
+    mib.ok_or_else(|| "a number of MiB from 64 to 1048576, without a unit".to_owned())
+}

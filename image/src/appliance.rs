@@ -1,0 +1,32 @@
+//! The appliance's parts put together: file list, initramfs, command line, UKI.
+
+use anyhow::Result;
+
+use crate::binaries::Binaries;
+use crate::kernel::Kernel;
+use crate::rootfs::Tree;
+use crate::{blank_ext4, initramfs, uki};
+
+/// Both consoles; nothing from the kernel but its worries; a panic starts the machine again.
+pub const CMDLINE: &str = "console=tty0 console=ttyS0,115200 quiet panic=10";
+
+/// The initramfs for `kernel`: its modules are in it.
+pub fn initramfs(kernel: &Kernel, binaries: &Binaries) -> Result<Vec<u8>> {
+    let tree = Tree::appliance(binaries, &kernel.modules, &blank_ext4::packed()?)?;
+    initramfs::pack(&tree)
+}
+
+/// The whole operating system as one EFI file; `words` follow the usual command line.
+pub fn uki(kernel: &Kernel, binaries: &Binaries, words: &[String]) -> Result<Vec<u8>> {
+    uki::build(kernel, &initramfs(kernel, binaries)?, &cmdline(words))
+}
+
+/// The usual command line with `words` behind it.
+pub fn cmdline(words: &[String]) -> String {
+    let mut line = CMDLINE.to_owned();
+    for word in words {
+        line.push(' ');
+        line.push_str(word);
+    }
+    line
+}

@@ -1,0 +1,107 @@
+//! The static programs that ship, built once whoever asks: the tool, or many tests at a time.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::paths;
+use crate::process::{say, stream};
+
+/// The one target of this tool. Everything that names an architecture starts here.
+pub const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The three programs of the house.
+#[derive(Clone, Debug)]
+pub struct Binaries {
+    pub init: PathBuf,
+    pub agent: PathBuf,
+    pub server: PathBuf,
+}
+
+impl Binaries {
+    fn in_dir(dir: &Path) -> Self {
+        let file = |name| dir.join(name);
+        Self {
+            init: file("holdfast-init"),
+            agent: file("holdfast-agent"),
+            server: file("holdfast-server"),
+        }
+    }
+
+    fn check(self) -> Result<Self> {
+        for file in [&self.init, &self.agent, &self.server] {
+            if !file.is_file() {
+                bail!("{} is missing", file.display());
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// The programs as they ship. `HOLDFAST_BIN_DIR` names a directory of ready ones instead.
+pub fn static_binaries() -> Result<Binaries> {
+    if let Some(dir) = env::var_os("HOLDFAST_BIN_DIR") {
+        return Binaries::in_dir(Path::new(&dir)).check().context("HOLDFAST_BIN_DIR");
+    }
+    let out = cargo_build(&paths::target(), &["holdfast-server", "holdfast-supervisor"], &[])?;
+    Binaries::in_dir(&out).check()
+}
+
+/// The same with init and agent built for tests: the feature `test-hooks`, off in what ships.
+pub fn binaries_with_test_hooks() -> Result<Binaries> {
+    let Binaries { server, .. } = static_binaries()?;
+    if env::var_os("HOLDFAST_BIN_DIR").is_some() {
+        bail!("HOLDFAST_BIN_DIR holds what ships, not what tests need: unset it");
+    }
+    let target = paths::target().join("test-hooks");
+    let hooks = ["--features", "holdfast-supervisor/test-hooks"];
+    let out = cargo_build(&target, &["holdfast-supervisor"], &hooks)?;
+    Binaries { server, ..Binaries::in_dir(&out) }.check()
+}
+
+fn cargo_build(target: &Path, packages: &[&str], more: &[&str]) -> Result<PathBuf> {
+    let _one_at_a_time = paths::lock("binaries")?;
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(paths::workspace()).env("RUSTFLAGS", rustflags());
+    cargo.env_remove("CARGO_ENCODED_RUSTFLAGS");
+    cargo.args(["build", "--release", "--target", TARGET, "--target-dir"]).arg(target).args(more);
+    for package in packages {
+        cargo.args(["-p", package]);
+    }
+    let mut said = false;
+    stream(&mut cargo, |line| {
+        if line.trim_start().starts_with("Compiling holdfast") {
+            said = true;
+            say(format!("{} (static, {TARGET})", line.trim()));
+        }
+    })
+    .context("the static binaries do not build")?;
+    if said {
+        say("static binaries are ready");
+    }
+    Ok(target.join(TARGET).join("release"))
+}
+
+/// Static, and without this machine's paths, so that another machine makes the same bytes.
+fn rustflags() -> OsString {
+    let mut flags = OsString::from("-C target-feature=+crt-static");
+    let home = env::var_os("CARGO_HOME")
+        .or_else(|| env::var_os("HOME").map(|h| Path::new(&h).join(".cargo").into()));
+    let mut remap = |from: OsString, to: &str| {
+        // RUSTFLAGS is split at spaces; such a path cannot be named there, only left as it is.
+        if !from.to_string_lossy().contains(' ') {
+            flags.push(" --remap-path-prefix=");
+            flags.push(from);
+            flags.push("=");
+            flags.push(to);
+        }
+    };
+    if let Some(home) = home {
+        remap(home, "/cargo");
+    }
+    remap(paths::workspace().into(), "/holdfast");
+    flags
+}

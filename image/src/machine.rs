@@ -1,0 +1,265 @@
+//! A virtual machine: what it is made of, and the running guest.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tempfile::TempDir;
+
+use crate::accel::Accel;
+use crate::console::Console;
+use crate::packages::ensure_packages;
+use crate::sys::die_with_parent;
+
+/// QEMU's user network gives its guest this address and this gateway.
+pub const NETWORK_WORD: &str = "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off";
+
+/// Where the agent answers `status` inside the guest.
+pub const STATUS_WORD: &str = "holdfast.status_listen=0.0.0.0:6390";
+const STATUS_PORT: u16 = 6390;
+const REDIS_PORT: u16 = 6379;
+
+/// How long QEMU may take to end when asked.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// One try of a PING: the forward accepts before the guest listens, so silence means "not yet".
+const PING_LIMIT: Duration = Duration::from_millis(300);
+
+/// How the machine starts.
+#[derive(Clone, Debug)]
+pub enum Boot {
+    /// QEMU hands kernel and initramfs to the guest itself.
+    Direct { kernel: PathBuf, initramfs: Option<PathBuf>, cmdline: String },
+    /// UEFI firmware starts what is on the disk.
+    Uefi { disk: PathBuf },
+}
+
+/// A machine to be started.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    pub boot: Boot,
+    pub memory_mib: u32,
+    pub accel: Accel,
+    /// The host's port for the guest's 6379; 0 takes a free one.
+    pub port: u16,
+    /// Pass the guest's console on to standard output.
+    pub show_console: bool,
+    /// A guest that reboots comes back; otherwise QEMU ends there.
+    pub reboots: bool,
+    /// More words for QEMU.
+    pub extra: Vec<OsString>,
+}
+
+/// A running machine. It ends when this is dropped, or when the thread that started it ends.
+#[derive(Debug)]
+pub struct Guest {
+    qemu: Child,
+    group: Pid,
+    reader: Option<JoinHandle<()>>,
+    console: Arc<Console>,
+    port: u16,
+    status_port: u16,
+    /// Sockets and the firmware's variables.
+    _scratch: TempDir,
+}
+
+impl Machine {
+    /// The usual small machine on any free port.
+    pub fn new(boot: Boot, accel: Accel) -> Self {
+        Self {
+            boot,
+            memory_mib: 128,
+            accel,
+            port: 0,
+            show_console: false,
+            reboots: false,
+            extra: Vec::new(),
+        }
+    }
+
+    /// Starts QEMU. What runs in it is not up yet: see [`Guest::wait_ready`].
+    pub fn start(&self) -> Result<Guest> {
+        ensure_packages(&["qemu-system-x86"])?;
+        let scratch = tempfile::tempdir().context("cannot make a scratch directory")?;
+        let port = if self.port == 0 { free_port()? } else { self.port };
+        let status_port = free_port()?;
+        let mut command = self.command(scratch.path(), port, status_port)?;
+        let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
+        let errors = writer.try_clone().context("cannot make a pipe")?;
+        command.stdin(Stdio::null()).stdout(writer).stderr(errors);
+        let qemu = die_with_parent(&mut command).spawn().context("cannot start QEMU")?;
+        drop(command);
+
+        let console = Arc::new(Console::default());
+        let (filled, show) = (Arc::clone(&console), self.show_console);
+        let reader = thread::spawn(move || filled.fill(reader, show));
+        let group = Pid::from_child(&qemu);
+        let reader = Some(reader);
+        Ok(Guest { qemu, group, reader, console, port, status_port, _scratch: scratch })
+    }
+
+    fn command(&self, scratch: &Path, port: u16, status_port: u16) -> Result<Command> {
+        let mut qemu = Command::new("qemu-system-x86_64");
+        qemu.args(["-M", "q35", "-nodefaults", "-no-user-config", "-display", "none"]);
+        qemu.args(["-serial", "stdio", "-m", &self.memory_mib.to_string()])
+            .args(self.accel.words());
+        let forward = |host, guest| format!("hostfwd=tcp:127.0.0.1:{host}-:{guest}");
+        let net = format!(
+            "user,id=net,restrict=on,{},{}",
+            forward(port, REDIS_PORT),
+            forward(status_port, STATUS_PORT)
+        );
+        // No option ROM: nothing boots from the network, and a second is saved.
+        qemu.args(["-netdev", &net, "-device", "virtio-net-pci,netdev=net,romfile="]);
+        qemu.args(["-device", "virtio-rng-pci", "-device", "i6300esb"]);
+        if !self.reboots {
+            qemu.arg("-no-reboot");
+        }
+        match &self.boot {
+            Boot::Direct { kernel, initramfs, cmdline } => {
+                qemu.arg("-kernel").arg(kernel).args(["-append", cmdline]);
+                if let Some(initramfs) = initramfs {
+                    qemu.arg("-initrd").arg(initramfs);
+                }
+            }
+            Boot::Uefi { disk } => {
+                qemu.args(firmware(scratch)?);
+                qemu.arg("-drive").arg(drive("if=none,id=disk,format=raw", disk));
+                qemu.args(["-device", "virtio-blk-pci,drive=disk"]);
+            }
+        }
+        qemu.args(&self.extra);
+        Ok(qemu)
+    }
+}
+
+/// OVMF, with variables of the machine's own.
+fn firmware(scratch: &Path) -> Result<[OsString; 4]> {
+    ensure_packages(&["ovmf"])?;
+    let vars = scratch.join("vars.fd");
+    fs::copy("/usr/share/OVMF/OVMF_VARS_4M.fd", &vars).context("cannot copy OVMF's variables")?;
+    let code = Path::new("/usr/share/OVMF/OVMF_CODE_4M.fd");
+    Ok([
+        "-drive".into(),
+        drive("if=pflash,unit=0,format=raw,readonly=on", code),
+        "-drive".into(),
+        drive("if=pflash,unit=1,format=raw", &vars),
+    ])
+}
+
+/// QEMU reads a comma as the end of a value, and two as one comma.
+fn drive(options: &str, file: &Path) -> OsString {
+    format!("{options},file={}", file.display().to_string().replace(',', ",,")).into()
+}
+
+impl Guest {
+    pub fn console(&self) -> &Console {
+        &self.console
+    }
+
+    /// Where the server answers: 127.0.0.1 and this port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where the agent answers `status`, likewise.
+    pub fn status_port(&self) -> u16 {
+        self.status_port
+    }
+
+    /// QEMU's process id, which is its process group's too.
+    pub fn pid(&self) -> u32 {
+        self.qemu.id()
+    }
+
+    /// Waits until the server answers PING. `give_up` is asked all the while.
+    pub fn wait_ready(&mut self, limit: Duration, give_up: impl Fn() -> bool) -> Result<Duration> {
+        let begun = Instant::now();
+        loop {
+            if ping(self.port) {
+                return Ok(begun.elapsed());
+            }
+            if let Some(status) = self.ended()? {
+                bail!("QEMU ended ({status}) before the server answered:\n{}", self.console.tail());
+            }
+            if give_up() {
+                bail!("told to stop before the server answered");
+            }
+            if begun.elapsed() > limit {
+                let seconds = limit.as_secs();
+                bail!("no answer to PING in {seconds} s; the console:\n{}", self.console.tail());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// QEMU's exit status, if it is over.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.qemu.try_wait().context("cannot ask for QEMU")
+    }
+
+    /// Waits for the guest to end by itself (poweroff); false when the time is over.
+    pub fn wait_ended(&mut self, limit: Duration) -> Result<bool> {
+        let end = Instant::now() + limit;
+        while self.ended()?.is_none() {
+            if Instant::now() > end {
+                return Ok(false);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(true)
+    }
+
+    /// Ends the machine, as if its plug were pulled, and returns when nothing of it is left.
+    pub fn stop(mut self) -> Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<()> {
+        if self.ended()?.is_none() {
+            let _ = kill_process(self.group, Signal::TERM);
+            if !self.wait_ended(PATIENCE)? {
+                let _ = kill_process_group(self.group, Signal::KILL);
+                self.qemu.wait().context("cannot wait for QEMU")?;
+            }
+        }
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
+}
+
+/// Whether a Redis server answers PING on that port. A password it asks for is an answer, too.
+pub fn ping(port: u16) -> bool {
+    let try_it = || -> std::io::Result<bool> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut stream = TcpStream::connect_timeout(&address, PING_LIMIT)?;
+        stream.set_read_timeout(Some(PING_LIMIT))?;
+        stream.write_all(b"*1\r\n$4\r\nPING\r\n")?;
+        let mut reply = [0; 7];
+        stream.read_exact(&mut reply)?;
+        Ok(reply == *b"+PONG\r\n" || reply == *b"-NOAUTH")
+    };
+    try_it().unwrap_or(false)
+}
+
+/// A port of 127.0.0.1 that nobody listens on right now.
+pub fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+    Ok(listener.local_addr().context("no free port")?.port())
+}
