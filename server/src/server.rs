@@ -81,13 +81,9 @@ fn announce(launch: &Launch, config: &Config) {
             "Warning: no config file specified, using the default config. In order to specify a config file use holdfast-server /path/to/redis.conf"
         );
     }
-    let missing = config.not_yet_in_force();
-    if !missing.is_empty() {
-        log::warning!("Accepted but not in force in this version: {}", missing.join(", "));
+    for warning in config.warnings() {
+        log::warning!("{warning}");
     }
-    log::warning!(
-        "Persistence is not built yet: data lives in memory only and is gone when the server stops"
-    );
 }
 
 /// As many descriptors as `maxclients` asks for, or as the system allows.
@@ -148,7 +144,9 @@ impl Host for Process {
                 let _ = self.requests.send(Request::Listen(bound));
             }
             Effect::MaxClients => raise_descriptor_limit(settings.max_clients),
-            Effect::Dir => std::env::set_current_dir(&settings.dir).map_err(|e| e.to_string())?,
+            Effect::Dir => {
+                std::env::set_current_dir(&settings.dir).map_err(|e| load::reason(&e))?;
+            }
             Effect::Log => log::configure(&settings.log),
             // These are read from the settings whenever they matter.
             Effect::Password | Effect::ProcTitle | Effect::MaxMemory | Effect::Hz => {}

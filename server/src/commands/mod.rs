@@ -7,6 +7,7 @@ mod spec;
 
 mod client;
 mod command;
+mod config;
 mod connection;
 mod expire;
 mod generic;
@@ -21,9 +22,10 @@ use crate::config::Rename;
 
 pub use spec::{Access, Command, Find, Flags, Group, Handler, KeySpec, categories};
 
-const ROOMS: [&[Command]; 9] = [
+const ROOMS: [&[Command]; 10] = [
     client::COMMANDS,
     command::COMMANDS,
+    config::COMMANDS,
     connection::COMMANDS,
     expire::COMMANDS,
     generic::COMMANDS,

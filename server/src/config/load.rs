@@ -270,7 +270,7 @@ fn path(text: &[u8]) -> PathBuf {
 }
 
 /// The system's words for an error, without Rust's "(os error 2)".
-pub(super) fn reason(error: &io::Error) -> String {
+pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error") {
         Some((words, _)) => words.to_owned(),

@@ -1,5 +1,9 @@
 //! `CONFIG SET`: all pairs or none.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Component, Path, PathBuf};
+
 use super::directives::{self, Id};
 use super::value::Value;
 use super::{Config, Effect};
@@ -41,9 +45,14 @@ pub enum SetError {
 }
 
 impl SetError {
-    /// For an [`Effect`] that could not be carried out.
-    pub fn effect_failed(argument: &str, reason: impl Into<String>) -> Self {
-        Self::refused(argument.as_bytes(), reason)
+    /// For an effect of `directive` that could not be carried out.
+    pub fn effect_failed(effect: Effect, directive: &str, reason: &str) -> Self {
+        let reason = match effect {
+            Effect::Listen if directive == "bind" => "Failed to bind to specified addresses.",
+            Effect::Listen => "Unable to listen on this port. Check server logs.",
+            _ => reason,
+        };
+        Self::refused(directive.as_bytes(), reason)
     }
 
     fn refused(argument: &[u8], reason: impl Into<String>) -> Self {
@@ -141,7 +150,10 @@ impl Config {
             (false, _) => vec![value],
         };
         let old = self.value(id);
-        let new = Value::parse(directive, &args, old)?;
+        let mut new = Value::parse(directive, &args, old)?;
+        if let (Some(Effect::Dir), Value::Text(dir)) = (directive.effect, &mut new) {
+            *dir = absolute(&self.settings.dir, dir);
+        }
         if new == *old {
             return Ok(());
         }
@@ -153,4 +165,17 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// `dir` as seen from `base`, without `.` and `..`.
+fn absolute(base: &Path, dir: &[u8]) -> Vec<u8> {
+    let mut path = PathBuf::new();
+    for part in base.join(OsStr::from_bytes(dir)).components() {
+        match part {
+            Component::ParentDir => drop(path.pop()),
+            Component::CurDir => {}
+            part => path.push(part),
+        }
+    }
+    path.into_os_string().into_vec()
 }

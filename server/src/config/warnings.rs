@@ -6,9 +6,9 @@ use super::value::Value;
 use super::{Config, directives};
 
 impl Config {
-    /// One line of the log each; empty when there is nothing to say.
+    /// One line of the log each.
     pub fn warnings(&self) -> Vec<String> {
-        [self.persistence(), self.not_in_force(), self.placeholders()]
+        [Some(self.persistence()), self.not_in_force(), self.placeholders()]
             .into_iter()
             .flatten()
             .collect()
@@ -34,19 +34,18 @@ impl Config {
         })
     }
 
-    fn persistence(&self) -> Option<String> {
+    fn persistence(&self) -> String {
         let settings = self.settings();
         let wanted = match (settings.append_only, !settings.save.is_empty()) {
-            (false, false) => return None,
-            (true, true) => "'appendonly yes' and save points",
-            (true, false) => "'appendonly yes'",
-            (false, true) => "save points",
+            (false, false) => "",
+            (true, true) => " The configuration asks for an append-only file and for snapshots.",
+            (true, false) => " The configuration asks for an append-only file.",
+            (false, true) => " The configuration asks for snapshots.",
         };
-        Some(format!(
-            "WARNING: the configuration has {wanted}, but this version does not write to disk yet: \
-             the data set is gone when the server stops. 'save \"\"' and 'appendonly no' say that \
-             this is meant."
-        ))
+        format!(
+            "WARNING: persistence is not built yet: data lives in memory only and is gone when \
+             the server stops.{wanted}"
+        )
     }
 
     /// Redis does not expand variables, so a password of this shape is in every copy of the file.

@@ -332,7 +332,7 @@ fn a_tls_file_starts() {
 fn what_is_not_in_force_is_said() {
     let config = from_file("appendonly yes\nmaxmemory 1mb\nmaxmemory-samples 5").unwrap();
     let warnings = config.warnings().join("\n");
-    assert!(warnings.contains("'appendonly yes' and save points"), "{warnings}");
+    assert!(warnings.contains("asks for an append-only file and for snapshots"), "{warnings}");
     assert!(warnings.contains("not yet in force in this version: maxmemory, appendonly."));
     assert!(from_file("save \"\"").unwrap().not_yet_in_force().is_empty());
 }
@@ -340,8 +340,8 @@ fn what_is_not_in_force_is_said() {
 #[test]
 fn a_placeholder_password_is_pointed_out_without_its_text() {
     let warnings = from_file("save ''\nrequirepass ${SECRET}").unwrap().warnings();
-    assert_eq!(warnings.len(), 1);
-    assert!(warnings[0].contains("requirepass") && !warnings[0].contains("SECRET"));
+    let warning = warnings.last().unwrap();
+    assert!(warning.contains("requirepass") && !warning.contains("SECRET"), "{warning}");
 }
 
 /// The password "foo", as `ACL` lines carry it.
