@@ -2,9 +2,6 @@
 
 use std::process::ExitCode;
 
-#[cfg(feature = "jemalloc")]
-use holdfast_server::alloc as _;
-
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
     holdfast_server::server::main(&args)

@@ -107,6 +107,8 @@ bitflags! {
         const DANGEROUS = 1 << 24;
         /// Not shown: in `@keyspace` although its group is another.
         const KEYSPACE = 1 << 25;
+        /// Not shown: in `@connection` although its group is another.
+        const CONNECTION = 1 << 27;
         /// Not shown: executed at once inside MULTI instead of being queued.
         const IN_MULTI = 1 << 26;
     }
@@ -221,7 +223,7 @@ impl KeySpec {
 ///
 /// Read off the syntax line: words outside brackets must be there; brackets and `...` allow more.
 /// `name_words` is 1, or 2 for a subcommand.
-pub fn arity(syntax: &str, name_words: i32) -> i32 {
+pub(super) fn arity(syntax: &str, name_words: i32) -> i32 {
     let (mut required, mut open) = (name_words, false);
     let mut depth = 0usize;
     let mut alternative = false;
@@ -254,7 +256,11 @@ pub fn categories(command: &Command) -> Vec<&'static str> {
             list.push(name);
         }
     };
-    push(flags.contains(Flags::KEYSPACE) || command.group == Group::Generic, "@keyspace");
+    push(
+        flags.contains(Flags::KEYSPACE)
+            || (command.group == Group::Generic && command.handler.is_some()),
+        "@keyspace",
+    );
     push(flags.contains(Flags::READONLY), "@read");
     push(flags.contains(Flags::WRITE), "@write");
     push(command.group == Group::String, "@string");
@@ -264,7 +270,9 @@ pub fn categories(command: &Command) -> Vec<&'static str> {
     push(!flags.contains(Flags::FAST), "@slow");
     push(flags.contains(Flags::BLOCKING), "@blocking");
     push(flags.intersects(Flags::ADMIN | Flags::DANGEROUS), "@dangerous");
-    if let Some(category) = command.group.category() {
+    push(flags.contains(Flags::CONNECTION), "@connection");
+    // A bare container is in no group's category.
+    if let Some(category) = command.group.category().filter(|_| command.handler.is_some()) {
         push(true, category);
     }
     list

@@ -123,6 +123,8 @@ pub struct Client {
     pub no_evict: bool,
     pub no_touch: bool,
     pub import_source: bool,
+    /// CLIENT CAPA REDIRECT.
+    pub can_redirect: bool,
     pub closing: Closing,
     /// Its next command waits for the end of CLIENT PAUSE.
     pub paused: bool,
@@ -156,6 +158,7 @@ impl Client {
             no_evict: false,
             no_touch: false,
             import_source: false,
+            can_redirect: false,
             closing: Closing::No,
             paused: false,
             created_ms: now.ms(),

@@ -171,6 +171,8 @@ pub struct Decoder {
     bulk_len: Option<usize>,
     /// Everything before this has been read.
     position: usize,
+    /// No line end before this, so that a line arriving byte by byte is looked through once.
+    searched: usize,
 }
 
 enum Step {
@@ -242,6 +244,7 @@ impl Decoder {
         self.remaining = None;
         self.bulk_len = None;
         self.position = 0;
+        self.searched = 0;
     }
 
     fn step(&mut self, buffer: &[u8], limits: Limits) -> Result<Step, ProtocolError> {
@@ -331,8 +334,11 @@ impl Decoder {
         too_long: &str,
     ) -> Result<Option<&'a [u8]>, ProtocolError> {
         let rest = &buffer[self.position..];
+        let skip = self.searched.saturating_sub(self.position);
         // Headers are a few bytes: looking byte by byte beats a call of memchr.
-        let Some(end) = rest.iter().take(MAX_LINE).position(|&byte| byte == b'\r') else {
+        let found = rest.iter().skip(skip).take(MAX_LINE).position(|&byte| byte == b'\r');
+        let Some(end) = found.map(|offset| skip + offset) else {
+            self.searched = buffer.len();
             return if rest.len() >= MAX_LINE {
                 Err(ProtocolError::new(too_long))
             } else {
@@ -349,7 +355,9 @@ impl Decoder {
     }
 
     fn inline(&mut self, buffer: &[u8]) -> Result<Step, ProtocolError> {
-        let Some(end) = memchr::memchr(b'\n', &buffer[..buffer.len().min(MAX_LINE)]) else {
+        let unseen = &buffer[self.searched..buffer.len().min(MAX_LINE).max(self.searched)];
+        let Some(end) = memchr::memchr(b'\n', unseen).map(|offset| self.searched + offset) else {
+            self.searched = buffer.len();
             return if buffer.len() >= MAX_LINE {
                 Err(ProtocolError::new("too big inline request"))
             } else {

@@ -190,7 +190,7 @@ impl<'a> Reply<'a> {
     }
 
     /// The lines of a `… HELP` subcommand.
-    pub fn help(&mut self, command: &str, lines: &[&str]) {
+    pub fn help(&mut self, command: &str, lines: &[String]) {
         self.array(lines.len() + 3);
         let mut head = String::new();
         write!(head, "{command} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")

@@ -1,0 +1,211 @@
+//! Which clients CLIENT LIST and CLIENT KILL mean: all conditions must hold.
+
+use super::line;
+use crate::engine::{Address, Args, Client};
+use crate::error::{self, Error, Result};
+use crate::number;
+
+/// Who asks, and when.
+#[derive(Clone, Copy)]
+pub(super) struct Asker {
+    pub(super) id: u64,
+    pub(super) now_ms: i64,
+}
+
+#[derive(Default)]
+pub(super) struct Filter<'a> {
+    /// Conditions, each with whether it is the opposite that must hold (`NOT-…`).
+    conditions: Vec<(bool, Condition<'a>)>,
+    skip_asker: Option<bool>,
+}
+
+enum Condition<'a> {
+    Ids(Vec<i64>),
+    Address(&'a [u8]),
+    LocalAddress(&'a [u8]),
+    Ip(&'a [u8]),
+    Kind(Kind),
+    User(&'a [u8]),
+    MaxAge(i64),
+    Idle(i64),
+    Flags(&'a [u8]),
+    Name(&'a [u8]),
+    LibName(&'a [u8]),
+    LibVersion(&'a [u8]),
+    Database(usize),
+    Capability(&'a [u8]),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Normal,
+    Replica,
+    Primary,
+    Pubsub,
+}
+
+impl<'a> Filter<'a> {
+    /// `CLIENT KILL addr`, the old form.
+    pub(super) fn address(address: &'a [u8]) -> Self {
+        Self { conditions: vec![(false, Condition::Address(address))], skip_asker: Some(false) }
+    }
+
+    pub(super) fn parse(mut args: Args<'a>, databases: usize) -> Result<Self> {
+        let mut filter = Self::default();
+        while let Some(option) = args.next() {
+            let option = option.to_ascii_lowercase();
+            let (negated, word) = match option.strip_prefix(b"not-") {
+                Some(word) => (true, word),
+                None => (false, option.as_slice()),
+            };
+            if word == b"id" {
+                filter.conditions.push((negated, Condition::Ids(ids(&mut args)?)));
+                continue;
+            }
+            let value = args.next().ok_or(error::SYNTAX)?;
+            if (negated, word) == (false, b"skipme") {
+                filter.skip_asker = Some(yes_or_no(value)?);
+                continue;
+            }
+            let condition = condition(negated, word, value, databases)?;
+            filter.conditions.push((negated, condition));
+        }
+        Ok(filter)
+    }
+
+    /// Unless SKIPME says otherwise, CLIENT KILL spares who calls it.
+    pub(super) fn sparing_the_asker(mut self) -> Self {
+        self.skip_asker.get_or_insert(true);
+        self
+    }
+
+    pub(super) fn matches(&self, client: &Client, asker: Asker) -> bool {
+        if client.id == asker.id && self.skip_asker == Some(true) {
+            return false;
+        }
+        self.conditions
+            .iter()
+            .all(|(negated, condition)| condition.holds(client, asker.now_ms) != *negated)
+    }
+}
+
+fn condition<'a>(
+    negated: bool,
+    word: &[u8],
+    value: &'a [u8],
+    databases: usize,
+) -> Result<Condition<'a>> {
+    let shown = || error::printable(value);
+    Ok(match word {
+        b"addr" => Condition::Address(value),
+        b"laddr" => Condition::LocalAddress(value),
+        b"ip" => Condition::Ip(value),
+        b"name" => Condition::Name(value),
+        b"lib-name" => Condition::LibName(value),
+        b"lib-ver" => Condition::LibVersion(value),
+        b"type" => Condition::Kind(kind(value)?),
+        // There is one user until ACLs are built.
+        b"user" if value == b"default" => Condition::User(value),
+        b"user" => return Err(Error::owned(format!("ERR No such user '{}'", shown()))),
+        b"maxage" if !negated => Condition::MaxAge(seconds(value, "maxage")?),
+        b"idle" if !negated => Condition::Idle(seconds(value, "idle")?),
+        b"flags" => {
+            if !value.iter().all(|letter| line::FLAGS.contains(letter)) {
+                let place = if negated { "NOT-FLAGS" } else { "provided" };
+                let text = format!("ERR Unknown flags found in the {place} filter: {}", shown());
+                return Err(Error::owned(text));
+            }
+            Condition::Flags(value)
+        }
+        b"capa" => {
+            if value.iter().any(|letter| *letter != b'r') {
+                let place = if negated { "NOT-CAPA" } else { "provided" };
+                let text = format!("ERR Unknown capa found in the {place} filter: {}", shown());
+                return Err(Error::owned(text));
+            }
+            Condition::Capability(value)
+        }
+        b"db" => {
+            let index = number::parse_int(value).ok_or(error::NOT_INTEGER)?;
+            let index = usize::try_from(index).ok().filter(|&index| index < databases);
+            let name = if negated { "NOT-DB" } else { "DB" };
+            Condition::Database(index.ok_or_else(|| {
+                let last = databases - 1;
+                Error::owned(format!("ERR {name} number should be between 0 and {last}"))
+            })?)
+        }
+        _ => return Err(error::SYNTAX),
+    })
+}
+
+/// Ids up to the first argument that is no number.
+fn ids(args: &mut Args<'_>) -> Result<Vec<i64>> {
+    let mut ids = Vec::new();
+    while let Some(id) = args.peek().and_then(number::parse_int) {
+        if id < 1 {
+            return Err(Error::text("ERR client-id should be greater than 0"));
+        }
+        ids.push(id);
+        args.next();
+    }
+    Ok(ids)
+}
+
+fn seconds(value: &[u8], what: &str) -> Result<i64> {
+    let seconds = number::parse_int(value)
+        .ok_or_else(|| Error::owned(format!("ERR {what} is not an integer or out of range")))?;
+    if seconds <= 0 {
+        return Err(Error::owned(format!("ERR {what} should be greater than 0")));
+    }
+    Ok(seconds)
+}
+
+fn yes_or_no(value: &[u8]) -> Result<bool> {
+    match value.to_ascii_lowercase().as_slice() {
+        b"yes" => Ok(true),
+        b"no" => Ok(false),
+        _ => Err(error::SYNTAX),
+    }
+}
+
+fn kind(name: &[u8]) -> Result<Kind> {
+    match name.to_ascii_lowercase().as_slice() {
+        b"normal" => Ok(Kind::Normal),
+        b"slave" | b"replica" => Ok(Kind::Replica),
+        b"master" | b"primary" => Ok(Kind::Primary),
+        b"pubsub" => Ok(Kind::Pubsub),
+        _ => {
+            let name = error::printable(name);
+            Err(Error::owned(format!("ERR Unknown client type '{name}'")))
+        }
+    }
+}
+
+impl Condition<'_> {
+    fn holds(&self, client: &Client, now_ms: i64) -> bool {
+        let is = |address: &Address, text: &[u8]| address.to_string().as_bytes() == text;
+        match self {
+            Condition::Ids(ids) => ids.contains(&(client.id as i64)),
+            Condition::Address(text) => is(&client.address, text),
+            Condition::LocalAddress(text) => is(&client.local_address, text),
+            Condition::Ip(ip) => match &client.address {
+                Address::Tcp(address) => address.ip().to_string().as_bytes() == *ip,
+                Address::Unix(_) => false,
+            },
+            // Replication and pub/sub are not built yet.
+            Condition::Kind(kind) => *kind == Kind::Normal,
+            Condition::User(user) => *user == b"default",
+            Condition::MaxAge(age_s) => (now_ms - client.created_ms) / 1000 >= *age_s,
+            Condition::Idle(idle_s) => (now_ms - client.last_active_ms) / 1000 >= *idle_s,
+            Condition::Flags(letters) => {
+                let set = line::flags(client);
+                letters.iter().all(|letter| set.as_bytes().contains(letter))
+            }
+            Condition::Name(name) => client.name == *name,
+            Condition::LibName(name) => client.lib_name == *name,
+            Condition::LibVersion(version) => client.lib_version == *version,
+            Condition::Database(index) => client.db == *index,
+            Condition::Capability(letters) => letters.is_empty() || client.can_redirect,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! One client as a line of CLIENT LIST and CLIENT INFO.
+
+use std::io::Write as _;
+
+use crate::engine::{Address, Client, Closing};
+
+/// `field=value` pairs in Redis' order, with a line end.
+pub(super) fn of(client: &Client, now_ms: i64) -> Vec<u8> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let transaction = client.transaction.as_ref();
+    let mut line = Vec::with_capacity(512);
+    // Writing to a Vec cannot fail.
+    let _ = writeln!(
+        line,
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa={} db={} sub=0 psub=0 ssub=0 multi={} watch={} qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp={} obl={} oll=0 omem=0 tot-mem={} events={} cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} tot-net-out={} tot-cmds={}",
+        client.id,
+        client.address,
+        client.local_address,
+        client.fd,
+        text(&client.name),
+        (now_ms - client.created_ms) / 1000,
+        (now_ms - client.last_active_ms) / 1000,
+        flags(client),
+        if client.can_redirect { "r" } else { "" },
+        client.db,
+        transaction.map_or(-1, |transaction| transaction.len() as i64),
+        client.watched.len(),
+        client.buffers.query_len,
+        client.buffers.query_free,
+        transaction.map_or(0, |transaction| transaction.len_bytes()),
+        client.buffers.output_capacity,
+        client.buffers.output_capacity,
+        client.buffers.output_len,
+        client.memory_bytes(),
+        if client.buffers.output_len > 0 { "rw" } else { "r" },
+        client.last_command.map_or("NULL", |id| &id.entry().full_name),
+        client.protocol.version(),
+        text(&client.lib_name),
+        text(&client.lib_version),
+        client.bytes_in,
+        client.bytes_out,
+        client.commands,
+    );
+    line
+}
+
+/// The letters that are known to filters, whether or not a client can have them yet.
+pub(super) const FLAGS: &[u8] = b"OSMPxbtRBdcuAUreTIiEN";
+
+pub(super) fn flags(client: &Client) -> String {
+    let letters = [
+        (client.transaction.is_some(), 'x'),
+        (client.paused, 'b'),
+        (client.watch_broken, 'd'),
+        (client.closing == Closing::AfterReply, 'c'),
+        (client.closing == Closing::Now, 'A'),
+        (matches!(client.address, Address::Unix(_)), 'U'),
+        (client.no_evict, 'e'),
+        (client.no_touch, 'T'),
+        (client.import_source, 'I'),
+    ];
+    let set: String = letters.iter().filter(|(set, _)| *set).map(|(_, letter)| *letter).collect();
+    if set.is_empty() { "N".into() } else { set }
+}
