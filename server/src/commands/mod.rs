@@ -107,7 +107,8 @@ impl Table {
         id
     }
 
-    pub fn len(&self) -> usize {
+    /// How many commands and subcommands there are.
+    pub fn count(&self) -> usize {
         self.entries.len()
     }
 

@@ -69,7 +69,7 @@ impl Stats {
             wall_clock_steps: 0,
             peak_memory_bytes: 0,
             dirty: 0,
-            by_command: vec![CommandStats::default(); TABLE.len()],
+            by_command: vec![CommandStats::default(); TABLE.count()],
             by_error: BTreeMap::new(),
             operations: Rate::default(),
             input: Rate::default(),

@@ -190,14 +190,14 @@ impl<'a> Reply<'a> {
     }
 
     /// The lines of a `… HELP` subcommand.
-    pub fn help(&mut self, command: &str, lines: &[String]) {
+    pub fn help<T: AsRef<str>>(&mut self, command: &str, lines: &[T]) {
         self.array(lines.len() + 3);
         let mut head = String::new();
         write!(head, "{command} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
             .expect("writing to a String does not fail");
         self.simple(&head);
         for line in lines {
-            self.simple(line);
+            self.simple(line.as_ref());
         }
         self.simple("HELP");
         self.simple("    Print this help.");
