@@ -1,13 +1,9 @@
 //! Which program is the server under test, and which are the references it is compared with.
 
-use std::env;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::commands::run;
-use crate::progress::say;
-use crate::{packages, paths, valkey};
+use crate::{packages, valkey};
 
 /// Whose server it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +19,20 @@ pub enum Flavour {
 /// The path of `flavour`'s server; panics with what to do when it cannot be had.
 pub fn server(flavour: Flavour) -> PathBuf {
     match flavour {
-        Flavour::Holdfast => holdfast_directory().join("holdfast-server"),
+        Flavour::Holdfast => holdfast(),
         Flavour::Redis => debian_program("redis-server"),
         Flavour::Valkey => valkey_directory().join("valkey-server"),
     }
+}
+
+/// The server that ships, built on first use.
+fn holdfast() -> PathBuf {
+    static SERVER: OnceLock<PathBuf> = OnceLock::new();
+    let build = || match holdfast_image::static_binaries() {
+        Ok(binaries) => binaries.server,
+        Err(why) => panic!("{why:#}"),
+    };
+    SERVER.get_or_init(build).clone()
 }
 
 /// A program of Debian's packages redis-server and redis-tools.
@@ -35,29 +41,9 @@ pub fn debian_program(name: &str) -> PathBuf {
     PathBuf::from("/usr/bin").join(name)
 }
 
-/// The directory with the binaries that ship, built on first use.
-pub fn holdfast_directory() -> PathBuf {
-    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
-    let build = || build_holdfast().unwrap_or_else(|why| panic!("{why}"));
-    DIRECTORY.get_or_init(build).clone()
-}
-
 /// The directory with Valkey's programs, built on first use.
 pub fn valkey_directory() -> PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     let build = || valkey::programs().unwrap_or_else(|why| panic!("{why}"));
     DIRECTORY.get_or_init(build).clone()
-}
-
-fn build_holdfast() -> Result<PathBuf, String> {
-    if let Some(directory) = env::var_os("HOLDFAST_BIN_DIR") {
-        return Ok(PathBuf::from(directory));
-    }
-    say("building the static release binaries");
-    const TARGET: &str = "x86_64-unknown-linux-gnu";
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--release", "--target", TARGET, "-p", "holdfast-server"]);
-    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static").current_dir(paths::workspace());
-    run(&mut cargo)?;
-    Ok(paths::target().join(TARGET).join("release"))
 }

@@ -1,33 +1,6 @@
-//! Debian packages that a test needs: installed when we may, asked for otherwise.
+//! Debian packages that a test needs: the image tool's set-up, with this crate's error type.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
-
-use crate::commands::run;
-use crate::progress::say;
-
-/// Makes sure that `packages` are installed.
+/// Makes sure that `packages` are installed; otherwise says which line to type.
 pub fn ensure(packages: &[&str]) -> Result<(), String> {
-    let missing: Vec<&str> = packages.iter().copied().filter(|name| !is_installed(name)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    if !rustix::process::geteuid().is_root() {
-        return Err(format!("please run: apt-get install {}", missing.join(" ")));
-    }
-    say(format!("installing {}", missing.join(" ")));
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
-        run(&mut command)
-    };
-    apt(&["--quiet", "update"])?;
-    let install = ["--quiet", "install", "-y", "--no-install-recommends"];
-    apt(&[&install[..], &missing[..]].concat())?;
-    Ok(())
-}
-
-fn is_installed(package: &str) -> bool {
-    let list = |suffix: &str| format!("/var/lib/dpkg/info/{package}{suffix}.list");
-    Path::new(&list("")).exists() || Path::new(&list(":amd64")).exists()
+    holdfast_image::ensure_packages(packages).map_err(|why| format!("{why:#}"))
 }

@@ -1,19 +1,22 @@
-//! Where this crate and the workspace keep things.
+//! Where this crate keeps things.
 
-use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
-
-/// The workspace's root directory.
-pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace")
-}
 
 /// This crate's directory.
 pub fn tests() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Cargo's target directory, also the place of what is fetched and built for tests.
+/// Cargo's target directory.
 pub fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+    holdfast_image::paths::target()
+}
+
+/// A directory for what is dear to fetch or build; it outlives the checkout.
+pub fn cache(name: &str) -> Result<PathBuf, String> {
+    let cache = holdfast_image::paths::cache().map_err(|why| format!("{why:#}"))?;
+    let directory = cache.join(name);
+    fs::create_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+    Ok(directory)
 }

@@ -1,7 +1,7 @@
 //! Valkey from Debian's source package: its Tcl suite, and its programs to compare with.
 //!
 //! The package lives in sid, which few machines have among their sources. So apt is given a
-//! configuration of its own under the target directory: the archive this machine already uses, with
+//! configuration of its own under the cache directory: the archive this machine already uses, with
 //! sid's sources; its index is verified by the machine's own keyring. Nothing in /etc/apt changes.
 
 use std::fs::{self, File};
@@ -44,9 +44,7 @@ pub fn programs() -> Result<PathBuf, String> {
 }
 
 fn home() -> Result<PathBuf, String> {
-    let home = paths::target().join("valkey");
-    fs::create_dir_all(&home).map_err(|e| format!("{}: {e}", home.display()))?;
-    Ok(home)
+    paths::cache("valkey")
 }
 
 /// One process fetches and builds; the others wait for it.
