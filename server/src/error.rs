@@ -34,6 +34,7 @@ pub const OUT_OF_RANGE: Error = Error::text("ERR value is out of range");
 pub const OFFSET_OUT_OF_RANGE: Error = Error::text("ERR offset is out of range");
 pub const INDEX_OUT_OF_RANGE: Error = Error::text("ERR index out of range");
 pub const OVERFLOW: Error = Error::text("ERR increment or decrement would overflow");
+pub const DECREMENT_OVERFLOW: Error = Error::text("ERR decrement would overflow");
 pub const NAN_OR_INFINITY: Error = Error::text("ERR increment would produce NaN or Infinity");
 pub const WRONG_TYPE: Error =
     Error::text("WRONGTYPE Operation against a key holding the wrong kind of value");
@@ -41,6 +42,14 @@ pub const NO_SUCH_KEY: Error = Error::text("ERR no such key");
 pub const SAME_OBJECT: Error = Error::text("ERR source and destination objects are the same");
 pub const STRING_TOO_LONG: Error =
     Error::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+pub const INVALID_NUMKEYS: Error = Error::text("ERR invalid numkeys value or out of range");
+pub const NOT_BIT: Error = Error::text("ERR bit is not an integer or out of range");
+pub const BIT_OFFSET: Error = Error::text("ERR bit offset is not an integer or out of range");
+pub const LCS_NOT_STRINGS: Error = Error::text("ERR The specified keys must contain string values");
+pub const LCS_AMBIGUOUS: Error =
+    Error::text("ERR If you want both the length and indexes, please just use IDX.");
+pub const LCS_TOO_LONG: Error =
+    Error::text("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
 pub const DB_INDEX_OUT_OF_RANGE: Error = Error::text("ERR DB index is out of range");
 pub const INVALID_DB_INDEX: Error = Error::text("ERR invalid DB index");
 pub const INVALID_FIRST_DB_INDEX: Error = Error::text("ERR invalid first DB index");

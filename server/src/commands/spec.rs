@@ -52,6 +52,7 @@ impl Command {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
+    Bitmap,
     Connection,
     Generic,
     Server,
@@ -63,6 +64,7 @@ impl Group {
     /// The word of COMMAND DOCS.
     pub fn name(self) -> &'static str {
         match self {
+            Group::Bitmap => "bitmap",
             Group::Connection => "connection",
             Group::Generic => "generic",
             Group::Server => "server",
@@ -74,6 +76,7 @@ impl Group {
     /// The ACL category that all commands of the group are in, if there is one.
     fn category(self) -> Option<&'static str> {
         match self {
+            Group::Bitmap => Some("@bitmap"),
             Group::Connection => Some("@connection"),
             Group::Generic => Some("@keyspace"),
             Group::Server => None,
@@ -264,6 +267,7 @@ pub fn categories(command: &Command) -> Vec<&'static str> {
     push(flags.contains(Flags::READONLY), "@read");
     push(flags.contains(Flags::WRITE), "@write");
     push(command.group == Group::String, "@string");
+    push(command.group == Group::Bitmap, "@bitmap");
     push(flags.contains(Flags::PUBSUB), "@pubsub");
     push(flags.contains(Flags::ADMIN), "@admin");
     push(flags.contains(Flags::FAST), "@fast");

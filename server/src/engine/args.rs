@@ -9,17 +9,19 @@ use crate::resp::Argv;
 pub struct Args<'a> {
     argv: Argv<'a>,
     at: usize,
+    /// Where the cursor stops: behind the last argument, or that of its part.
+    end: usize,
 }
 
 impl<'a> Args<'a> {
     /// Starts behind the command's name (and subcommand): at argument `at`.
     pub fn new(argv: Argv<'a>, at: usize) -> Self {
-        Self { argv, at }
+        Self { argv, at, end: argv.len() }
     }
 
     /// Arguments left.
     pub fn left(&self) -> usize {
-        self.argv.len().saturating_sub(self.at)
+        self.end.saturating_sub(self.at)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -27,7 +29,7 @@ impl<'a> Args<'a> {
     }
 
     pub fn peek(&self) -> Option<&'a [u8]> {
-        self.argv.get(self.at)
+        if self.at < self.end { self.argv.get(self.at) } else { None }
     }
 
     /// The next argument; a syntax error when there is none.
@@ -54,6 +56,15 @@ impl<'a> Args<'a> {
         number::parse_float(self.required()?).ok_or(error::NOT_FLOAT)
     }
 
+    /// The next `count` arguments as a cursor of their own; a syntax error when there are fewer.
+    pub fn split_off(&mut self, count: usize) -> Result<Self> {
+        let end = self.at.checked_add(count).filter(|&end| end <= self.end);
+        let end = end.ok_or(error::SYNTAX)?;
+        let head = Self { end, ..*self };
+        self.at = end;
+        Ok(head)
+    }
+
     /// Nothing may be left.
     pub fn finish(self) -> Result {
         if self.is_empty() { Ok(()) } else { Err(error::SYNTAX) }
@@ -64,7 +75,7 @@ impl<'a> Iterator for Args<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let arg = self.argv.get(self.at)?;
+        let arg = self.peek()?;
         self.at += 1;
         Some(arg)
     }

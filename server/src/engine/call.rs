@@ -71,6 +71,11 @@ impl<'a> Call<'a> {
 
     /// Looks a key up for reading: due keys are gone, hits and misses counted, the access noted.
     pub fn read(&mut self, key: &[u8]) -> Option<Entry<'_>> {
+        self.read_and_reply(key).0
+    }
+
+    /// The same, with the reply to write what was found into.
+    fn read_and_reply(&mut self, key: &[u8]) -> (Option<Entry<'_>>, &mut Reply<'a>) {
         let hashed = self.db().key(key);
         self.expire_if_due(self.client.db, hashed);
         let access = (!self.client.no_touch).then(|| access_now(self.now));
@@ -85,7 +90,7 @@ impl<'a> Call<'a> {
             }
             None => stats.keyspace_misses += 1,
         }
-        found
+        (found, &mut self.reply)
     }
 
     /// Looks a key up without any trace: EXISTS of the generic commands, OBJECT, TTL.
@@ -101,10 +106,17 @@ impl<'a> Call<'a> {
 
     /// Looks a string up for reading.
     pub fn read_string(&mut self, key: &[u8]) -> Result<Option<StrRef<'_>>> {
-        match self.read(key) {
-            None => Ok(None),
-            Some(entry) => entry.value().as_str().map(Some).ok_or(error::WRONG_TYPE),
-        }
+        self.read_string_and_reply(key).map(|(found, _)| found)
+    }
+
+    /// The same, with the reply to write it into from where it lies.
+    pub fn read_string_and_reply(
+        &mut self,
+        key: &[u8],
+    ) -> Result<(Option<StrRef<'_>>, &mut Reply<'a>)> {
+        let (found, reply) = self.read_and_reply(key);
+        let string = found.map(|entry| entry.value().as_str().ok_or(error::WRONG_TYPE));
+        Ok((string.transpose()?, reply))
     }
 
     /// Looks a string up for a change in place; notes the access, counts neither hit nor miss.
@@ -208,6 +220,20 @@ impl<'a> Call<'a> {
         self.client.watch_broken |= broken.contains(&self.client.id);
         for client in clients.iter_mut().filter(|client| broken.contains(&client.id)) {
             client.watch_broken = true;
+        }
+    }
+
+    /// Whether a deadline is over already, so that giving it to a key means to delete the key.
+    /// While data is imported, deleting is left to the source.
+    pub fn is_over(&self, deadline_ms: i64) -> bool {
+        deadline_ms <= self.now.ms() && !self.engine.config.settings().import_mode
+    }
+
+    /// Removes a key that was given a deadline that is over. It counts as expired and as changed.
+    pub fn remove_expired(&mut self, key: &[u8]) {
+        if self.remove(key).is_some() {
+            self.engine.stats.expired_keys += 1;
+            self.changed(key);
         }
     }
 

@@ -1,5 +1,0 @@
-//! x
-
-use super::spec::Command;
-
-pub(super) const COMMANDS: &[Command] = &[];
