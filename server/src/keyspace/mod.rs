@@ -5,11 +5,21 @@
 //! that is the caller's policy (a replica, for one, keeps due keys until its primary says so).
 
 mod db;
+mod deadlines;
+mod entry;
 mod hash;
+mod heap;
+mod slot;
+mod string_mut;
+mod table;
+#[cfg(test)]
+mod tests;
 mod value;
 
-pub use db::{Db, Dropped, Entry, EntryMut, Slice, StrMut, Taken};
+pub use db::{Db, Dropped, EntryMut, Slice, Taken};
+pub use entry::Entry;
 pub use hash::{AsKey, Hash, Hasher, Key};
+pub use string_mut::StrMut;
 pub use value::{Encoding, Kind, Ttl, Value, ValueRef};
 
 /// All databases of one server.
