@@ -22,6 +22,7 @@ pub mod error;
 pub mod glob;
 pub mod log;
 pub mod number;
+pub mod process;
 
 /// What HELLO and INFO call this server. Clients and tools know two names; Valkey's dialect is the
 /// one that is followed where the two differ.

@@ -19,6 +19,7 @@ use crate::keyspace::Db;
 use crate::log;
 use crate::net::Shared;
 use crate::net::listen::{self, Bound, Listeners};
+use crate::process;
 
 /// How often the wall clock is compared with the server's timeline.
 const WALL_CLOCK_CHECK: Duration = Duration::from_millis(500);
@@ -167,6 +168,10 @@ impl Host for Process {
         if content.len() > SMALL_DATABASE {
             tokio::task::spawn_blocking(move || drop(content));
         }
+    }
+
+    fn process(&self) -> process::Process {
+        process::read()
     }
 
     fn wall_us(&self) -> i64 {

@@ -12,6 +12,7 @@ mod connection;
 mod expire;
 mod generic;
 mod help;
+mod info;
 mod scan;
 mod server;
 mod string;
@@ -23,13 +24,14 @@ use crate::config::Rename;
 
 pub use spec::{Access, Command, Find, Flags, Group, Handler, KeySpec, categories};
 
-const ROOMS: [&[Command]; 10] = [
+const ROOMS: [&[Command]; 11] = [
     client::COMMANDS,
     command::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
     expire::COMMANDS,
     generic::COMMANDS,
+    info::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
     string::COMMANDS,

@@ -100,6 +100,8 @@ pub struct Buffers {
 pub struct Traffic {
     pub bytes_in: u64,
     pub bytes_out: u64,
+    pub reads: u64,
+    pub writes: u64,
 }
 
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::config::{Config, Effect};
 use crate::keyspace::Db;
+use crate::process::Process;
 
 pub trait Host: Send {
     /// Writes the configuration back to the file it was read from.
@@ -23,6 +24,9 @@ pub trait Host: Send {
 
     /// Frees the content of a flushed database, outside the engine's lock.
     fn discard(&mut self, content: Db);
+
+    /// What the system knows about this process and its machine.
+    fn process(&self) -> Process;
 
     /// Unix time in microseconds, as TIME answers.
     fn wall_us(&self) -> i64;

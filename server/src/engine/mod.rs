@@ -153,6 +153,8 @@ impl Engine {
     pub fn count_traffic(&mut self, slot: Slot, traffic: Traffic) {
         self.stats.bytes_in += traffic.bytes_in;
         self.stats.bytes_out += traffic.bytes_out;
+        self.stats.reads += traffic.reads;
+        self.stats.writes += traffic.writes;
         let client = self.clients.get_mut(slot);
         client.bytes_in += traffic.bytes_in;
         client.bytes_out += traffic.bytes_out;

@@ -33,12 +33,17 @@ pub struct Stats {
     pub keyspace_misses: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
+    /// Times something was read from a socket, or written to one.
+    pub reads: u64,
+    pub writes: u64,
     pub errors: u64,
     pub auth_denied: u64,
     pub query_buffer_disconnections: u64,
     pub output_buffer_disconnections: u64,
     pub wall_clock_steps: u64,
     pub peak_memory_bytes: u64,
+    /// What the server took before it had any data.
+    pub startup_memory_bytes: u64,
     /// Changes since the last save.
     pub dirty: u64,
     by_command: Vec<CommandStats>,
@@ -62,12 +67,15 @@ impl Stats {
             keyspace_misses: 0,
             bytes_in: 0,
             bytes_out: 0,
+            reads: 0,
+            writes: 0,
             errors: 0,
             auth_denied: 0,
             query_buffer_disconnections: 0,
             output_buffer_disconnections: 0,
             wall_clock_steps: 0,
             peak_memory_bytes: 0,
+            startup_memory_bytes: crate::alloc::used_bytes() as u64,
             dirty: 0,
             by_command: vec![CommandStats::default(); TABLE.count()],
             by_error: BTreeMap::new(),
@@ -80,9 +88,9 @@ impl Stats {
     /// CONFIG RESETSTAT: what counts from the start stays, the rest goes to zero.
     pub fn reset(&mut self) {
         let fresh = Self::new(self.started_ms);
-        let kept = (self.dirty, self.peak_memory_bytes);
+        let kept = (self.dirty, self.peak_memory_bytes, self.startup_memory_bytes);
         *self = fresh;
-        (self.dirty, self.peak_memory_bytes) = kept;
+        (self.dirty, self.peak_memory_bytes, self.startup_memory_bytes) = kept;
     }
 
     pub fn command(&mut self, id: Id) -> &mut CommandStats {

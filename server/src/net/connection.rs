@@ -155,7 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let mut buf = ReadBuf::new(&mut scratch.input);
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
             let len = buf.filled().len();
-            self.traffic.bytes_in += len as u64;
+            self.count_read(len);
             let input = std::mem::take(&mut scratch.input);
             self.execute(&input[..len], scratch);
             scratch.input = input;
@@ -169,9 +169,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let len = buf.filled().len();
         self.input.truncate(old_len + len);
         ready!(read)?;
-        self.traffic.bytes_in += len as u64;
+        self.count_read(len);
         self.execute_input(scratch);
         Poll::Ready(Ok(len))
+    }
+
+    fn count_read(&mut self, len: usize) {
+        self.traffic.bytes_in += len as u64;
+        self.traffic.reads += u64::from(len > 0);
     }
 
     fn execute_input(&mut self, scratch: &mut Scratch) {
@@ -259,6 +264,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Poll::Ready(len) => {
                     self.sent += len;
                     self.traffic.bytes_out += len as u64;
+                    self.traffic.writes += 1;
                 }
             }
         }
