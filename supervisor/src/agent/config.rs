@@ -1,0 +1,233 @@
+//! `holdfast.toml`: strict, and every mistake reported at once with its line and column.
+//!
+//! The keys are listed once, in [`Config::read`]: reading a key, its default, its check and the
+//! list of known keys in an error are the same line.
+
+mod section;
+mod value;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use holdfast_supervisor::machine::{Policy, Restart};
+use holdfast_supervisor::plan::{
+    Limits, MIN_BACKOFF_MS, MIN_GOOD_RUN_MS, Plan, Service, StaticNetwork,
+};
+
+use section::{Problems, Section};
+
+/// Far more than a configuration needs.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Config {
+    pub(crate) plan: Plan,
+    pub(crate) probe: Probe,
+    pub(crate) status_listen: Option<SocketAddr>,
+}
+
+/// How the server is asked whether it is well, in the kubelet's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Probe {
+    pub(crate) target: Target,
+    pub(crate) period_ms: u32,
+    pub(crate) timeout_ms: u32,
+    /// Failures in a row before a server that was never ready is killed.
+    pub(crate) startup_failures: u32,
+    /// Before a ready server is called unready.
+    pub(crate) readiness_failures: u32,
+    /// Before a server that was ready is called hung and killed.
+    pub(crate) liveness_failures: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Wherever the server's process listens.
+    Auto,
+    Tcp(SocketAddr),
+    Unix(std::path::PathBuf),
+}
+
+/// One mistake in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    pub(crate) message: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.message)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            plan: Plan::built_in(),
+            probe: Probe {
+                target: Target::Auto,
+                period_ms: 1_000,
+                timeout_ms: 1_000,
+                startup_failures: 300,
+                readiness_failures: 1,
+                liveness_failures: 3,
+            },
+            status_listen: None,
+        }
+    }
+}
+
+impl Config {
+    /// A file that is not there is not a mistake: the defaults hold.
+    pub(crate) fn load(path: &Path) -> Result<Option<Self>, Vec<Problem>> {
+        let whole_file = |message| vec![Problem { line: 1, column: 1, message }];
+        match std::fs::metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Ok(file) if file.len() > MAX_FILE_BYTES => {
+                return Err(whole_file(format!("the file is longer than {MAX_FILE_BYTES} bytes")));
+            }
+            _ => {}
+        }
+        let bytes = std::fs::read(path).map_err(|error| whole_file(format!("{error}")))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| whole_file(format!("the file is not UTF-8: {error}")))?;
+        Self::parse(&text).map(Some)
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        let problems = Problems::new(text);
+        let (document, syntax) = toml::de::DeTable::parse_recoverable(text);
+        for error in &syntax {
+            problems.add(error.span(), error.message().trim().replace('\n', "; "));
+        }
+        // After a syntax error the rest is guesswork, and would report mistakes nobody made.
+        if syntax.is_empty() {
+            let config = Self::read(Section::root(document.get_ref(), &problems));
+            if problems.is_empty() {
+                return Ok(config);
+            }
+        }
+        Err(problems.sorted())
+    }
+
+    fn read(mut root: Section) -> Self {
+        let standard = Self::default();
+        let hostname = root.read("hostname", standard.plan.hostname.clone(), value::hostname);
+        let (service, probe) = read_server(root.section("server"), &standard);
+        let network = root.optional_section("network").and_then(read_network);
+        let status_listen = read_status(root.section("status"));
+        root.finish();
+        let mut plan = Plan { hostname, network, ..standard.plan };
+        plan.services.clear();
+        // One is within the plan's bound.
+        let _ = plan.services.push(service);
+        Self { plan, probe, status_listen }
+    }
+}
+
+fn read_server(mut server: Section, standard: &Config) -> (Service, Probe) {
+    let default = Service::server();
+    let service = Service {
+        args: server.read("args", default.args.clone(), value::args),
+        policy: Policy {
+            stop_grace_ms: server.read(
+                "stop_grace_ms",
+                default.policy.stop_grace_ms,
+                value::number(0..=600_000),
+            ),
+            ..read_restart(server.section("restart"), default.policy)
+        },
+        limits: read_limits(server.section("limits"), default.limits),
+        ..default
+    };
+    let probe = read_probe(&mut server, &standard.probe);
+    server.finish();
+    (service, probe)
+}
+
+fn read_restart(mut restart: Section, default: Policy) -> Policy {
+    let hour = 3_600_000;
+    let policy = Policy {
+        restart: restart.read("when", Restart::Always, value::restart),
+        backoff_initial_ms: restart.read(
+            "backoff_initial_ms",
+            default.backoff_initial_ms,
+            value::number(MIN_BACKOFF_MS..=hour),
+        ),
+        backoff_max_ms: restart.read(
+            "backoff_max_ms",
+            default.backoff_max_ms,
+            value::number(MIN_BACKOFF_MS..=hour),
+        ),
+        good_run_ms: restart.read(
+            "good_run_ms",
+            default.good_run_ms,
+            value::number(MIN_GOOD_RUN_MS..=hour),
+        ),
+        start_limit: restart.read("start_limit", default.start_limit, value::number(0..=10_000)),
+        ..default
+    };
+    if policy.backoff_max_ms < policy.backoff_initial_ms {
+        restart.wrong("backoff_max_ms", "is less than backoff_initial_ms");
+    }
+    restart.finish();
+    policy
+}
+
+fn read_limits(mut limits: Section, default: Limits) -> Limits {
+    let read = Limits {
+        memory_max: limits.read("memory_max", default.memory_max, value::memory),
+        memory_high: limits.read("memory_high", default.memory_high, value::memory),
+        pids_max: limits.read("pids_max", default.pids_max, value::number(0..=4_000_000)),
+        cpu_weight: limits.read("cpu_weight", default.cpu_weight, value::number(0..=10_000)),
+    };
+    limits.finish();
+    read
+}
+
+fn read_probe(server: &mut Section, default: &Probe) -> Probe {
+    let mut probe = server.section("probe");
+    let times = Probe {
+        target: probe.read("address", default.target.clone(), value::target),
+        period_ms: probe.read("period_ms", default.period_ms, value::number(100..=3_600_000)),
+        timeout_ms: probe.read("timeout_ms", default.timeout_ms, value::number(10..=600_000)),
+        ..default.clone()
+    };
+    probe.finish();
+    Probe {
+        startup_failures: threshold(server.section("startup"), default.startup_failures),
+        readiness_failures: threshold(server.section("readiness"), default.readiness_failures),
+        liveness_failures: threshold(server.section("liveness"), default.liveness_failures),
+        ..times
+    }
+}
+
+fn threshold(mut section: Section, default: u32) -> u32 {
+    let threshold = section.read("failure_threshold", default, value::number(1..=1_000_000));
+    section.finish();
+    threshold
+}
+
+fn read_network(mut network: Section) -> Option<StaticNetwork> {
+    let (address, prefix) = network.required("address", value::address)?;
+    let read = StaticNetwork {
+        device: network.read("device", Default::default(), value::device),
+        address,
+        prefix,
+        gateway: network.read("gateway", None, value::gateway),
+        dns: network.read("dns", [None; 2], value::dns),
+    };
+    network.finish();
+    Some(read)
+}
+
+fn read_status(mut status: Section) -> Option<SocketAddr> {
+    let listen = status.read("listen", None, value::listen);
+    status.finish();
+    listen
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! What each kind of value may be, and what is said when it is not.
+
+use std::fmt::Display;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+
+use holdfast_supervisor::machine::Restart;
+use holdfast_supervisor::plan::{Args, HostName, Memory, Name, text as bounded};
+use toml::de::DeValue;
+
+use super::Target;
+
+fn text<'v>(value: &'v DeValue) -> Result<&'v str, String> {
+    value.as_str().ok_or_else(|| format!("must be a string, not a {}", value.type_str()))
+}
+
+pub(super) fn number<T>(range: RangeInclusive<T>) -> impl Fn(&DeValue) -> Result<T, String>
+where
+    T: TryFrom<i64> + PartialOrd + Display,
+{
+    move |value| {
+        let digits = value
+            .as_integer()
+            .ok_or_else(|| format!("must be a whole number, not a {}", value.type_str()))?;
+        let number = i64::from_str_radix(digits.as_str(), digits.radix()).ok();
+        let number = number.and_then(|number| T::try_from(number).ok());
+        number.filter(|number| range.contains(number)).ok_or_else(|| {
+            format!("must be from {} to {}, not {}", range.start(), range.end(), digits.as_str())
+        })
+    }
+}
+
+pub(super) fn hostname(value: &DeValue) -> Result<HostName, String> {
+    let name = text(value)?;
+    let good = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '.';
+    if name.is_empty() || name.len() > 63 || !name.chars().all(good) {
+        return Err("must be 1 to 63 letters, digits, '-' or '.'".to_owned());
+    }
+    Ok(bounded(name))
+}
+
+pub(super) fn device(value: &DeValue) -> Result<Name, String> {
+    let name = text(value)?;
+    if name.len() > 15 || name.contains(['/', ' ']) {
+        return Err("must be an interface name of at most 15 bytes".to_owned());
+    }
+    Ok(bounded(name))
+}
+
+pub(super) fn args(value: &DeValue) -> Result<Args, String> {
+    let words = value
+        .as_array()
+        .ok_or_else(|| format!("must be a list of strings, not a {}", value.type_str()))?;
+    let mut args = Args::new();
+    for word in words.iter() {
+        let word = text(word.get_ref()).map_err(|why| format!("every argument {why}"))?;
+        args.push(word.as_bytes()).map_err(|malformed| malformed.0.to_owned())?;
+    }
+    Ok(args)
+}
+
+pub(super) fn restart(value: &DeValue) -> Result<Restart, String> {
+    match text(value)? {
+        "always" => Ok(Restart::Always),
+        "on-crash" => Ok(Restart::OnCrash),
+        "never" => Ok(Restart::Never),
+        other => Err(format!("must be \"always\", \"on-crash\" or \"never\", not \"{other}\"")),
+    }
+}
+
+/// `"none"`, `"85%"`, or bytes with the units of redis.conf: `"64mb"`.
+pub(super) fn memory(value: &DeValue) -> Result<Memory, String> {
+    let amount = text(value)?;
+    parse_memory(amount).ok_or_else(|| {
+        format!(
+            "must be \"none\", a percentage like \"85%\" or bytes like \"64mb\", not \"{amount}\""
+        )
+    })
+}
+
+fn parse_memory(amount: &str) -> Option<Memory> {
+    if amount == "none" {
+        return Some(Memory::Unlimited);
+    }
+    if let Some(percent) = amount.strip_suffix('%') {
+        let percent = percent.trim().parse().ok().filter(|percent| (1..=100).contains(percent));
+        return percent.map(Memory::Percent);
+    }
+    let digits = amount.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit: u64 = match amount[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" => 1_000,
+        "kb" => 1 << 10,
+        "m" => 1_000_000,
+        "mb" => 1 << 20,
+        "g" => 1_000_000_000,
+        "gb" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit).map(Memory::Bytes)
+}
+
+/// `"192.168.1.10/24"`.
+pub(super) fn address(value: &DeValue) -> Result<(Ipv4Addr, u8), String> {
+    let given = text(value)?;
+    let parsed = given.split_once('/').and_then(|(address, prefix)| {
+        let prefix = prefix.parse().ok().filter(|prefix| *prefix <= 32)?;
+        Some((address.parse().ok()?, prefix))
+    });
+    parsed.ok_or_else(|| format!("must be like \"192.168.1.10/24\", not \"{given}\""))
+}
+
+pub(super) fn gateway(value: &DeValue) -> Result<Option<Ipv4Addr>, String> {
+    let given = text(value)?;
+    given.parse().map(Some).map_err(|_| format!("must be an IPv4 address, not \"{given}\""))
+}
+
+pub(super) fn dns(value: &DeValue) -> Result<[Option<Ipv4Addr>; 2], String> {
+    let wrong = || "must be a list of at most two IPv4 addresses".to_owned();
+    let given = value.as_array().ok_or_else(wrong)?;
+    let mut servers = [None; 2];
+    for (at, server) in given.iter().enumerate() {
+        *servers.get_mut(at).ok_or_else(wrong)? = gateway(server.get_ref())?;
+    }
+    Ok(servers)
+}
+
+pub(super) fn listen(value: &DeValue) -> Result<Option<SocketAddr>, String> {
+    match text(value)? {
+        "none" => Ok(None),
+        given => given
+            .parse()
+            .map(Some)
+            .map_err(|_| format!("must be \"none\" or like \"127.0.0.1:9378\", not \"{given}\"")),
+    }
+}
+
+pub(super) fn target(value: &DeValue) -> Result<Target, String> {
+    let given = text(value)?;
+    if given == "auto" {
+        return Ok(Target::Auto);
+    }
+    if let Some(path) = given.strip_prefix("unix:").filter(|path| path.starts_with('/')) {
+        return Ok(Target::Unix(path.into()));
+    }
+    given.parse().map(Target::Tcp).map_err(|_| {
+        format!("must be \"auto\", like \"127.0.0.1:6379\" or like \"unix:/run/x.sock\", not \"{given}\"")
+    })
+}

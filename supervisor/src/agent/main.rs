@@ -1,0 +1,23 @@
+//! holdfast-agent: the first service of PID 1, and the command that asks it.
+//!
+//! What may fail lives here: it parses holdfast.toml ([`config`]), gives init its plan ([`link`]),
+//! asks the server whether it is well ([`prober`]), and answers `status` ([`serve`]). When it
+//! crashes, init starts it again and every other service goes on. It never signals or starts a
+//! process itself: it asks init.
+#![forbid(unsafe_code)]
+
+mod command;
+mod config;
+mod discover;
+mod link;
+mod ping;
+mod prober;
+mod report;
+mod run;
+mod serve;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    command::main(std::env::args().skip(1).collect())
+}

@@ -1,0 +1,278 @@
+//! The status report: one structure, shown as JSON and as text. Its fields are documented in the
+//! package's README.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use holdfast_supervisor::clock::{Ms, now_ms};
+use holdfast_supervisor::degraded::Degraded;
+use holdfast_supervisor::machine::{Exit, LastExit, State};
+use holdfast_supervisor::paths;
+use holdfast_supervisor::snapshot::{Mode, PlanSource, ServiceView, Snapshot};
+use serde::Serialize;
+
+use crate::run::{FileState, Shared};
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    version: &'static str,
+    mode: &'static str,
+    /// The server answers PING.
+    ready: bool,
+    shutting_down: bool,
+    uptime_ms: Ms,
+    /// Heap allocations of PID 1 since it sealed its heap.
+    init_allocations: u64,
+    services: BTreeMap<String, Service>,
+    probe: Probe,
+    config: ConfigFile,
+    degraded: Vec<Degradation>,
+}
+
+#[derive(Debug, Serialize)]
+struct Service {
+    state: &'static str,
+    pid: Option<u32>,
+    run: u32,
+    uptime_ms: Option<Ms>,
+    restarts: u32,
+    /// In a row, since the last good run.
+    failures: u32,
+    hangs: u32,
+    oom_kills: u32,
+    last_exit: Option<Ended>,
+    next_start_in_ms: Option<Ms>,
+    pending_restart: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Ended {
+    cause: &'static str,
+    code: Option<u8>,
+    signal: Option<u8>,
+    errno: Option<u16>,
+    text: String,
+    ran_ms: Ms,
+    ago_ms: Ms,
+}
+
+#[derive(Debug, Serialize)]
+struct Probe {
+    endpoint: Option<String>,
+    error: Option<String>,
+    ago_ms: Option<Ms>,
+}
+
+#[derive(Debug, Serialize)]
+struct ConfigFile {
+    path: &'static str,
+    present: bool,
+    /// Whose plan runs: "built-in" or "file".
+    plan: &'static str,
+    errors: Vec<FileError>,
+}
+
+#[derive(Debug, Serialize)]
+struct FileError {
+    line: usize,
+    column: usize,
+    message: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Degradation {
+    code: &'static str,
+    text: &'static str,
+}
+
+impl Report {
+    pub(crate) fn new(shared: &Shared) -> Self {
+        let now = now_ms();
+        let snapshot = shared.snapshot.borrow();
+        let snapshot = snapshot.as_ref();
+        let services: BTreeMap<_, _> = snapshot
+            .iter()
+            .flat_map(|snapshot| &snapshot.services)
+            .map(|view| (view.name.to_string(), Service::new(view, now)))
+            .collect();
+        let probed = shared.probed.borrow();
+        let on_metal = snapshot.is_some_and(|snapshot| snapshot.mode == Mode::Metal);
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            mode: if on_metal { "metal" } else { "container" },
+            ready: services.get("server").is_some_and(|server| server.state == "ready"),
+            shutting_down: snapshot.is_some_and(|snapshot| snapshot.shutting_down),
+            uptime_ms: snapshot.map_or(0, |snapshot| now.saturating_sub(snapshot.started_at)),
+            init_allocations: snapshot.map_or(0, |snapshot| snapshot.allocations),
+            services,
+            probe: Probe {
+                endpoint: probed.endpoint.clone(),
+                error: probed.error.clone(),
+                ago_ms: probed.at.map(|at| now.saturating_sub(at)),
+            },
+            config: ConfigFile::new(&shared.file.borrow(), snapshot),
+            degraded: degraded(snapshot, shared),
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a structure of numbers and strings is JSON")
+    }
+}
+
+fn degraded(snapshot: Option<&Snapshot>, shared: &Shared) -> Vec<Degradation> {
+    let mut set = snapshot.map(|snapshot| snapshot.degraded).unwrap_or_default();
+    if shared.status_socket.get().is_none() {
+        set.insert(Degraded::NoStatusSocket);
+    }
+    set.iter().map(|each| Degradation { code: each.code(), text: each.text() }).collect()
+}
+
+impl Service {
+    fn new(view: &ServiceView, now: Ms) -> Self {
+        let record = &view.record;
+        Self {
+            state: record.state.name(),
+            pid: view.pid,
+            run: view.run,
+            uptime_ms: record.state.running_since().map(|since| now.saturating_sub(since)),
+            restarts: record.restarts,
+            failures: record.failures,
+            hangs: record.hangs,
+            oom_kills: record.oom_kills,
+            last_exit: record.last_exit.map(|last| Ended::new(last, now)),
+            next_start_in_ms: match record.state {
+                State::Backoff { until } => Some(until.saturating_sub(now)),
+                _ => None,
+            },
+            pending_restart: view.pending_restart,
+        }
+    }
+}
+
+impl Ended {
+    fn new(last: LastExit, now: Ms) -> Self {
+        let (cause, code, signal, errno) = match last.exit {
+            Exit::Code(code) => ("exit", Some(code), None, None),
+            Exit::Signal(signal) => ("signal", None, Some(signal), None),
+            Exit::Oom => ("oom", None, Some(9), None),
+            Exit::Hung => ("hung", None, Some(9), None),
+            Exit::Spawn { errno, .. } => ("spawn", None, None, Some(errno)),
+        };
+        let text = match last.exit {
+            Exit::Code(code) => format!("exited with status {code}"),
+            Exit::Signal(signal) => format!("killed by signal {signal}"),
+            Exit::Oom => "killed: out of memory".to_owned(),
+            Exit::Hung => "killed: it hung".to_owned(),
+            Exit::Spawn { step, errno } => {
+                let error = std::io::Error::from_raw_os_error(i32::from(errno));
+                format!("could not be started: {}: {error}", step.name())
+            }
+        };
+        let ago_ms = now.saturating_sub(last.at);
+        Self { cause, code, signal, errno, text, ran_ms: last.ran_ms, ago_ms }
+    }
+}
+
+impl ConfigFile {
+    fn new(file: &FileState, snapshot: Option<&Snapshot>) -> Self {
+        let from_agent = snapshot.is_some_and(|snapshot| snapshot.plan == PlanSource::Agent);
+        let errors = file.problems.iter().map(|problem| FileError {
+            line: problem.line,
+            column: problem.column,
+            message: problem.message.clone(),
+        });
+        Self {
+            path: paths::CONFIG,
+            present: file.present,
+            plan: if from_agent { "file" } else { "built-in" },
+            errors: errors.collect(),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let ready = if self.ready { "ready" } else { "not ready" };
+        let up = Span(self.uptime_ms);
+        writeln!(f, "holdfast {} ({}), {ready}, up {up}", self.version, self.mode)?;
+        for (name, service) in &self.services {
+            write!(f, "{name}: {service}")?;
+        }
+        if let Some(endpoint) = &self.probe.endpoint {
+            writeln!(f, "probe: {endpoint}")?;
+        }
+        if let Some(error) = &self.probe.error {
+            writeln!(f, "probe failed: {error}")?;
+        }
+        for error in &self.config.errors {
+            let FileError { line, column, message } = error;
+            writeln!(f, "refused: {}:{line}:{column}: {message}", self.config.path)?;
+        }
+        for degraded in &self.degraded {
+            writeln!(f, "degraded: {} ({})", degraded.text, degraded.code)?;
+        }
+        writeln!(f, "init: {} allocations since start-up", self.init_allocations)
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.state)?;
+        if let Some(pid) = self.pid {
+            write!(f, ", pid {pid}")?;
+        }
+        if let Some(up) = self.uptime_ms {
+            write!(f, ", up {}", Span(up))?;
+        }
+        if let Some(next) = self.next_start_in_ms {
+            write!(f, ", next start in {}", Span(next))?;
+        }
+        writeln!(
+            f,
+            ", {} restarts, {} hangs, {} out-of-memory kills",
+            self.restarts, self.hangs, self.oom_kills
+        )?;
+        if let Some(last) = &self.last_exit {
+            let (ago, ran) = (Span(last.ago_ms), Span(last.ran_ms));
+            writeln!(f, "  last exit: {}, {ago} ago, after {ran}", last.text)?;
+        }
+        if self.pending_restart {
+            writeln!(f, "  the configuration has changed: takes effect with its next start")?;
+        }
+        Ok(())
+    }
+}
+
+/// `1.2 s`, `3 min 4 s`, `2 d 3 h`.
+struct Span(Ms);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let seconds = self.0 / 1000;
+        match seconds {
+            0..60 => write!(f, "{}.{} s", seconds, self.0 % 1000 / 100),
+            60..3600 => write!(f, "{} min {} s", seconds / 60, seconds % 60),
+            3600..86400 => write!(f, "{} h {} min", seconds / 3600, seconds / 60 % 60),
+            _ => write!(f, "{} d {} h", seconds / 86400, seconds / 3600 % 24),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_read_as_people_say_them() {
+        let cases = [
+            (1_234, "1.2 s"),
+            (184_000, "3 min 4 s"),
+            (7_500_000, "2 h 5 min"),
+            (183_600_000, "2 d 3 h"),
+        ];
+        for (ms, text) in cases {
+            assert_eq!(Span(ms).to_string(), text);
+        }
+    }
+}

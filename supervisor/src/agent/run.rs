@@ -1,0 +1,152 @@
+//! `holdfast-agent run`: what init starts.
+
+use std::cell::{Cell, RefCell};
+use std::path::Path;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use holdfast_supervisor::channel::ToInit;
+use holdfast_supervisor::clock::{Ms, now_ms};
+use holdfast_supervisor::snapshot::{Mode, Snapshot};
+use holdfast_supervisor::{cmdline, paths};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::{Config, Problem};
+use crate::link::Link;
+use crate::ping::{Answer, Endpoint};
+use crate::{prober, serve};
+
+/// What the agent's tasks share; they all run on one thread.
+pub(crate) struct Shared {
+    pub(crate) link: Link,
+    pub(crate) snapshot: watch::Sender<Option<Snapshot>>,
+    pub(crate) file: RefCell<FileState>,
+    pub(crate) probed: RefCell<Probed>,
+    pub(crate) status_socket: Cell<Option<&'static str>>,
+    config: RefCell<Config>,
+}
+
+/// What became of holdfast.toml.
+#[derive(Debug, Default)]
+pub(crate) struct FileState {
+    pub(crate) present: bool,
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// The last probe.
+#[derive(Debug, Default)]
+pub(crate) struct Probed {
+    pub(crate) endpoint: Option<String>,
+    pub(crate) error: Option<String>,
+    pub(crate) at: Option<Ms>,
+}
+
+impl Shared {
+    fn new(link: Link) -> Self {
+        Self {
+            link,
+            snapshot: watch::Sender::new(None),
+            file: RefCell::default(),
+            probed: RefCell::default(),
+            status_socket: Cell::new(None),
+            config: RefCell::new(Config::default()),
+        }
+    }
+
+    pub(crate) fn config(&self) -> std::cell::Ref<'_, Config> {
+        self.config.borrow()
+    }
+
+    pub(crate) fn note_probe(
+        &self,
+        endpoint: Option<&Endpoint>,
+        outcome: &std::io::Result<Answer>,
+    ) {
+        *self.probed.borrow_mut() = Probed {
+            endpoint: endpoint.map(Endpoint::to_string),
+            error: outcome.as_ref().err().map(ToString::to_string),
+            at: Some(now_ms()),
+        };
+    }
+
+    /// Reads the file and tells init: the plan, or to go on with the one it has.
+    fn load(&self) {
+        let message = match Config::load(Path::new(paths::CONFIG)) {
+            Ok(config) => {
+                let present = config.is_some();
+                *self.file.borrow_mut() = FileState { present, problems: Vec::new() };
+                let config = config.unwrap_or_default();
+                let plan = config.plan.clone();
+                *self.config.borrow_mut() = config;
+                ToInit::Plan(plan)
+            }
+            Err(problems) => {
+                for problem in &problems {
+                    eprintln!("holdfast-agent: {}:{problem}", paths::CONFIG);
+                }
+                eprintln!("holdfast-agent: the configuration is unchanged");
+                *self.file.borrow_mut() = FileState { present: true, problems };
+                ToInit::KeepPlan
+            }
+        };
+        if let Err(error) = self.link.send(&message) {
+            eprintln!("holdfast-agent: cannot give init its plan: {error}");
+        }
+    }
+}
+
+pub(crate) fn run() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = runtime
+        .and_then(|runtime| tokio::task::LocalSet::new().block_on(&runtime, serve_until_stopped()));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("holdfast-agent: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve_until_stopped() -> std::io::Result<()> {
+    let shared = Rc::new(Shared::new(Link::inherited()?));
+    let mut stop = signal(SignalKind::terminate())?;
+    let mut reload = signal(SignalKind::hangup())?;
+    shared.load();
+    let reloads = async {
+        while reload.recv().await.is_some() {
+            shared.load();
+        }
+    };
+    tokio::select! {
+        _ = stop.recv() => Ok(()),
+        ended = follow_init(&shared) => ended,
+        () = reloads => Ok(()),
+        () = prober::watch_server(&shared) => Ok(()),
+        () = serve::local(&shared) => Ok(()),
+        () = serve::remote(&shared) => Ok(()),
+    }
+}
+
+/// Without init there is nothing to do: it is gone, or has given us up.
+async fn follow_init(shared: &Shared) -> std::io::Result<()> {
+    loop {
+        let snapshot = shared.link.snapshot().await.map_err(|error| {
+            std::io::Error::new(error.kind(), format!("the channel to init is closed ({error})"))
+        })?;
+        shared.snapshot.send_replace(Some(snapshot));
+    }
+}
+
+/// The kernel command line counts on a machine only: a container sees its host's.
+pub(crate) async fn kernel_words(shared: &Shared) -> Option<String> {
+    let mut snapshots = shared.snapshot.subscribe();
+    let first = snapshots.wait_for(Option::is_some).await.ok()?;
+    let on_metal = first.as_ref().is_some_and(|snapshot| snapshot.mode == Mode::Metal);
+    on_metal.then(|| std::fs::read_to_string("/proc/cmdline").unwrap_or_default())
+}
+
+pub(crate) fn listen_word(line: &str) -> Option<&str> {
+    cmdline::value(line, "holdfast.status_listen")
+}

@@ -1,0 +1,121 @@
+//! Guarantees this machine or container cannot give, each with a code and a sentence.
+//!
+//! init says each once when it learns of it; `status` names them all for as long as they hold.
+
+use crate::bytes::Malformed;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Degraded {
+    NoCgroups = 0,
+    PartialCgroups = 1,
+    NoClone3 = 2,
+    VolatileData = 3,
+    NoPrivilegeDrop = 4,
+    NoNetwork = 5,
+    NoDataDirectory = 6,
+    Mounts = 7,
+    NotPid1 = 8,
+    Modules = 9,
+    NoStatusSocket = 10,
+}
+
+impl Degraded {
+    pub const ALL: [Self; 11] = [
+        Self::NoCgroups,
+        Self::PartialCgroups,
+        Self::NoClone3,
+        Self::VolatileData,
+        Self::NoPrivilegeDrop,
+        Self::NoNetwork,
+        Self::NoDataDirectory,
+        Self::Mounts,
+        Self::NotPid1,
+        Self::Modules,
+        Self::NoStatusSocket,
+    ];
+
+    /// Stable, for programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NoCgroups => "no-cgroups",
+            Self::PartialCgroups => "partial-cgroups",
+            Self::NoClone3 => "no-clone3",
+            Self::VolatileData => "volatile-data",
+            Self::NoPrivilegeDrop => "no-privilege-drop",
+            Self::NoNetwork => "no-network",
+            Self::NoDataDirectory => "no-data-directory",
+            Self::Mounts => "mounts",
+            Self::NotPid1 => "not-pid-1",
+            Self::Modules => "modules",
+            Self::NoStatusSocket => "no-status-socket",
+        }
+    }
+
+    /// What it means, for people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NoCgroups => {
+                "cgroup v2 is missing or read-only: no memory, process or CPU limits; \
+                 a killed service's own children are found by process group only"
+            }
+            Self::PartialCgroups => "some cgroup controllers are missing: not every limit holds",
+            Self::NoClone3 => "clone3 is refused: services are moved into their cgroup after fork",
+            Self::VolatileData => "/data is in memory: everything is lost at power-off",
+            Self::NoPrivilegeDrop => "services run as the user init runs as",
+            Self::NoNetwork => "no network address was configured: only this machine is reachable",
+            Self::NoDataDirectory => "/data is missing: the server runs in /",
+            Self::Mounts => "a file system of the usual set could not be mounted",
+            Self::NotPid1 => "init is not PID 1: orphans of other processes are not reaped",
+            Self::Modules => "a kernel module could not be loaded",
+            Self::NoStatusSocket => "no directory for the status socket is writable",
+        }
+    }
+}
+
+/// A set of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DegradedSet(u32);
+
+impl DegradedSet {
+    /// True when it was not in the set before.
+    pub fn insert(&mut self, degraded: Degraded) -> bool {
+        let before = self.0;
+        self.0 |= 1 << degraded as u8;
+        self.0 != before
+    }
+
+    pub fn contains(self, degraded: Degraded) -> bool {
+        self.0 & (1 << degraded as u8) != 0
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Degraded> {
+        Degraded::ALL.into_iter().filter(move |degraded| self.contains(*degraded))
+    }
+
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    pub fn from_bits(bits: u32) -> Result<Self, Malformed> {
+        let known = (1 << Degraded::ALL.len()) - 1;
+        if bits & !known == 0 { Ok(Self(bits)) } else { Err(Malformed("unknown degradation")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variant_has_its_own_bit_and_code() {
+        let mut set = DegradedSet::default();
+        for (at, degraded) in Degraded::ALL.into_iter().enumerate() {
+            assert_eq!(degraded as usize, at);
+            assert!(set.insert(degraded) && !set.insert(degraded));
+            assert_eq!(Degraded::ALL.iter().filter(|d| d.code() == degraded.code()).count(), 1);
+        }
+        assert_eq!(DegradedSet::from_bits(set.bits()), Ok(set));
+        assert!(DegradedSet::from_bits(1 << 31).is_err());
+    }
+}

@@ -1,0 +1,100 @@
+//! What the words after `holdfast-init` mean.
+//!
+//! In a container they are a command, read as the official redis image reads them: options or a
+//! configuration file alone mean the server. Under another name init is that tool.
+
+use std::ffi::CStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use holdfast_supervisor::paths;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::sys::process::keep;
+
+const HELP: &str = "\
+holdfast-init: PID 1 of a Holdfast machine or container
+
+As PID 1 of a machine it takes no arguments; the kernel command line is read for
+  ip=ADDR::GATEWAY:MASK::DEVICE:off   the address of the first network interface
+  holdfast.data=disk|tmpfs            wait for the data partition, or do without
+  holdfast.arg=WORD                   one more argument for the server (repeatable)
+  holdfast.status_listen=ADDR:PORT    the agent answers `status` over TCP too
+
+As PID 1 of a container:  holdfast-init [redis-server] [CONFIG] [--directive value ...]
+  Options or a *.conf file alone mean redis-server; any other command is run as it is.
+
+Signals:  container  TERM, INT, QUIT, PWR: stop and exit 0    HUP: reload holdfast.toml
+          machine    TERM, INT (ctrl-alt-del): reboot    USR2, PWR: power off    HUP: reload
+          both       USR1: say the state of every service
+Called as `reboot` or `poweroff` it asks PID 1 for that.
+";
+
+/// A command given to a container.
+pub(crate) struct Command {
+    pub program: &'static CStr,
+    pub words: Vec<&'static CStr>,
+    /// It is the server, so the agent probes it; anything else just runs.
+    pub is_server: bool,
+}
+
+pub(crate) fn command(words: &[&'static CStr]) -> Option<Command> {
+    let given = words.get(1..).filter(|given| !given.is_empty())?;
+    let first = given[0].to_bytes();
+    if first.starts_with(b"-") || first.ends_with(b".conf") {
+        let words = [&[c"redis-server"], given].concat();
+        return Some(Command { program: keep(paths::SERVER.as_bytes()), words, is_server: true });
+    }
+    let name = first.rsplit(|&byte| byte == b'/').next().unwrap_or(first);
+    if matches!(name, b"redis-server" | b"valkey-server" | b"holdfast-server") {
+        let program = keep(paths::SERVER.as_bytes());
+        return Some(Command { program, words: given.to_vec(), is_server: true });
+    }
+    Some(Command { program: find(given[0]), words: given.to_vec(), is_server: false })
+}
+
+/// As `execvp` would, once, before the heap is sealed. Not found is left to exec, which says so.
+fn find(word: &'static CStr) -> &'static CStr {
+    if word.to_bytes().contains(&b'/') {
+        return word;
+    }
+    let path = std::env::var_os("PATH");
+    let path = path.unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin".into());
+    let name = std::ffi::OsStr::from_bytes(word.to_bytes());
+    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|p| p.is_file());
+    found.map_or(word, |file| keep(file.as_os_str().as_bytes()))
+}
+
+/// `reboot`, `poweroff`, and `--help` typed at a prompt.
+pub(crate) fn other_names(words: &[&'static CStr]) -> Option<i32> {
+    let name = Path::new(std::ffi::OsStr::from_bytes(words.first()?.to_bytes())).file_name()?;
+    match name.as_bytes() {
+        b"reboot" => Some(ask_pid1(Signal::SIGTERM)),
+        b"poweroff" | b"halt" | b"shutdown" => Some(ask_pid1(Signal::SIGUSR2)),
+        _ if std::process::id() != 1 => help(words.get(1)?),
+        _ => None,
+    }
+}
+
+fn help(word: &CStr) -> Option<i32> {
+    match word.to_bytes() {
+        b"--help" | b"-h" => print!("{HELP}"),
+        b"--version" | b"-V" => println!("holdfast-init {}", env!("CARGO_PKG_VERSION")),
+        _ => return None,
+    }
+    Some(0)
+}
+
+fn ask_pid1(signal: Signal) -> i32 {
+    match kill(Pid::from_raw(1), signal) {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("holdfast-init: cannot ask PID 1: {}", error.desc());
+            1
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! How it ends: a container's exit code, or the machine's reboot and power-off.
+
+use holdfast_supervisor::clock::{Ms, now_ms};
+use holdfast_supervisor::paths;
+use holdfast_supervisor::snapshot::Mode;
+use rustix::mount::UnmountFlags;
+use rustix::process::{Pid, WaitOptions};
+use rustix::system::RebootCommand;
+use rustix::thread::{NanosleepRelativeResult, nanosleep};
+use rustix::time::Timespec;
+
+use crate::console::kernel_line;
+use crate::sys;
+
+/// A disk that does not answer must not keep a machine from rebooting.
+const SYNC_BOUND_MS: Ms = 10_000;
+const LOOK_EVERY_NS: i64 = 5_000_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Exit(i32),
+    Reboot,
+    PowerOff,
+}
+
+impl End {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Exit(_) => "exit",
+            Self::Reboot => "reboot",
+            Self::PowerOff => "power off",
+        }
+    }
+}
+
+/// Everything else has ended; does not return.
+pub(crate) fn finish(end: End, mode: Mode) -> ! {
+    let command = match end {
+        End::Exit(code) => sys::process::exit_now(code),
+        End::Reboot => RebootCommand::Restart,
+        End::PowerOff => RebootCommand::PowerOff,
+    };
+    if mode == Mode::Container {
+        sys::process::exit_now(0);
+    }
+    sync_bounded();
+    kernel_line(format_args!("{}", end.name()));
+    let refused = rustix::system::reboot(command);
+    kernel_line(format_args!("{} was refused: {refused:?}; rebooting", end.name()));
+    let _ = rustix::system::reboot(RebootCommand::Restart);
+    loop {
+        pause();
+    }
+}
+
+/// Writes everything back and lets go of the data, in a child so that a dead disk costs a bounded
+/// time only.
+pub(crate) fn sync_bounded() {
+    let Ok(pid) = sys::child::run_aside(sync_and_unmount) else {
+        return;
+    };
+    if !ended_within(pid, SYNC_BOUND_MS) {
+        kernel_line(format_args!("the data disk did not sync within 10 s; going on without it"));
+    }
+}
+
+fn sync_and_unmount() {
+    rustix::fs::sync();
+    let _ = rustix::mount::unmount(paths::DATA, UnmountFlags::empty())
+        .or_else(|_| rustix::mount::unmount(paths::DATA, UnmountFlags::DETACH));
+    rustix::fs::sync();
+}
+
+fn ended_within(pid: Pid, bound_ms: Ms) -> bool {
+    let until = now_ms() + bound_ms;
+    while now_ms() < until {
+        match rustix::process::waitpid(Some(pid), WaitOptions::NOHANG) {
+            Ok(None) => pause(),
+            Ok(Some(_)) | Err(_) => return true,
+        }
+    }
+    false
+}
+
+/// Between two looks at something that cannot be waited for.
+pub(crate) fn pause() {
+    let short = Timespec { tv_sec: 0, tv_nsec: LOOK_EVERY_NS };
+    if let NanosleepRelativeResult::Err(_) = nanosleep(&short) {
+        std::hint::spin_loop();
+    }
+}

@@ -1,0 +1,141 @@
+//! With which words and variables services are started; all of it collected before the heap is sealed.
+
+use std::ffi::CStr;
+
+use heapless::Vec;
+use holdfast_supervisor::cmdline;
+use holdfast_supervisor::degraded::Degraded;
+use holdfast_supervisor::machine::{Policy, Restart};
+use holdfast_supervisor::paths::{self, CHANNEL_ENV, CHANNEL_VALUE};
+use holdfast_supervisor::plan::{Limits, Memory, Service, text};
+use holdfast_supervisor::snapshot::Mode;
+
+use crate::arguments::{self, Command};
+use crate::metal::Machine;
+use crate::sys::child::MAX_WORDS;
+use crate::sys::process::{environment, keep};
+
+pub(crate) type Words<'a> = Vec<&'a CStr, MAX_WORDS>;
+
+pub(crate) struct Launch {
+    /// What a container was told to run. It replaces the plan's arguments.
+    pub command: Option<Command>,
+    /// `holdfast.arg=` of the kernel command line, after everything else.
+    tail: std::vec::Vec<&'static CStr>,
+    environment: std::vec::Vec<&'static CStr>,
+    channel_variable: &'static CStr,
+    pub directory: &'static CStr,
+    /// Services change to the user of the plan; otherwise they stay what init is.
+    pub drops_privileges: bool,
+    mode: Mode,
+}
+
+impl Launch {
+    pub(crate) fn new(mode: Mode, words: &[&'static CStr], machine: &Machine) -> Self {
+        let (command, environment) = match mode {
+            Mode::Container => (arguments::command(words), environment()),
+            // The kernel makes arguments and variables of words it does not know.
+            Mode::Metal => (None, metal_environment()),
+        };
+        let tail = cmdline::values(&machine.cmdline, "holdfast.arg");
+        Self {
+            command,
+            tail: tail.map(|word| keep(word.as_bytes())).collect(),
+            environment,
+            channel_variable: keep(format!("{CHANNEL_ENV}={CHANNEL_VALUE}").as_bytes()),
+            directory: if machine.degraded.contains(Degraded::NoDataDirectory) {
+                c"/"
+            } else {
+                c"/data"
+            },
+            drops_privileges: !machine.degraded.contains(Degraded::NoPrivilegeDrop) && is_root(),
+            mode,
+        }
+    }
+
+    /// The command is not the server: it runs once, unprobed, with its terminal.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.command.as_ref().is_some_and(|command| !command.is_server)
+    }
+
+    /// How the service ends is the runtime's business in a container, as long as it was an exit.
+    pub(crate) fn policy(&self, service: &Service) -> Policy {
+        let restart = match (self.is_foreign(), self.mode, service.policy.restart) {
+            (true, _, _) => Restart::Never,
+            (_, Mode::Container, Restart::Always) => Restart::OnCrash,
+            (_, _, restart) => restart,
+        };
+        Policy { restart, ..service.policy }
+    }
+
+    pub(crate) fn user(&self, service: &Service) -> Option<(u32, u32)> {
+        (self.drops_privileges && service.uid != 0).then_some((service.uid, service.gid))
+    }
+
+    /// `None` when there are more words than fit.
+    pub(crate) fn argv<'a>(
+        &'a self,
+        service: &'a Service,
+        program: &'a CStr,
+        main: bool,
+    ) -> Option<Words<'a>> {
+        let mut words = Words::new();
+        match self.command.as_ref().filter(|_| main) {
+            Some(command) => words.extend_from_slice(&command.words).ok()?,
+            None => {
+                words.push(program).ok()?;
+                for word in service.args.c_words() {
+                    words.push(word).ok()?;
+                }
+            }
+        }
+        if main && !self.is_foreign() {
+            words.extend_from_slice(&self.tail).ok()?;
+        }
+        Some(words)
+    }
+
+    pub(crate) fn envp(&self, with_channel: bool) -> Option<Words<'static>> {
+        let mut words = Words::new();
+        words.extend_from_slice(&self.environment).ok()?;
+        if with_channel {
+            words.push(self.channel_variable).ok()?;
+        }
+        Some(words)
+    }
+
+    /// The agent is not in the plan: it is who brings the plan.
+    pub(crate) fn agent(&self) -> Service {
+        let mut agent = Service::server();
+        agent.name = text("agent");
+        agent.program = text(paths::AGENT);
+        // One short word fits.
+        let _ = agent.args.push(b"run");
+        if self.mode == Mode::Metal {
+            (agent.uid, agent.gid) = (0, 0);
+        }
+        agent.policy = Policy {
+            restart: Restart::Always,
+            backoff_initial_ms: 100,
+            backoff_max_ms: 10_000,
+            good_run_ms: 5_000,
+            start_limit: 0,
+            stop_grace_ms: 1_000,
+        };
+        agent.limits = Limits {
+            memory_max: Memory::Bytes(32 << 20),
+            memory_high: Memory::Unlimited,
+            pids_max: 32,
+            cpu_weight: 0,
+        };
+        agent
+    }
+}
+
+fn metal_environment() -> std::vec::Vec<&'static CStr> {
+    vec![c"PATH=/usr/local/bin:/usr/bin:/usr/sbin", c"HOME=/", c"TERM=linux"]
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}

@@ -1,0 +1,113 @@
+//! Making a bare machine usable, before any service runs: what a container gets from its runtime.
+//!
+//! Nothing here is fatal. What cannot be had is said once, shown by `status`, and done without.
+
+mod data;
+mod modules;
+mod mounts;
+mod netlink;
+mod network;
+
+use holdfast_supervisor::cmdline;
+use holdfast_supervisor::degraded::{Degraded, DegradedSet};
+use holdfast_supervisor::paths;
+use holdfast_supervisor::plan::Plan;
+use holdfast_supervisor::snapshot::Mode;
+
+use crate::console::{self, say};
+
+/// What start-up found out.
+pub(crate) struct Machine {
+    pub mode: Mode,
+    pub degraded: DegradedSet,
+    pub cmdline: String,
+    /// An address was given on the kernel command line, which beats the plan's.
+    network_is_set: bool,
+}
+
+pub(crate) fn start() -> Machine {
+    let mounted = mounts::mount_all();
+    console::reopen();
+    let cmdline = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    let mut machine = Machine::new(Mode::Metal, cmdline);
+    machine.note(mounted, Degraded::Mounts);
+    machine.note(modules::load_all(paths::MODULES), Degraded::Modules);
+    let hostname = cmdline::value(&machine.cmdline, "holdfast.hostname").unwrap_or("holdfast");
+    let _ = rustix::system::sethostname(hostname.as_bytes());
+    machine.network_is_set = network::from_cmdline(&machine.cmdline);
+    let persistent = data::mount(cmdline::data_hint(&machine.cmdline));
+    machine.note(persistent, Degraded::VolatileData);
+    machine
+}
+
+impl Machine {
+    fn new(mode: Mode, cmdline: String) -> Self {
+        Self { mode, degraded: DegradedSet::default(), cmdline, network_is_set: false }
+    }
+
+    /// Everything is there already, or is not and stays away.
+    pub(crate) fn container() -> Self {
+        let mut machine = Self::new(Mode::Container, String::new());
+        let root = rustix::process::geteuid().is_root();
+        let may_drop = !root || user_is_mapped(paths::SERVICE_UID);
+        machine.note(may_drop, Degraded::NoPrivilegeDrop);
+        let pid1 = rustix::process::getpid().is_init();
+        if !pid1 {
+            let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+        }
+        machine.note(pid1, Degraded::NotPid1);
+        machine.note(std::path::Path::new(paths::DATA).is_dir(), Degraded::NoDataDirectory);
+        if root && may_drop {
+            data::give_to_service(paths::DATA);
+        }
+        machine
+    }
+
+    fn note(&mut self, good: bool, otherwise: Degraded) {
+        if !good {
+            self.degraded.insert(otherwise);
+        }
+    }
+
+    /// Learned while running: said now.
+    pub(crate) fn degrade(&mut self, degraded: Degraded) {
+        if self.degraded.insert(degraded) {
+            say!("degraded: {} ({})", degraded.text(), degraded.code());
+        }
+    }
+
+    /// Learned while starting: said in one go.
+    pub(crate) fn say_degraded(&self) {
+        for degraded in self.degraded.iter() {
+            say!("degraded: {} ({})", degraded.text(), degraded.code());
+        }
+    }
+
+    /// The plan's host name and address, where the kernel command line gave none.
+    pub(crate) fn apply_network(&mut self, plan: &Plan) {
+        if self.mode != Mode::Metal {
+            return;
+        }
+        if cmdline::value(&self.cmdline, "holdfast.hostname").is_none() {
+            let _ = rustix::system::sethostname(plan.hostname.as_bytes());
+        }
+        if self.network_is_set {
+            return;
+        }
+        match &plan.network {
+            Some(network) => self.network_is_set = network::configure(network),
+            None => self.degrade(Degraded::NoNetwork),
+        }
+    }
+}
+
+/// In a user namespace only some users exist.
+fn user_is_mapped(uid: u32) -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.lines().any(|line| {
+        let mut fields = line.split_whitespace().map(|field| field.parse::<u64>().unwrap_or(0));
+        let (first, _, count) = (fields.next(), fields.next(), fields.next());
+        let range = first.unwrap_or(0)..first.unwrap_or(0) + count.unwrap_or(0);
+        range.contains(&u64::from(uid))
+    })
+}

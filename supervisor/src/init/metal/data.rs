@@ -1,0 +1,190 @@
+//! `/data`: the partition named `holdfast-data`, made on first boot, or memory when there is none.
+//!
+//! A partition is only ever formatted when it is blank: its first MiB and its last 64 KiB are all
+//! zero. Anything else that is not ext4 is somebody's data, and is left alone.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use holdfast_supervisor::clock::{Ms, now_ms};
+use holdfast_supervisor::cmdline::DataHint;
+use holdfast_supervisor::paths;
+use rustix::fs::{Gid, Mode, Uid};
+use rustix::mount::MountFlags;
+
+use crate::console::say;
+use crate::finish::pause;
+
+const PARTITION_NAME: &str = "PARTNAME=holdfast-data";
+/// USB disks and SD cards take seconds to appear.
+const DISK_WAIT_MS: Ms = 10_000;
+const HEAD_BYTES: usize = 1 << 20;
+const TAIL_BYTES: usize = 64 << 10;
+/// Where ext4 keeps its magic number: superblock at 1024, field at 56 (ext4 layout, s_magic).
+const EXT4_MAGIC_AT: usize = 1024 + 56;
+const EXT4_MAGIC: [u8; 2] = [0x53, 0xef];
+const MKFS: &str = "/usr/sbin/mkfs.ext4";
+const FSCK: &str = "/usr/sbin/e2fsck";
+/// e2fsck(8): 1 is "errors corrected"; from 4 on the file system is not sound.
+const FSCK_UNSOUND: i32 = 4;
+
+#[derive(Debug, PartialEq, Eq)]
+enum Content {
+    Blank,
+    Ext4,
+    Other,
+}
+
+/// True when what is in /data outlives the power.
+pub(crate) fn mount(hint: DataHint) -> bool {
+    let _ = rustix::fs::mkdir(paths::DATA, Mode::from(0o755));
+    let persistent = match find_partition(hint) {
+        Some(device) => mount_partition(&device).map_err(|why| say!("data: {why}")).is_ok(),
+        None => false,
+    };
+    if !persistent {
+        mount_memory();
+    }
+    give_to_service(paths::DATA);
+    persistent
+}
+
+/// The service's user owns its data; what is inside is its own business.
+pub(crate) fn give_to_service(path: &str) {
+    let (uid, gid) = (Uid::from_raw(paths::SERVICE_UID), Gid::from_raw(paths::SERVICE_GID));
+    let owned =
+        fs::metadata(path).is_ok_and(|data| std::os::unix::fs::MetadataExt::uid(&data) != 0);
+    if !owned && let Err(errno) = rustix::fs::chown(path, Some(uid), Some(gid)) {
+        say!("cannot give {path} to the service's user: {errno}");
+    }
+}
+
+fn mount_memory() {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    if let Err(errno) = rustix::mount::mount("tmpfs", paths::DATA, "tmpfs", flags, c"mode=0755") {
+        say!("data: cannot mount a tmpfs on /data: {errno}");
+    }
+}
+
+fn find_partition(hint: DataHint) -> Option<PathBuf> {
+    let wait_ms = match hint {
+        DataHint::Memory => return None,
+        DataHint::Unsaid => 0,
+        DataHint::Disk => DISK_WAIT_MS,
+    };
+    let until = now_ms() + wait_ms;
+    loop {
+        if let Some(device) = look() {
+            return Some(device);
+        }
+        if now_ms() >= until {
+            if hint == DataHint::Disk {
+                say!("data: no partition named holdfast-data within {} s", DISK_WAIT_MS / 1000);
+            }
+            return None;
+        }
+        pause();
+    }
+}
+
+fn look() -> Option<PathBuf> {
+    fs::read_dir("/sys/class/block").ok()?.flatten().find_map(|entry| {
+        let uevent = fs::read_to_string(entry.path().join("uevent")).ok()?;
+        let ours = uevent.lines().any(|line| line == PARTITION_NAME);
+        let device = Path::new("/dev").join(entry.file_name());
+        (ours && device.exists()).then_some(device)
+    })
+}
+
+fn mount_partition(device: &Path) -> Result<(), String> {
+    match content(device).map_err(|error| format!("cannot read {}: {error}", device.display()))? {
+        Content::Ext4 => check(device)?,
+        Content::Blank => make(device)?,
+        Content::Other => {
+            return Err(format!(
+                "{} holds something that is not ext4; it is left alone",
+                device.display()
+            ));
+        }
+    }
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    rustix::mount::mount(device, paths::DATA, "ext4", flags, c"errors=remount-ro")
+        .map_err(|errno| format!("cannot mount {}: {errno}", device.display()))
+}
+
+fn content(device: &Path) -> std::io::Result<Content> {
+    let mut file = File::open(device)?;
+    let len = file.seek(SeekFrom::End(0))?;
+    let mut head = vec![0; HEAD_BYTES.min(len as usize)];
+    file.seek(SeekFrom::Start(0))?;
+    file.read_exact(&mut head)?;
+    let mut tail = vec![0; TAIL_BYTES.min(len as usize)];
+    file.seek(SeekFrom::Start(len - tail.len() as u64))?;
+    file.read_exact(&mut tail)?;
+    Ok(classify(&head, &tail))
+}
+
+fn classify(head: &[u8], tail: &[u8]) -> Content {
+    if head.get(EXT4_MAGIC_AT..EXT4_MAGIC_AT + 2) == Some(&EXT4_MAGIC) {
+        return Content::Ext4;
+    }
+    let blank = !head.is_empty() && head.iter().chain(tail).all(|&byte| byte == 0);
+    if blank { Content::Blank } else { Content::Other }
+}
+
+fn make(device: &Path) -> Result<(), String> {
+    say!("data: {} is blank; making a file system", device.display());
+    match run(MKFS, &["-q", "-L", "holdfast-data", "-m", "1"], device)? {
+        0 => Ok(()),
+        code => Err(format!("mkfs.ext4 on {} ended with status {code}", device.display())),
+    }
+}
+
+fn check(device: &Path) -> Result<(), String> {
+    if !Path::new(FSCK).exists() {
+        // The kernel replays the journal; a full check is for images that carry the tool.
+        return Ok(());
+    }
+    match run(FSCK, &["-p"], device)? {
+        code if code < FSCK_UNSOUND => Ok(()),
+        code => Err(format!(
+            "{} is damaged (e2fsck -p ended with {code}); it is left alone",
+            device.display()
+        )),
+    }
+}
+
+fn run(program: &str, options: &[&str], device: &Path) -> Result<i32, String> {
+    let status = Command::new(program).args(options).arg(device).status();
+    match status {
+        Ok(status) => Ok(status.code().unwrap_or(FSCK_UNSOUND)),
+        Err(error) => Err(format!("cannot run {program}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_blank_partition_is_ever_formatted() {
+        let blank = [0; 4096];
+        assert_eq!(classify(&blank, &blank), Content::Blank);
+        for at in 0..blank.len() {
+            let mut one = blank;
+            one[at] = 1;
+            assert_eq!(classify(&one, &blank), Content::Other, "one byte in the head at {at}");
+            assert_eq!(classify(&blank, &one), Content::Other, "one byte in the tail at {at}");
+        }
+        assert_eq!(classify(&[], &[]), Content::Other, "a device of no size");
+    }
+
+    #[test]
+    fn ext4_is_known_by_its_magic_number() {
+        let mut head = [0; 4096];
+        head[EXT4_MAGIC_AT..EXT4_MAGIC_AT + 2].copy_from_slice(&EXT4_MAGIC);
+        assert_eq!(classify(&head, &[]), Content::Ext4);
+    }
+}

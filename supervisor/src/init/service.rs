@@ -1,0 +1,70 @@
+//! One place in the table of services: what it should be, where it is, and its process.
+
+use std::os::fd::OwnedFd;
+
+use holdfast_supervisor::machine::{Exit, Record, SpawnStep};
+use holdfast_supervisor::plan::Service;
+use rustix::process::Pid;
+
+use crate::cgroup::{self, Group};
+
+pub(crate) struct Slot {
+    pub service: Service,
+    pub record: Record,
+    /// Counted from 1; names the cgroup and dates the agent's verdicts.
+    pub run: u32,
+    pub process: Option<Process>,
+    /// The plan changed something that only a new process can have.
+    pub pending_restart: bool,
+}
+
+/// A child that has not been reaped.
+pub(crate) struct Process {
+    pub pid: Pid,
+    pub pidfd: Option<OwnedFd>,
+    pub group: Option<Group>,
+    /// The container's count when this run began.
+    pub oom_kills_before: u64,
+    /// What the child writes when it cannot become the service.
+    pub failure: OwnedFd,
+    pub own_session: bool,
+}
+
+impl Slot {
+    pub(crate) fn new(service: Service) -> Self {
+        Self { service, record: Record::NEW, run: 0, process: None, pending_restart: false }
+    }
+
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        self.process.as_ref().map(|process| process.pid)
+    }
+}
+
+impl Process {
+    /// What the status of `wait` means, given what else is known.
+    pub(crate) fn exit(&self, code: Option<i32>, signal: Option<i32>) -> Exit {
+        if let Some(failure) = self.spawn_failure() {
+            return failure;
+        }
+        match (code, signal) {
+            (_, Some(libc::SIGKILL)) if self.ran_out_of_memory() => Exit::Oom,
+            (_, Some(signal)) => Exit::Signal(signal as u8),
+            (code, None) => Exit::Code(code.unwrap_or(0) as u8),
+        }
+    }
+
+    fn spawn_failure(&self) -> Option<Exit> {
+        let mut report = [0; 3];
+        let len = rustix::io::read(&self.failure, &mut report[..]).ok()?;
+        let [step, low, high] = report;
+        let step = SpawnStep::from_u8(step).filter(|_| len == 3)?;
+        Some(Exit::Spawn { step, errno: u16::from_le_bytes([low, high]) })
+    }
+
+    fn ran_out_of_memory(&self) -> bool {
+        match &self.group {
+            Some(group) => group.oom_kills() > 0,
+            None => cgroup::container_oom_kills() > self.oom_kills_before,
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! The loop: descriptors become events, events go through the state machine, actions become
+//! processes and signals.
+//!
+//! Everything that can happen arrives on one epoll: signals (signalfd), ends of services (pidfd),
+//! time (timerfd), the agent's messages (seqpacket). Nothing in here waits for anything else.
+
+mod report;
+mod spawn;
+mod stop;
+mod talk;
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use heapless::Vec;
+use holdfast_supervisor::clock::{Ms, now_ms};
+use holdfast_supervisor::machine::{Action, Event, Exit, State, step};
+use holdfast_supervisor::plan::Plan;
+use holdfast_supervisor::snapshot::{MAX_SLOTS, Mode, PlanSource};
+use nix::sys::signalfd::SignalFd;
+use rustix::event::epoll;
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use crate::cgroup::Cgroups;
+use crate::console::say;
+use crate::launch::Launch;
+use crate::metal::Machine;
+use crate::service::Slot;
+use crate::signals::{self, Burst, Meaning};
+use crate::sys::heap;
+use holdfast_supervisor::degraded::Degraded;
+use stop::Phase;
+use talk::Channel;
+
+/// The agent reads a file and speaks; without it the server starts by the built-in plan.
+const PLAN_WAIT_MS: Ms = 2_000;
+const EVENTS_PER_TURN: usize = 16;
+/// Children reaped per turn, so that a storm of orphans leaves room for everything else.
+const REAPS_PER_TURN: usize = 256;
+/// `__WALL` of wait(2): also children that do not signal their end with SIGCHLD.
+const WALL: u32 = 0x4000_0000;
+
+pub(crate) const AGENT: usize = 0;
+pub(crate) const MAIN: usize = 1;
+
+const SIGNALS: u64 = 0;
+const TIMER: u64 = 1;
+const CHANNEL: u64 = 2;
+const PIDFDS: u64 = 16;
+
+pub(crate) struct Supervisor {
+    machine: Machine,
+    launch: Launch,
+    cgroups: Option<Cgroups>,
+    slots: Vec<Slot, MAX_SLOTS>,
+    plan: Plan,
+    plan_source: PlanSource,
+    /// Services wait for the agent's first plan until then.
+    plan_due: Option<Ms>,
+    channel: Option<Channel>,
+    phase: Phase,
+    started_at: Ms,
+    burst: Burst,
+    /// A change the agent has not been told.
+    changed: bool,
+    epoll: OwnedFd,
+    signals: SignalFd,
+    timer: OwnedFd,
+}
+
+/// Runs until the machine or container ends.
+pub(crate) fn run(machine: Machine, launch: Launch) -> ! {
+    match Supervisor::new(machine, launch) {
+        Ok(mut supervisor) => supervisor.run(),
+        // Without these three descriptors there is nothing to supervise with.
+        Err(errno) => panic!("epoll, signalfd or timerfd: {errno}"),
+    }
+}
+
+impl Supervisor {
+    fn new(mut machine: Machine, launch: Launch) -> Result<Self, Errno> {
+        let signals = signals::open()?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        watch(&epoll, &signals, SIGNALS)?;
+        watch(&epoll, &timer, TIMER)?;
+        let cgroups = Cgroups::open();
+        match &cgroups {
+            None => machine.degrade(Degraded::NoCgroups),
+            Some(cgroups) if !cgroups.complete => machine.degrade(Degraded::PartialCgroups),
+            Some(_) => {}
+        }
+        let plan = Plan::built_in();
+        let mut slots = Vec::new();
+        for service in core::iter::once(launch.agent()).chain(plan.services.iter().cloned()) {
+            // MAX_SLOTS is the plan's bound and the agent.
+            let _ = slots.push(Slot::new(service));
+        }
+        Ok(Self {
+            machine,
+            launch,
+            cgroups,
+            slots,
+            plan,
+            plan_source: PlanSource::BuiltIn,
+            plan_due: None,
+            channel: None,
+            phase: Phase::Running,
+            started_at: now_ms(),
+            burst: Burst::default(),
+            changed: true,
+            epoll,
+            signals,
+            timer,
+        })
+    }
+
+    fn run(&mut self) -> ! {
+        self.machine.say_degraded();
+        self.start();
+        heap::seal();
+        let mut events = [epoll::Event {
+            flags: epoll::EventFlags::empty(),
+            data: epoll::EventData::new_u64(0),
+        }; EVENTS_PER_TURN];
+        let mut more = true;
+        loop {
+            let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+            self.arm_timer();
+            let timeout = more.then_some(&at_once);
+            let count = epoll::wait(&self.epoll, &mut events[..], timeout).unwrap_or(0);
+            for event in events.iter().take(count) {
+                self.receive(event.data.u64());
+            }
+            more = self.reap();
+            self.tick();
+            self.go_on_stopping();
+            self.push_snapshot();
+        }
+    }
+
+    /// A container's command is known; a machine waits for the agent's plan, but not long.
+    fn start(&mut self) {
+        if !self.launch.is_foreign() {
+            self.feed(AGENT, Event::Start);
+        }
+        if self.launch.command.is_some() {
+            self.start_services();
+        } else {
+            self.plan_due = Some(now_ms() + PLAN_WAIT_MS);
+        }
+    }
+
+    fn start_services(&mut self) {
+        self.plan_due = None;
+        for at in MAIN..self.slots.len() {
+            self.feed(at, Event::Start);
+        }
+    }
+
+    fn receive(&mut self, token: u64) {
+        match token {
+            SIGNALS => self.read_signals(),
+            TIMER => self.clear_timer(),
+            CHANNEL => self.read_channel(),
+            // A pidfd: its process is reaped in this very turn.
+            _ => {}
+        }
+    }
+
+    fn read_signals(&mut self) {
+        while let Ok(Some(info)) = self.signals.read_signal() {
+            match signals::meaning(info.ssi_signo, self.machine.mode, &mut self.burst) {
+                Meaning::ChildEnded => {}
+                Meaning::Finish(end) => self.stop(end),
+                Meaning::FinishNow(end) => crate::finish::finish(end, self.machine.mode),
+                Meaning::Reload => self.signal(AGENT, Signal::HUP),
+                Meaning::SayState => self.say_state(),
+                Meaning::PassOn(number) => self.pass_on(number),
+            }
+        }
+    }
+
+    fn pass_on(&mut self, number: i32) {
+        if let (true, Some(signal)) = (self.launch.is_foreign(), Signal::from_named_raw(number)) {
+            self.signal(MAIN, signal);
+        }
+    }
+
+    /// One event for one service, and what follows from it.
+    fn feed(&mut self, at: usize, event: Event) {
+        let now = now_ms();
+        let Some(slot) = self.slots.get_mut(at) else { return };
+        let policy = self.launch.policy(&slot.service);
+        let before = slot.record;
+        let (after, action) = step(&before, event, now, &policy);
+        slot.record = after;
+        if after != before {
+            self.changed = true;
+            report::change(&slot.service.name, &before, &after, now);
+        }
+        match action {
+            Some(Action::Spawn) => self.spawn(at),
+            Some(Action::Terminate) => self.signal(at, Signal::TERM),
+            Some(Action::Kill) => self.kill_tree(at),
+            None => {}
+        }
+        self.end_with_main(at);
+    }
+
+    /// In a container the command's end is the container's end.
+    fn end_with_main(&mut self, at: usize) {
+        let Some(slot) = self.slots.get(at).filter(|_| at == MAIN) else { return };
+        let over = matches!(slot.record.state, State::Down | State::Failed);
+        let Some(last) = slot.record.last_exit.filter(|_| over) else { return };
+        if self.machine.mode == Mode::Container && self.phase == Phase::Running {
+            self.stop(crate::finish::End::Exit(exit_code(last.exit)));
+        }
+    }
+
+    fn signal(&self, at: usize, signal: Signal) {
+        let Some(process) = self.slots.get(at).and_then(|slot| slot.process.as_ref()) else {
+            return;
+        };
+        let _ = match &process.pidfd {
+            Some(pidfd) => rustix::process::pidfd_send_signal(pidfd, signal),
+            // Ours and not reaped: the number cannot have been given to another process.
+            None => rustix::process::kill_process(process.pid, signal),
+        };
+    }
+
+    fn kill_tree(&self, at: usize) {
+        let Some(process) = self.slots.get(at).and_then(|slot| slot.process.as_ref()) else {
+            return;
+        };
+        if process.group.as_ref().is_some_and(|group| group.kill()) {
+            return;
+        }
+        if process.own_session {
+            let _ = rustix::process::kill_process_group(process.pid, Signal::KILL);
+        }
+        self.signal(at, Signal::KILL);
+    }
+
+    /// Everything that ended: services, and the orphans that PID 1 inherits. True: there is more.
+    fn reap(&mut self) -> bool {
+        let options = WaitOptions::NOHANG | WaitOptions::from_bits_retain(WALL);
+        let mut reaped = 0;
+        while reaped < REAPS_PER_TURN {
+            let Ok(Some((pid, status))) = rustix::process::wait(options) else { break };
+            reaped += 1;
+            self.ended(pid, status.exit_status(), status.terminating_signal());
+        }
+        if reaped > 0 {
+            self.cgroups.iter_mut().for_each(Cgroups::sweep);
+        }
+        reaped == REAPS_PER_TURN
+    }
+
+    fn ended(&mut self, pid: Pid, code: Option<i32>, signal: Option<i32>) {
+        let Some(at) = self.slots.iter().position(|slot| slot.pid() == Some(pid)) else { return };
+        let Some(process) = self.slots.get_mut(at).and_then(|slot| slot.process.take()) else {
+            return;
+        };
+        let exit = process.exit(code, signal);
+        if process.own_session {
+            // Without a cgroup this is what can be found of its children.
+            let _ = rustix::process::kill_process_group(process.pid, Signal::KILL);
+        }
+        if let (Some(cgroups), Some(group)) = (&mut self.cgroups, process.group) {
+            cgroups.retire(group);
+        }
+        if at == AGENT {
+            self.channel = None;
+        }
+        self.feed(at, Event::Exited(exit));
+        if at == AGENT && self.plan_due.is_some() {
+            // It ended before it spoke; it will be back, the server need not wait for it.
+            self.start_services();
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = now_ms();
+        for at in 0..self.slots.len() {
+            let due = self.slots.get(at).and_then(|slot| slot.record.deadline());
+            if due.is_some_and(|due| due <= now) {
+                self.feed(at, Event::Tick);
+            }
+        }
+        if self.plan_due.is_some_and(|due| due <= now) {
+            say!("the agent has not spoken; starting by the built-in plan");
+            self.start_services();
+        }
+    }
+
+    fn arm_timer(&self) {
+        let services = self.slots.iter().filter_map(|slot| slot.record.deadline());
+        let others = [self.plan_due, self.phase.deadline(), self.push_again_at()];
+        let next = services.chain(others.into_iter().flatten()).min();
+        let value = next.map_or(Timespec { tv_sec: 0, tv_nsec: 0 }, timespec);
+        let when = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+        let _ = timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &when);
+    }
+
+    fn clear_timer(&self) {
+        let mut count = [0; 8];
+        let _ = rustix::io::read(&self.timer, &mut count[..]);
+    }
+}
+
+fn watch<Fd: AsFd>(epoll: &OwnedFd, fd: Fd, token: u64) -> Result<(), Errno> {
+    epoll::add(epoll, fd, epoll::EventData::new_u64(token), epoll::EventFlags::IN)
+}
+
+/// An instant of zero would disarm the timer; one millisecond after boot is as good.
+fn timespec(at: Ms) -> Timespec {
+    let at = at.max(1);
+    Timespec { tv_sec: (at / 1000) as i64, tv_nsec: (at % 1000 * 1_000_000) as i64 }
+}
+
+/// As a shell reports it.
+fn exit_code(exit: Exit) -> i32 {
+    match exit {
+        Exit::Code(code) => i32::from(code),
+        Exit::Signal(signal) => 128 + i32::from(signal),
+        Exit::Oom | Exit::Hung => 128 + libc::SIGKILL,
+        Exit::Spawn { errno, .. } if i32::from(errno) == libc::ENOENT => 127,
+        Exit::Spawn { .. } => 126,
+    }
+}

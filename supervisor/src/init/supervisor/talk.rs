@@ -1,0 +1,163 @@
+//! init's end of the channel: the plan and the probes' verdicts come in, snapshots go out.
+
+use std::os::fd::OwnedFd;
+
+use holdfast_supervisor::channel::{MAX_TO_INIT_BYTES, ToInit, Verdict, encode_to_agent};
+use holdfast_supervisor::clock::{Ms, now_ms};
+use holdfast_supervisor::machine::Event;
+use holdfast_supervisor::plan::{Plan, Service};
+use holdfast_supervisor::snapshot::{PlanSource, ServiceView, Snapshot};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+
+use super::{MAIN, Supervisor};
+use crate::console::say;
+use crate::sys::heap;
+
+/// An agent that does not read is told again after this long.
+const PUSH_AGAIN_MS: Ms = 500;
+const MESSAGES_PER_TURN: usize = 8;
+
+pub(crate) struct Channel {
+    socket: OwnedFd,
+    push_again_at: Option<Ms>,
+}
+
+impl Channel {
+    pub(crate) fn new(socket: OwnedFd) -> Self {
+        Self { socket, push_again_at: None }
+    }
+}
+
+impl Supervisor {
+    pub(super) fn push_again_at(&self) -> Option<Ms> {
+        self.channel.as_ref()?.push_again_at
+    }
+
+    pub(super) fn push_snapshot(&mut self) {
+        let due = self.push_again_at().is_some_and(|at| at <= now_ms());
+        if !self.changed && !due {
+            return;
+        }
+        let Some(bytes) = encode_to_agent(&self.snapshot()) else { return };
+        let Some(channel) = &mut self.channel else { return };
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        channel.push_again_at = match rustix::net::send(&channel.socket, &bytes, flags) {
+            Err(Errno::AGAIN) => Some(now_ms() + PUSH_AGAIN_MS),
+            _ => None,
+        };
+        self.changed = false;
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let mut services = heapless::Vec::new();
+        for slot in &self.slots {
+            let view = ServiceView {
+                name: slot.service.name.clone(),
+                record: slot.record,
+                pid: slot.pid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs()),
+                run: slot.run,
+                pending_restart: slot.pending_restart,
+            };
+            // As many places as slots.
+            let _ = services.push(view);
+        }
+        Snapshot {
+            mode: self.machine.mode,
+            shutting_down: self.is_stopping(),
+            plan: self.plan_source,
+            degraded: self.machine.degraded,
+            started_at: self.started_at,
+            allocations: heap::allocations(),
+            services,
+        }
+    }
+
+    pub(super) fn read_channel(&mut self) {
+        for _ in 0..MESSAGES_PER_TURN {
+            let Some(channel) = &self.channel else { return };
+            let mut buffer = [0; MAX_TO_INIT_BYTES];
+            match rustix::net::recv(&channel.socket, &mut buffer[..], RecvFlags::DONTWAIT) {
+                Ok((0, _)) => self.channel = None,
+                // What is longer than any message was cut, and is refused as such.
+                Ok((len, whole)) if len == whole => self.hear(buffer.get(..len).unwrap_or(&[])),
+                Ok(_) => say!("the agent sent a message that is too long; ignored"),
+                Err(Errno::AGAIN | Errno::INTR) => return,
+                Err(_) => self.channel = None,
+            }
+        }
+    }
+
+    fn hear(&mut self, bytes: &[u8]) {
+        match ToInit::decode(bytes) {
+            Ok(ToInit::Plan(plan)) => self.accept(plan),
+            Ok(ToInit::KeepPlan) => self.start_waiting_services(),
+            Ok(ToInit::Probe { slot, run, verdict }) => self.judge(slot, run, verdict),
+            Ok(ToInit::Signal { slot, number }) => self.signal_for_test(slot, number),
+            Err(malformed) => say!("the agent sent nonsense: {}; ignored", malformed.0),
+        }
+    }
+
+    fn start_waiting_services(&mut self) {
+        if self.plan_due.is_some() {
+            self.start_services();
+        }
+    }
+
+    /// Limits and policy hold at once; arguments and user with the service's next process.
+    fn accept(&mut self, plan: Plan) {
+        let names = |plan: &Plan| {
+            plan.services.iter().map(|s| s.name.clone()).collect::<heapless::Vec<_, 4>>()
+        };
+        if names(&plan) != names(&self.plan) {
+            say!("the agent's plan has other services than this init runs; ignored");
+            return;
+        }
+        self.plan_source = PlanSource::Agent;
+        self.changed = true;
+        for (at, service) in plan.services.iter().enumerate() {
+            self.apply(MAIN + at, service);
+        }
+        self.machine.apply_network(&plan);
+        self.plan = plan;
+        self.start_waiting_services();
+    }
+
+    fn apply(&mut self, at: usize, service: &Service) {
+        let of_command = self.launch.command.is_some() && at == MAIN;
+        let Some(slot) = self.slots.get_mut(at) else { return };
+        let old = &slot.service;
+        let launched_otherwise = (old.uid, old.gid) != (service.uid, service.gid)
+            || (!of_command && (old.program != service.program || old.args != service.args));
+        slot.pending_restart |= launched_otherwise && slot.process.is_some();
+        slot.service = service.clone();
+        let group = slot.process.as_ref().and_then(|process| process.group.as_ref());
+        if let (Some(cgroups), Some(group)) = (&self.cgroups, group) {
+            cgroups.limit(group, &service.limits);
+        }
+    }
+
+    /// Only about the process that runs now: a late verdict is about a dead one.
+    fn judge(&mut self, slot: u8, run: u32, verdict: Verdict) {
+        let at = usize::from(slot);
+        let current = self.slots.get(at).is_some_and(|slot| slot.run == run);
+        if current && !self.is_stopping() {
+            self.feed(
+                at,
+                match verdict {
+                    Verdict::Ready => Event::Ready,
+                    Verdict::NotReady => Event::NotReady,
+                    Verdict::Hung => Event::Hung,
+                },
+            );
+        }
+    }
+
+    fn signal_for_test(&mut self, slot: u8, number: u8) {
+        let signal = rustix::process::Signal::from_named_raw(i32::from(number));
+        match signal.filter(|_| cfg!(feature = "test-hooks")) {
+            Some(signal) => self.signal(usize::from(slot), signal),
+            None => say!("the agent asked for a signal; this build does not do that"),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! From clone to exec.
+//!
+//! The child shares nothing with its parent but a copy of its memory, and runs only calls that are
+//! safe there: no allocation, no lock. Whatever fails in it is written to a pipe as three bytes,
+//! so that "could not start" is never mistaken for "ended":
+//!
+//! ```text
+//!   1  the step (machine::SpawnStep)     2  errno, little-endian
+//! ```
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use heapless::Vec;
+use holdfast_supervisor::machine::SpawnStep;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags};
+use rustix::thread::{Gid, Uid};
+
+/// Words of one argument or environment vector.
+pub(crate) const MAX_WORDS: usize = 256;
+const CAPABILITIES: u32 = 64;
+const FIRST_TO_CLOSE: u32 = 3;
+
+pub(crate) struct Child<'a> {
+    pub program: &'a CStr,
+    pub argv: &'a [&'a CStr],
+    pub envp: &'a [&'a CStr],
+    pub directory: &'a CStr,
+    /// `None` keeps the user init runs as.
+    pub user: Option<(u32, u32)>,
+    /// A session of its own, away from init's terminal.
+    pub new_session: bool,
+    /// The agent's end of the channel, to become its standard input.
+    pub channel: Option<BorrowedFd<'a>>,
+    /// The cgroup to be born in.
+    pub cgroup: Option<BorrowedFd<'a>>,
+}
+
+pub(crate) struct Spawned {
+    pub pid: Pid,
+    pub pidfd: Option<OwnedFd>,
+    /// Readable when a step failed; at end of file when exec went through.
+    pub failure: OwnedFd,
+    /// clone3 was refused: the plain fork was taken.
+    pub fell_back: bool,
+}
+
+type Pointers = Vec<*const libc::c_char, { MAX_WORDS + 1 }>;
+
+pub(crate) fn spawn(child: &Child) -> Result<Spawned, Errno> {
+    let argv = pointers(child.argv)?;
+    let envp = pointers(child.envp)?;
+    let (failure, report) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&failure, true)?;
+    let mut pidfd: RawFd = -1;
+    let (pid, fell_back) = match clone3(child.cgroup, &mut pidfd) {
+        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP) => (fork()?, true),
+        other => (other?, false),
+    };
+    let Some(pid) = Pid::from_raw(pid) else {
+        become_service(child, &argv, &envp, report.as_fd(), fell_back);
+    };
+    let pidfd = if pidfd >= 0 {
+        // SAFETY: clone3 succeeded and stored a descriptor of ours there.
+        Some(unsafe { OwnedFd::from_raw_fd(pidfd) })
+    } else {
+        rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()
+    };
+    Ok(Spawned { pid, pidfd, failure, fell_back })
+}
+
+/// Runs `work` in a child and returns its pid: for calls that may block for ever.
+pub(crate) fn run_aside(work: fn()) -> Result<Pid, Errno> {
+    match Pid::from_raw(fork()?) {
+        Some(pid) => Ok(pid),
+        None => {
+            work();
+            super::process::exit_now(0)
+        }
+    }
+}
+
+fn pointers(words: &[&CStr]) -> Result<Pointers, Errno> {
+    let mut pointers = Pointers::new();
+    for word in words {
+        pointers.push(word.as_ptr()).map_err(|_| Errno::TOOBIG)?;
+    }
+    pointers.push(ptr::null()).map_err(|_| Errno::TOOBIG)?;
+    Ok(pointers)
+}
+
+fn clone3(cgroup: Option<BorrowedFd>, pidfd: &mut RawFd) -> Result<i32, Errno> {
+    // SAFETY: clone_args is plain numbers, for which zero means "not asked for".
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = (libc::CLONE_PIDFD as u64) | CLONE_CLEAR_SIGHAND;
+    args.pidfd = ptr::from_mut(pidfd) as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
+    if let Some(cgroup) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    // SAFETY: without CLONE_VM this is a fork; `args` outlives the call and its one pointer is to
+    // a live descriptor slot. There is one thread, so the copy of memory is consistent.
+    let result =
+        unsafe { libc::syscall(libc::SYS_clone3, ptr::from_mut(&mut args), size_of_val(&args)) };
+    if result < 0 { Err(last_errno()) } else { Ok(result as i32) }
+}
+
+// u64 flags that libc's c_int constants cannot hold.
+const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+fn fork() -> Result<i32, Errno> {
+    // SAFETY: there is one thread; the child only makes calls that are safe after fork.
+    let result = unsafe { libc::fork() };
+    if result < 0 { Err(last_errno()) } else { Ok(result) }
+}
+
+fn last_errno() -> Errno {
+    // SAFETY: the pointer to this thread's errno is always valid.
+    Errno::from_raw_os_error(unsafe { *libc::__errno_location() })
+}
+
+/// In the child: does not return.
+fn become_service(
+    child: &Child,
+    argv: &Pointers,
+    envp: &Pointers,
+    report: BorrowedFd,
+    fell_back: bool,
+) -> ! {
+    let (step, errno) = match prepare(child, fell_back) {
+        Err(failed) => failed,
+        Ok(()) => {
+            // SAFETY: both vectors end with a null pointer and their strings outlive the call.
+            unsafe { libc::execve(child.program.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+            (SpawnStep::Exec, last_errno())
+        }
+    };
+    let [low, high] = (errno.raw_os_error() as u16).to_le_bytes();
+    let _ = rustix::io::write(report, &[step as u8, low, high]);
+    super::process::exit_now(127)
+}
+
+fn prepare(child: &Child, fell_back: bool) -> Result<(), (SpawnStep, Errno)> {
+    let at = |step| move |errno| (step, errno);
+    if let (Some(cgroup), true) = (child.cgroup, fell_back) {
+        join_cgroup(cgroup).map_err(at(SpawnStep::Prepare))?;
+    }
+    default_signals();
+    if child.new_session {
+        rustix::process::setsid().map_err(at(SpawnStep::Prepare))?;
+    }
+    streams(child).map_err(at(SpawnStep::Stdio))?;
+    rustix::process::chdir(child.directory).map_err(at(SpawnStep::Directory))?;
+    if let Some((uid, gid)) = child.user {
+        drop_privileges(uid, gid).map_err(at(SpawnStep::Privileges))?;
+    }
+    rustix::thread::set_no_new_privs(true).map_err(at(SpawnStep::Privileges))
+}
+
+fn join_cgroup(cgroup: BorrowedFd) -> Result<(), Errno> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let procs = rustix::fs::openat(cgroup, c"cgroup.procs", flags, Mode::empty())?;
+    rustix::io::write(procs, b"0").map(drop)
+}
+
+/// init blocks every signal; a service starts with none blocked and all at their defaults.
+fn default_signals() {
+    for signal in 1..=64 {
+        // SAFETY: SIG_DFL runs no code of ours; refusals (KILL, STOP, libc's own two) are fine.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    let none = nix::sys::signal::SigSet::empty();
+    let _ = none.thread_set_mask();
+}
+
+/// Standard input is /dev/null for services and the channel for the agent; output stays init's.
+/// All else closes at exec.
+fn streams(child: &Child) -> Result<(), Errno> {
+    if let Some(channel) = child.channel {
+        rustix::stdio::dup2_stdin(channel)?;
+    } else if child.new_session {
+        // A root without /dev/null is odd, not fatal: the stream stays as it is.
+        if let Ok(null) = rustix::fs::open(c"/dev/null", OFlags::RDWR, Mode::empty()) {
+            rustix::stdio::dup2_stdin(&null)?;
+        }
+    }
+    let flags = libc::CLOSE_RANGE_CLOEXEC;
+    // SAFETY: marks descriptors close-on-exec; touches no memory. Kernels before 5.11 refuse, and
+    // there every descriptor of init's is close-on-exec already.
+    unsafe { libc::syscall(libc::SYS_close_range, FIRST_TO_CLOSE, u32::MAX, flags) };
+    Ok(())
+}
+
+/// In this order: the later steps need what the earlier ones still have.
+fn drop_privileges(uid: u32, gid: u32) -> Result<(), Errno> {
+    for capability in 0..CAPABILITIES {
+        // SAFETY: takes plain numbers. EINVAL marks the end of the kernel's list.
+        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } < 0 {
+            match last_errno() {
+                Errno::INVAL => break,
+                errno => return Err(errno),
+            }
+        }
+    }
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    rustix::thread::set_thread_groups(&[])?;
+    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid)
+}

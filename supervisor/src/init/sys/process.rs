@@ -1,0 +1,33 @@
+//! The process's own arguments and environment, and its end.
+
+use std::ffi::{CStr, CString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// The arguments, kept for ever: services are started with them after the heap is sealed.
+pub(crate) fn arguments() -> Vec<&'static CStr> {
+    std::env::args_os().map(|word| keep(word.as_bytes())).collect()
+}
+
+/// The environment as `NAME=value`.
+pub(crate) fn environment() -> Vec<&'static CStr> {
+    let joined = std::env::vars_os().map(|(name, value)| {
+        let mut variable = name.into_vec();
+        variable.push(b'=');
+        variable.extend_from_slice(value.as_bytes());
+        variable
+    });
+    joined.map(|variable| keep(&variable)).collect()
+}
+
+/// A word that lives as long as PID 1. What follows a NUL is dropped, as C does.
+pub(crate) fn keep(word: &[u8]) -> &'static CStr {
+    let end = word.iter().position(|&byte| byte == 0).unwrap_or(word.len());
+    let word = CString::new(&word[..end]).unwrap_or_default();
+    Box::leak(word.into_boxed_c_str())
+}
+
+/// Ends without destructors or atexit handlers.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: `_exit` has no preconditions and does not return.
+    unsafe { libc::_exit(code) }
+}

@@ -1,0 +1,305 @@
+//! What init tells the agent about itself: pushed whole after every change, last one wins.
+//!
+//! ```text
+//!  snapshot                                   service
+//!     1  mode: 0 container, 1 metal             16  name
+//!     1  phase: 0 running, 1 shutting down       1  state (see `encode_state`)
+//!     1  plan: 0 built in, 1 from the agent    8+8  its two instants, ms
+//!     4  degraded, a bit each                    4  pid, 0: none
+//!     8  started at, ms                          4  run, counted from 1
+//!     8  allocations after start-up              4  failures   4  restarts
+//!     1  number of services                      4  hangs      4  out-of-memory kills
+//!     …  the services                            1  last exit: kind (see `encode_exit`)
+//!                                                4  last exit: value
+//!                                                8  last exit: how long it ran, ms
+//!                                                8  last exit: when, ms
+//!                                                1  a newer plan waits for the next start
+//! ```
+
+use heapless::Vec;
+
+use crate::bytes::{Malformed, Reader, Writer};
+use crate::clock::Ms;
+use crate::degraded::DegradedSet;
+use crate::machine::{Exit, LastExit, Record, SpawnStep, State, Why};
+use crate::plan::{MAX_SERVICES, Name};
+
+/// The plan's services and the agent.
+pub const MAX_SLOTS: usize = MAX_SERVICES + 1;
+/// Bytes of an encoded snapshot.
+pub const MAX_SNAPSHOT_BYTES: usize = 1024;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Somebody else's kernel: no mounts, no network, no reboot.
+    Container,
+    /// The machine is ours.
+    Metal,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlanSource {
+    BuiltIn,
+    Agent,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    pub mode: Mode,
+    pub shutting_down: bool,
+    pub plan: PlanSource,
+    pub degraded: DegradedSet,
+    pub started_at: Ms,
+    pub allocations: u64,
+    pub services: Vec<ServiceView, MAX_SLOTS>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceView {
+    pub name: Name,
+    pub record: Record,
+    pub pid: Option<u32>,
+    pub run: u32,
+    pub pending_restart: bool,
+}
+
+impl Snapshot {
+    pub fn decode(input: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(input);
+        let mut snapshot = Self {
+            mode: if flag(&mut reader)? { Mode::Metal } else { Mode::Container },
+            shutting_down: flag(&mut reader)?,
+            plan: if flag(&mut reader)? { PlanSource::Agent } else { PlanSource::BuiltIn },
+            degraded: DegradedSet::from_bits(reader.u32()?)?,
+            started_at: reader.u64()?,
+            allocations: reader.u64()?,
+            services: Vec::new(),
+        };
+        for _ in 0..reader.u8()? {
+            let service = ServiceView::decode(&mut reader)?;
+            snapshot.services.push(service).map_err(|_| Malformed("too many services"))?;
+        }
+        reader.finish()?;
+        Ok(snapshot)
+    }
+
+    pub fn encode<const N: usize>(&self, writer: &mut Writer<N>) {
+        writer.u8(u8::from(self.mode == Mode::Metal));
+        writer.u8(u8::from(self.shutting_down));
+        writer.u8(u8::from(self.plan == PlanSource::Agent));
+        writer.u32(self.degraded.bits());
+        writer.u64(self.started_at);
+        writer.u64(self.allocations);
+        writer.u8(self.services.len() as u8);
+        for service in &self.services {
+            service.encode(writer);
+        }
+    }
+
+    pub fn service(&self, name: &str) -> Option<(usize, &ServiceView)> {
+        self.services.iter().enumerate().find(|(_, service)| service.name == name)
+    }
+}
+
+impl ServiceView {
+    fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
+        let name = reader.text()?;
+        let state = decode_state(reader)?;
+        let pid = reader.u32()?;
+        let run = reader.u32()?;
+        let record = Record {
+            state,
+            failures: reader.u32()?,
+            restarts: reader.u32()?,
+            hangs: reader.u32()?,
+            oom_kills: reader.u32()?,
+            last_exit: decode_exit(reader)?,
+        };
+        let pending_restart = flag(reader)?;
+        Ok(Self { name, record, pid: (pid != 0).then_some(pid), run, pending_restart })
+    }
+
+    fn encode<const N: usize>(&self, writer: &mut Writer<N>) {
+        writer.text(&self.name);
+        encode_state(self.record.state, writer);
+        writer.u32(self.pid.unwrap_or(0));
+        writer.u32(self.run);
+        writer.u32(self.record.failures);
+        writer.u32(self.record.restarts);
+        writer.u32(self.record.hangs);
+        writer.u32(self.record.oom_kills);
+        encode_exit(self.record.last_exit, writer);
+        writer.u8(u8::from(self.pending_restart));
+    }
+}
+
+fn flag(reader: &mut Reader) -> Result<bool, Malformed> {
+    match reader.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Malformed("a flag that is neither 0 nor 1")),
+    }
+}
+
+fn encode_state<const N: usize>(state: State, writer: &mut Writer<N>) {
+    let (tag, first, second) = match state {
+        State::Down => (0, 0, 0),
+        State::Starting { since } => (1, since, 0),
+        State::Ready { since } => (2, since, 0),
+        State::Unready { since } => (3, since, 0),
+        State::Backoff { until } => (4, until, 0),
+        State::Failed => (5, 0, 0),
+        State::Stopping { since, deadline, killed, why } => {
+            let why = match why {
+                Why::Stop => 0,
+                Why::Restart => 1,
+                Why::Hung => 2,
+            };
+            (6 + why * 2 + u8::from(killed), since, deadline)
+        }
+    };
+    writer.u8(tag);
+    writer.u64(first);
+    writer.u64(second);
+}
+
+fn decode_state(reader: &mut Reader) -> Result<State, Malformed> {
+    let (tag, first, second) = (reader.u8()?, reader.u64()?, reader.u64()?);
+    let stopping = |why, killed| State::Stopping { since: first, deadline: second, killed, why };
+    Ok(match tag {
+        0 => State::Down,
+        1 => State::Starting { since: first },
+        2 => State::Ready { since: first },
+        3 => State::Unready { since: first },
+        4 => State::Backoff { until: first },
+        5 => State::Failed,
+        6 | 7 => stopping(Why::Stop, tag == 7),
+        8 | 9 => stopping(Why::Restart, tag == 9),
+        10 | 11 => stopping(Why::Hung, tag == 11),
+        _ => return Err(Malformed("unknown state")),
+    })
+}
+
+fn encode_exit<const N: usize>(last: Option<LastExit>, writer: &mut Writer<N>) {
+    let (kind, value) = match last.map(|last| last.exit) {
+        None => (0, 0),
+        Some(Exit::Code(code)) => (1, u32::from(code)),
+        Some(Exit::Signal(signal)) => (2, u32::from(signal)),
+        Some(Exit::Oom) => (3, 0),
+        Some(Exit::Hung) => (4, 0),
+        Some(Exit::Spawn { step, errno }) => (5, u32::from(step as u8) << 16 | u32::from(errno)),
+    };
+    writer.u8(kind);
+    writer.u32(value);
+    writer.u64(last.map_or(0, |last| last.ran_ms));
+    writer.u64(last.map_or(0, |last| last.at));
+}
+
+fn decode_exit(reader: &mut Reader) -> Result<Option<LastExit>, Malformed> {
+    let (kind, value) = (reader.u8()?, reader.u32()?);
+    let (ran_ms, at) = (reader.u64()?, reader.u64()?);
+    let byte = u8::try_from(value).map_err(|_| Malformed("exit value too large"));
+    let exit = match kind {
+        0 => return Ok(None),
+        1 => Exit::Code(byte?),
+        2 => Exit::Signal(byte?),
+        3 => Exit::Oom,
+        4 => Exit::Hung,
+        5 => decode_spawn_failure(value)?,
+        _ => return Err(Malformed("unknown kind of exit")),
+    };
+    Ok(Some(LastExit { exit, ran_ms, at }))
+}
+
+fn decode_spawn_failure(value: u32) -> Result<Exit, Malformed> {
+    let step = u8::try_from(value >> 16).ok().and_then(SpawnStep::from_u8);
+    let step = step.ok_or(Malformed("unknown spawn step"))?;
+    Ok(Exit::Spawn { step, errno: (value & 0xffff) as u16 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::text;
+    use proptest::prelude::*;
+
+    fn snapshot(states: &[State], exits: &[Option<Exit>]) -> Snapshot {
+        let mut services = Vec::new();
+        for (state, exit) in states.iter().zip(exits) {
+            let last_exit = exit.map(|exit| LastExit { exit, ran_ms: 5, at: 6 });
+            let record =
+                Record { state: *state, failures: 1, restarts: 2, last_exit, ..Record::NEW };
+            let view = ServiceView {
+                name: text("server"),
+                record,
+                pid: None,
+                run: 7,
+                pending_restart: true,
+            };
+            services.push(view).expect("within the limit");
+        }
+        let mut degraded = DegradedSet::default();
+        degraded.insert(crate::degraded::Degraded::NoCgroups);
+        Snapshot {
+            mode: Mode::Metal,
+            shutting_down: true,
+            plan: PlanSource::Agent,
+            degraded,
+            started_at: 1,
+            allocations: 2,
+            services,
+        }
+    }
+
+    fn encoded(snapshot: &Snapshot) -> Vec<u8, MAX_SNAPSHOT_BYTES> {
+        let mut writer = Writer::new();
+        snapshot.encode(&mut writer);
+        writer.finish().expect("a full snapshot fits")
+    }
+
+    #[test]
+    fn every_state_and_exit_survives_the_wire() {
+        let stop = |why, killed| State::Stopping { since: 1, deadline: 2, killed, why };
+        let states = [
+            State::Down,
+            State::Starting { since: 1 },
+            State::Ready { since: 2 },
+            State::Unready { since: 3 },
+            State::Backoff { until: 4 },
+            State::Failed,
+            stop(Why::Stop, false),
+            stop(Why::Restart, true),
+            stop(Why::Hung, true),
+        ];
+        let exits = [
+            None,
+            Some(Exit::Code(1)),
+            Some(Exit::Signal(9)),
+            Some(Exit::Oom),
+            Some(Exit::Hung),
+            Some(Exit::Spawn { step: SpawnStep::Exec, errno: 2 }),
+        ];
+        for state in states {
+            for exit in exits {
+                let snapshot = snapshot(&[state; MAX_SLOTS], &[exit; MAX_SLOTS]);
+                assert_eq!(Snapshot::decode(&encoded(&snapshot)), Ok(snapshot));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..512)) {
+            if let Ok(snapshot) = Snapshot::decode(&bytes) {
+                prop_assert_eq!(Snapshot::decode(&encoded(&snapshot)), Ok(snapshot));
+            }
+        }
+
+        #[test]
+        fn cut_snapshots_are_refused(len in 0usize..400) {
+            let good = encoded(&snapshot(&[State::Failed; 5], &[None; 5]));
+            prop_assume!(len < good.len());
+            prop_assert!(Snapshot::decode(&good[..len]).is_err());
+        }
+    }
+}
