@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::os::unix::ffi::OsStringExt as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,12 +31,15 @@ const RESERVED_DESCRIPTORS: u64 = 32;
 
 /// Runs the program; its exit status.
 pub fn main(args: &[OsString]) -> ExitCode {
-    let launch = match cli::parse(args.get(1..).unwrap_or_default()) {
+    let mut launch = match cli::parse(args.get(1..).unwrap_or_default()) {
         Invocation::Help => return say(cli::HELP),
         Invocation::Version => return say(&cli::version()),
         Invocation::Unsupported(reason) => return fail(&reason),
         Invocation::Run(launch) => launch,
     };
+    if let Some(defaults) = std::env::var_os("HOLDFAST_DEFAULTS") {
+        launch.defaults = defaults.into_vec();
+    }
     match start(&launch) {
         Ok(status) => ExitCode::from(status),
         Err(reason) => fail(&reason),

@@ -22,6 +22,9 @@ pub enum Invocation {
 /// Where the configuration comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Launch {
+    /// What whoever built the image wants to hold unless somebody says otherwise: lines to be read
+    /// first, from the environment variable `HOLDFAST_DEFAULTS`.
+    pub defaults: Vec<u8>,
     /// Absolute.
     pub file: Option<PathBuf>,
     /// Read standard input behind the file.

@@ -88,6 +88,7 @@ struct Loader<'a, F> {
 impl<F: Files> Loader<'_, F> {
     fn run(&mut self, launch: &Launch) -> Result<(), Fatal> {
         self.enter(".".as_ref()).map_err(|error| whole(reason(&error)))?;
+        self.text(&launch.defaults, "HOLDFAST_DEFAULTS", 0)?;
         if let Some(file) = &launch.file {
             self.file(file, 0)?;
         }
