@@ -1,5 +1,6 @@
-//! What the system knows about this process and its machine, for INFO.
+//! The process as the system sees it: what INFO tells of it and its machine, and being a service.
 
+pub mod service;
 mod sys;
 
 use std::sync::LazyLock;
@@ -12,6 +13,8 @@ pub struct Process {
     pub executable: String,
     /// System, release and architecture: `Linux 6.12.0 x86_64`.
     pub os: String,
+    /// A supervisor listens at `NOTIFY_SOCKET`.
+    pub has_notify_socket: bool,
     /// Of the machine.
     pub total_memory_bytes: u64,
     /// Resident: what the process costs the machine.
@@ -37,6 +40,7 @@ static FIXED: LazyLock<Process> = LazyLock::new(|| {
         id: std::process::id(),
         executable: std::env::current_exe().unwrap_or_default().display().to_string(),
         os: format!("{system} {release} {machine}"),
+        has_notify_socket: service::has_notify_socket(),
         total_memory_bytes: (info.totalram as u64).saturating_mul(u64::from(info.mem_unit)),
         ..Process::default()
     }

@@ -20,7 +20,7 @@ use crate::keyspace::Db;
 use crate::log;
 use crate::net::Shared;
 use crate::net::listen::{self, Bound, Listeners};
-use crate::process;
+use crate::process::{self, service};
 
 /// How often the wall clock is compared with the server's timeline.
 const WALL_CLOCK_CHECK: Duration = Duration::from_millis(500);
@@ -61,6 +61,9 @@ fn start(launch: &Launch) -> Result<u8, String> {
     let config = load::load(launch, &mut load::SystemFiles).map_err(|fatal| fatal.to_string())?;
     let settings = config.settings().clone();
     log::configure(&settings.log);
+    if settings.daemonize && !service::is_supervised(settings.supervised) {
+        service::to_background().map_err(|error| format!("Can't go to the background: {error}"))?;
+    }
     announce(launch, &config);
     raise_descriptor_limit(settings.max_clients);
     let runtime = runtime(&settings)?;
@@ -196,6 +199,11 @@ async fn serve(config: Config) -> Result<u8, String> {
         log::warning!("Warning: {reason}");
         log::warning!("Failed listening on port {} (tcp), aborting.", settings.port);
     })?;
+    if bound.is_empty() && settings.unix_socket.is_none() {
+        let reason = "Configured to not listen anywhere, exiting.";
+        log::warning!("{reason}");
+        return Err(reason.into());
+    }
     let mut listeners = Listeners::default();
     listeners.replace_tcp(bound, &shared).map_err(|error| error.to_string())?;
     if let Some(path) = &settings.unix_socket {
@@ -213,6 +221,10 @@ async fn serve(config: Config) -> Result<u8, String> {
     }
     if settings.unix_socket.is_some() {
         log::notice!("Ready to accept connections unix");
+    }
+    let supervised = service::is_supervised(settings.supervised);
+    if supervised {
+        service::notify("STATUS=Ready to accept connections\nREADY=1\n");
     }
     tokio::spawn(background(Arc::clone(&shared)));
     tokio::spawn(follow_wall_clock(Arc::clone(&shared)));
@@ -240,6 +252,9 @@ async fn serve(config: Config) -> Result<u8, String> {
         }
     };
     log::warning!("User requested shutdown...");
+    if supervised {
+        service::notify("STOPPING=1\n");
+    }
     drop(listeners);
     if let Some(path) = &settings.unix_socket {
         log::notice!("Removing the unix socket file.");

@@ -14,6 +14,8 @@ use super::{Config, renames, set};
 
 /// A file that includes itself has to end somewhere; Redis would run out of stack.
 const MAX_INCLUDE_DEPTH: usize = 16;
+/// Of a server that is told to go to the background and not where to note its number.
+const DEFAULT_PID_FILE: &str = "/var/run/redis.pid";
 
 /// What a configuration may touch while it is read.
 pub trait Files {
@@ -99,6 +101,7 @@ impl<F: Files> Loader<'_, F> {
         // Redis reads the flags behind a line break, so their lines count from 2.
         let options = [b"\n", launch.options.as_slice()].concat();
         self.text(&options, "the command line", 0)?;
+        self.complete();
         self.check_whole()
     }
 
@@ -216,6 +219,15 @@ impl<F: Files> Loader<'_, F> {
         let (_, id) = directives::find(b"dir").expect("the directive is in the table");
         self.config.values[id.index()] = Value::Text(absolute.clone());
         Ok(absolute)
+    }
+
+    /// Whoever sends the server to the background wants to find it again.
+    fn complete(&mut self) {
+        let ids = ["daemonize", "pidfile"].map(|name| directives::find(name.as_bytes()));
+        let [Some((_, daemonize)), Some((_, pid_file))] = ids else { return };
+        if *self.config.value(daemonize) == Value::Bool(true) && self.config.is_default(pid_file) {
+            self.config.values[pid_file.index()] = Value::Text(DEFAULT_PID_FILE.into());
+        }
     }
 
     /// What can only be judged when everything has been read.

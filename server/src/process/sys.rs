@@ -1,5 +1,6 @@
-//! `getrusage`, which rustix does not have.
+//! `getrusage` and `fork`, which rustix does not have.
 
+use std::io;
 use std::time::Duration;
 
 use super::CpuTime;
@@ -19,4 +20,15 @@ pub(super) fn cpu_times() -> [CpuTime; 2] {
 fn duration(time: libc::timeval) -> Duration {
     let part = |value: i64| u64::try_from(value).unwrap_or(0);
     Duration::from_secs(part(time.tv_sec)) + Duration::from_micros(part(time.tv_usec))
+}
+
+/// True in the parent. The caller must be the only thread.
+pub(super) fn fork() -> io::Result<bool> {
+    // SAFETY: with one thread, the child has no lock that somebody else held, so it may go on as
+    // if nothing had happened.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(false),
+        _ => Ok(true),
+    }
 }

@@ -3,6 +3,7 @@
 use super::{Text, View};
 use crate::SERVER_NAME;
 use crate::config::cli::{REDIS_VERSION, VALKEY_VERSION};
+use crate::config::settings::Supervised;
 use crate::process::CpuTime;
 
 pub(super) fn server(text: &mut Text, view: &View<'_>) {
@@ -26,7 +27,11 @@ pub(super) fn server(text: &mut Text, view: &View<'_>) {
     // What Redis shows when another compiler built it.
     text.field("gcc_version", "0.0.0");
     text.field("process_id", view.process.id);
-    text.field("process_supervised", "no");
+    let supervised = match settings.supervised {
+        Supervised::Systemd | Supervised::Auto if view.process.has_notify_socket => "systemd",
+        _ => "no",
+    };
+    text.field("process_supervised", supervised);
     text.field("run_id", &view.engine.run_id);
     text.field("tcp_port", settings.port);
     text.field("server_time_usec", view.now.us + view.now.wall_offset_ms * 1000);

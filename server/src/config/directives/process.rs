@@ -45,14 +45,22 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     boolean("daemonize", false).immutable(),
     optional("pidfile").immutable(),
     choice("supervised", SUPERVISED, SUPERVISED_NO).immutable(),
-    boolean("set-proc-title", true).immutable(),
+    // The title is left alone, as with "no".
+    boolean("set-proc-title", true).immutable().moot(),
     text("proc-title-template", "{title} {listen-addr} {server-mode}")
         .rule(rules::proc_title_template)
-        .effect(Effect::ProcTitle),
+        .effect(Effect::ProcTitle)
+        .not_yet(),
     // Holdfast prints no logo.
     boolean("always-show-logo", false).immutable().moot(),
-    choice("shutdown-on-sigint", SHUTDOWN_ON_SIGNAL, 0).multi_arg().rule(rules::shutdown_flags),
-    choice("shutdown-on-sigterm", SHUTDOWN_ON_SIGNAL, 0).multi_arg().rule(rules::shutdown_flags),
+    choice("shutdown-on-sigint", SHUTDOWN_ON_SIGNAL, 0)
+        .multi_arg()
+        .rule(rules::shutdown_flags)
+        .not_yet(),
+    choice("shutdown-on-sigterm", SHUTDOWN_ON_SIGNAL, 0)
+        .multi_arg()
+        .rule(rules::shutdown_flags)
+        .not_yet(),
     int("shutdown-timeout", 0, INT_MAX, 10).not_yet(),
     choice("oom-score-adj", OOM_SCORE_ADJ, 0).not_yet(),
     special("oom-score-adj-values", Special::OomScoreAdjValues, default_oom_scores)

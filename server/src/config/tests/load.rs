@@ -114,6 +114,14 @@ fn lines_are_read_as_redis_reads_them() {
 }
 
 #[test]
+fn a_background_server_has_a_pid_file() {
+    let config = from_file("daemonize yes").unwrap();
+    assert_eq!(config.show("pidfile"), "/var/run/redis.pid");
+    let config = from_file("daemonize yes\npidfile /a").unwrap();
+    assert_eq!(config.show("pidfile"), "/a");
+}
+
+#[test]
 fn save_lines_add_up() {
     check("port 1\nmaxclients 1\nsave 900 1", "900 1");
     check("save 900 1\nsave 300 10\nsave 60 10000", "900 1 300 10 60 10000");
