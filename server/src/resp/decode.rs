@@ -351,7 +351,8 @@ impl Decoder {
             Some(_) => return Err(ProtocolError::new("invalid CRLF in request")),
         }
         self.position += end + 2;
-        Ok(Some(&rest[1..end]))
+        // An empty line lacks the type byte as well.
+        Ok(Some(rest.get(1..end).unwrap_or_default()))
     }
 
     fn inline(&mut self, buffer: &[u8]) -> Result<Step, ProtocolError> {
@@ -452,6 +453,7 @@ mod tests {
         check(b"*a\r\n", &[], Some("invalid multibulk length"));
         check(b"*2147483648\r\n", &[], Some("invalid multibulk length"));
         check(b"*1\r\n:4\r\n", &[], Some("expected '$', got ':'"));
+        check(b"*1\r\n\r\n", &[], Some("expected '$', got ' '"));
         check(b"*1\r\n$-1\r\n", &[], Some("invalid bulk length"));
         check(b"*1\r\n$536870913\r\n", &[], Some("invalid bulk length"));
         check(b"*1\r\n$1x\r\n", &[], Some("invalid bulk length"));
