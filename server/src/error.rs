@@ -55,6 +55,21 @@ pub const INVALID_DB_INDEX: Error = Error::text("ERR invalid DB index");
 pub const INVALID_FIRST_DB_INDEX: Error = Error::text("ERR invalid first DB index");
 pub const INVALID_SECOND_DB_INDEX: Error = Error::text("ERR invalid second DB index");
 pub const INVALID_CURSOR: Error = Error::text("ERR invalid cursor");
+pub const NOVALUES_OUTSIDE_HSCAN: Error =
+    Error::text("ERR NOVALUES option can only be used in HSCAN");
+pub const NOSCORES_OUTSIDE_ZSCAN: Error =
+    Error::text("ERR NOSCORES option can only be used in ZSCAN");
+pub const NX_WITH_XX_GT_LT: Error =
+    Error::text("ERR NX and XX, GT or LT options at the same time are not compatible");
+pub const GT_WITH_LT: Error =
+    Error::text("ERR GT and LT options at the same time are not compatible");
+pub const NO_LFU: Error = Error::text(
+    "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+);
+/// Ours: Redis always has persistence.
+pub const NO_PERSISTENCE: Error = Error::text(
+    "ERR Nothing was saved: persistence is not built yet, data lives in memory only and is gone when the server stops",
+);
 pub const NOAUTH: Error = Error::text("NOAUTH Authentication required.");
 pub const NO_PROTO: Error = Error::text("NOPROTO unsupported protocol version");
 pub const WRONG_PASS: Error =
@@ -112,6 +127,15 @@ pub fn unknown_subcommand(sub: &[u8], container: &str) -> Error {
     let sub = printable(&sub[..sub.len().min(128)]);
     Error::owned(format!(
         "ERR unknown subcommand '{sub}'. Try {} HELP.",
+        container.to_ascii_uppercase()
+    ))
+}
+
+/// Where a container does not declare its subcommands: DEBUG.
+pub fn unknown_subcommand_or_arity(sub: &[u8], container: &str) -> Error {
+    let sub = printable(&sub[..sub.len().min(128)]);
+    Error::owned(format!(
+        "ERR unknown subcommand or wrong number of arguments for '{sub}'. Try {} HELP.",
         container.to_ascii_uppercase()
     ))
 }

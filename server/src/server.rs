@@ -15,8 +15,7 @@ use crate::clock::Clock;
 use crate::commands::Names;
 use crate::config::cli::{self, Invocation, Launch};
 use crate::config::{Config, Effect, Settings, load, rewrite};
-use crate::engine::{Engine, Host, Seed};
-use crate::keyspace::Db;
+use crate::engine::{Engine, Garbage, Host, Seed};
 use crate::log;
 use crate::net::Shared;
 use crate::net::listen::{self, Bound, Listeners};
@@ -170,15 +169,19 @@ impl Host for Process {
         let _ = self.requests.send(Request::Exit(status));
     }
 
-    fn discard(&mut self, content: Db) {
-        // A small one is freed faster than a thread is woken.
-        if content.len() > SMALL_DATABASE {
-            tokio::task::spawn_blocking(move || drop(content));
+    fn discard(&mut self, garbage: Garbage) {
+        // A small database is freed faster than a thread is woken.
+        if !matches!(&garbage, Garbage::Database(db) if db.len() <= SMALL_DATABASE) {
+            tokio::task::spawn_blocking(move || drop(garbage));
         }
     }
 
     fn process(&self) -> process::Process {
         process::read()
+    }
+
+    fn crash(&mut self) {
+        std::process::abort();
     }
 
     fn wall_us(&self) -> i64 {

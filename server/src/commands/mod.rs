@@ -9,10 +9,15 @@ mod client;
 mod command;
 mod config;
 mod connection;
+mod debug;
 mod expire;
 mod generic;
 mod help;
 mod info;
+mod memory;
+mod object;
+mod persistence;
+mod rename;
 mod scan;
 mod server;
 mod string;
@@ -24,14 +29,19 @@ use crate::config::Rename;
 
 pub use spec::{Access, Command, Find, Flags, Group, Handler, KeySpec, categories};
 
-const ROOMS: [&[Command]; 11] = [
+const ROOMS: &[&[Command]] = &[
     client::COMMANDS,
     command::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
+    debug::COMMANDS,
     expire::COMMANDS,
     generic::COMMANDS,
     info::COMMANDS,
+    memory::COMMANDS,
+    object::COMMANDS,
+    persistence::COMMANDS,
+    rename::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
     string::COMMANDS,

@@ -106,6 +106,7 @@ bitflags! {
         const NO_ASYNC_LOADING = 1 << 14;
         const NO_MULTI = 1 << 15;
         const ALLOW_BUSY = 1 << 16;
+        const TOUCHES_ARBITRARY_KEYS = 1 << 17;
         /// Not shown: in `@dangerous` beyond what the other flags say.
         const DANGEROUS = 1 << 24;
         /// Not shown: in `@keyspace` although its group is another.

@@ -66,7 +66,7 @@ const EXEC: Command = Command {
 
 fn exec(call: &mut Call<'_>) -> Result {
     let transaction = call.client.transaction.take().ok_or(error::EXEC_WITHOUT_MULTI)?;
-    let broken = call.client.watch_broken || watched_key_is_due(call);
+    let broken = call.engine.is_watch_broken(call.client, call.now);
     call.engine.unwatch(call.client);
     match transaction.refused {
         Some(Refused::Error) => return Err(error::EXEC_ABORT),
@@ -97,20 +97,6 @@ fn exec(call: &mut Call<'_>) -> Result {
     Ok(())
 }
 
-/// A watched key whose time ran out counts as changed, deleted already or not.
-fn watched_key_is_due(call: &Call<'_>) -> bool {
-    let now_ms = call.now.ms();
-    call.client.watched.iter().any(|watch| {
-        !watch.was_due
-            && call
-                .engine
-                .keyspace
-                .db(watch.db)
-                .find(&*watch.key)
-                .is_some_and(|entry| entry.is_due(now_ms))
-    })
-}
-
 const WATCH: Command = Command {
     name: "watch",
     syntax: "key [key ...]",
@@ -127,14 +113,9 @@ const WATCH: Command = Command {
 fn watch(call: &mut Call<'_>) -> Result {
     let db = call.client.db;
     // The fate of this transaction is sealed, more watches change nothing.
-    if !call.client.watch_broken {
-        let now_ms = call.now.ms();
+    if !call.client.watch_broken.is_set() {
         for key in call.args() {
-            if call.engine.watches.add(db, key, call.client.id) {
-                let found = call.db().find(key);
-                let was_due = found.is_some_and(|entry| entry.is_due(now_ms));
-                call.client.watched.push(crate::engine::Watch { db, key: key.into(), was_due });
-            }
+            call.engine.watch(call.client, db, key, call.now);
         }
     }
     call.reply.ok();

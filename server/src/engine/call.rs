@@ -2,13 +2,13 @@
 //! make. Handlers see the keyspace only through here, so due keys are never seen and every change is
 //! counted, watched and (later) logged in one place.
 
-use super::{Args, Client, Engine};
+use rand_pcg::rand_core::Rng as _;
+
+use super::{Args, Client, Engine, Garbage, Policy};
 use crate::clock::Now;
 use crate::commands::Id;
 use crate::error::{self, Result};
-use crate::keyspace::{
-    AsKey, Db, Dropped, Entry, EntryMut, Keyspace, Kind, StrMut, Taken, Ttl, Value,
-};
+use crate::keyspace::{AsKey, Db, Entry, EntryMut, Kind, StrMut, Taken, Ttl, Value};
 use crate::resp::{Argv, Reply};
 use crate::types::string::StrRef;
 
@@ -28,6 +28,7 @@ impl<'a> Call<'a> {
         let handler = self.id.entry().command.handler.expect("a container asks for a subcommand");
         let start = self.reply.position();
         let result = handler(&mut self);
+        self.engine.remove_overdue(self.now);
         self.engine.stats.commands += 1;
         self.engine.stats.command(self.id).calls += 1;
         if let Err(error) = result {
@@ -69,38 +70,53 @@ impl<'a> Call<'a> {
         self.engine.keyspace.db_mut(self.client.db)
     }
 
-    /// Looks a key up for reading: due keys are gone, hits and misses counted, the access noted.
+    /// Looks a key up for reading: hits and misses are counted, the access is noted.
     pub fn read(&mut self, key: &[u8]) -> Option<Entry<'_>> {
         self.read_and_reply(key).0
     }
 
     /// The same, with the reply to write what was found into.
     fn read_and_reply(&mut self, key: &[u8]) -> (Option<Entry<'_>>, &mut Reply<'a>) {
-        let hashed = self.db().key(key);
-        self.expire_if_due(self.client.db, hashed);
-        let access = (!self.client.no_touch).then(|| access_now(self.now));
-        let Engine { keyspace, stats, .. } = &mut *self.engine;
-        let found = keyspace.db(self.client.db).find(hashed);
+        let access = self.access_to_note();
+        let (found, reply) = self.inspect_and_reply(key);
+        if let (Some(entry), Some(access)) = (found, access) {
+            entry.set_access(access);
+        }
+        (found, reply)
+    }
+
+    /// TOUCH: notes the access whatever CLIENT NO-TOUCH says; whether the key is there.
+    pub fn touch(&mut self, key: &[u8]) -> bool {
+        let access = self.access_clock();
+        let found = self.inspect(key);
+        found.inspect(|entry| entry.set_access(access)).is_some()
+    }
+
+    /// Looks a key up without noting an access: TTL, TYPE, OBJECT.
+    pub fn inspect(&mut self, key: &[u8]) -> Option<Entry<'_>> {
+        self.inspect_and_reply(key).0
+    }
+
+    fn inspect_and_reply(&mut self, key: &[u8]) -> (Option<Entry<'_>>, &mut Reply<'a>) {
+        let due = self.engine.due_keys(self.client, self.now);
+        let Engine { keyspace, stats, overdue, .. } = &mut *self.engine;
+        let db = self.client.db;
+        let found = keyspace.db(db).find(key).filter(|entry| due.admit(db, *entry, overdue));
         match found {
-            Some(entry) => {
-                stats.keyspace_hits += 1;
-                if let Some(access) = access {
-                    entry.set_access(access);
-                }
-            }
+            Some(_) => stats.keyspace_hits += 1,
             None => stats.keyspace_misses += 1,
         }
         (found, &mut self.reply)
     }
 
-    /// Looks a key up without any trace: EXISTS of the generic commands, OBJECT, TTL.
+    /// Looks a key up before a write, without a trace.
     pub fn peek(&mut self, key: &[u8]) -> Option<Entry<'_>> {
         self.peek_in(self.client.db, key)
     }
 
     pub fn peek_in(&mut self, db: usize, key: &[u8]) -> Option<Entry<'_>> {
         let hashed = self.engine.keyspace.db(db).key(key);
-        self.expire_if_due(db, hashed);
+        self.remove_if_due(db, hashed);
         self.engine.keyspace.db(db).find(hashed)
     }
 
@@ -121,11 +137,7 @@ impl<'a> Call<'a> {
 
     /// Looks a string up for a change in place; notes the access, counts neither hit nor miss.
     pub fn write_string(&mut self, key: &[u8]) -> Result<Option<StrMut<'_>>> {
-        let hashed = self.db().key(key);
-        self.expire_if_due(self.client.db, hashed);
-        let access = access_now(self.now);
-        let Some(found) = self.db_mut().find_mut(hashed) else { return Ok(None) };
-        found.entry().set_access(access);
+        let Some(found) = self.entry_mut(key) else { return Ok(None) };
         found.into_str().map(Some).ok_or(error::WRONG_TYPE)
     }
 
@@ -134,10 +146,51 @@ impl<'a> Call<'a> {
         self.peek(key).map(|entry| entry.value().kind())
     }
 
+    /// Looks a key up for a change; notes the access, counts neither hit nor miss.
     pub fn entry_mut(&mut self, key: &[u8]) -> Option<EntryMut<'_>> {
-        let hashed = self.db().key(key);
-        self.expire_if_due(self.client.db, hashed);
-        self.db_mut().find_mut(hashed)
+        self.entry_mut_in(self.client.db, key)
+    }
+
+    pub fn entry_mut_in(&mut self, db: usize, key: &[u8]) -> Option<EntryMut<'_>> {
+        let access = self.access_to_note();
+        let hashed = self.engine.keyspace.db(db).key(key);
+        self.remove_if_due(db, hashed);
+        let found = self.engine.keyspace.db_mut(db).find_mut(hashed)?;
+        if let Some(access) = access {
+            found.entry().set_access(access);
+        }
+        Some(found)
+    }
+
+    /// What an entry's access field is set to now.
+    pub fn access_clock(&self) -> u32 {
+        access_now(self.now)
+    }
+
+    /// The same, unless the client wants its accesses not to be noted.
+    fn access_to_note(&self) -> Option<u32> {
+        (!self.client.no_touch).then(|| self.access_clock())
+    }
+
+    /// RANDOMKEY: a key that this client sees.
+    pub fn random_key(&mut self) -> Option<Box<[u8]>> {
+        /// Draws before a hidden key is taken after all: there may be no others.
+        const MAX_HIDDEN: usize = 100;
+        let due = self.engine.due_keys(self.client, self.now);
+        let db = self.client.db;
+        let mut hidden = 0;
+        loop {
+            let Engine { keyspace, rng, .. } = &mut *self.engine;
+            let entry = keyspace.db(db).random(|| rng.next_u64())?;
+            let key: Box<[u8]> = entry.key().into();
+            if due.shows(entry) || hidden == MAX_HIDDEN {
+                return Some(key);
+            }
+            match due.policy() {
+                Policy::Remove => self.engine.expire(db, &*key),
+                Policy::Hide | Policy::Show => hidden += 1,
+            }
+        }
     }
 
     /// Sets a string, whatever was there before.
@@ -145,7 +198,7 @@ impl<'a> Call<'a> {
         let hashed = self.db().key(key);
         // An expiry that is over must not be kept for the new value.
         if ttl == Ttl::Keep {
-            self.expire_if_due(self.client.db, hashed);
+            self.remove_if_due(self.client.db, hashed);
         }
         self.db_mut().set_string(hashed, value, ttl);
     }
@@ -154,17 +207,21 @@ impl<'a> Call<'a> {
         self.db_mut().set(key, value, expire_at);
     }
 
-    /// Removes a key that is there and not due.
-    pub fn remove(&mut self, key: &[u8]) -> Option<Dropped> {
+    /// Removes a key that is there and not due; whether there was one.
+    pub fn remove(&mut self, key: &[u8]) -> bool {
         let hashed = self.db().key(key);
-        self.expire_if_due(self.client.db, hashed);
-        self.db_mut().remove(hashed)
+        let db = self.client.db;
+        // A key that the import source still wants is an ordinary one for whoever deletes it.
+        if !self.engine.config.settings().import_mode {
+            self.remove_if_due(db, hashed);
+        }
+        self.engine.remove(db, hashed)
     }
 
     /// Takes a key out with all that belongs to it.
     pub fn take(&mut self, key: &[u8]) -> Option<Taken> {
         let hashed = self.db().key(key);
-        self.expire_if_due(self.client.db, hashed);
+        self.remove_if_due(self.client.db, hashed);
         self.db_mut().take(hashed)
     }
 
@@ -175,52 +232,33 @@ impl<'a> Call<'a> {
 
     pub fn changed_in(&mut self, db: usize, key: &[u8]) {
         self.engine.stats.dirty += 1;
-        self.engine.touch_watchers(db, key, self.client);
+        self.engine.touch_watchers(db, key);
     }
 
     /// Empties the databases that `concerns` says yes to. What was in them is freed elsewhere.
     pub fn flush(&mut self, concerns: impl Fn(usize) -> bool) {
         let mut removed = 0;
-        self.break_watches(&concerns, |keyspace, db, key| keyspace.db(db).contains(key));
-        for (_, db) in self.engine.keyspace.iter_mut().filter(|(index, _)| concerns(*index)) {
+        let Engine { keyspace, watches, host, stats, .. } = &mut *self.engine;
+        for (index, db) in keyspace.iter_mut().filter(|(index, _)| concerns(*index)) {
+            watches.replace(index, db, None, self.now.ms());
             removed += db.len();
-            let old = db.flush();
-            self.engine.host.discard(old);
+            host.discard(Garbage::Database(Box::new(db.flush())));
         }
         // FLUSHALL counts as a change even of nothing.
-        self.engine.stats.dirty += removed.max(1) as u64;
+        stats.dirty += removed.max(1) as u64;
     }
 
     pub fn swap_databases(&mut self, a: usize, b: usize) {
-        let other = |db| if db == a { b } else { a };
-        // A watch is broken unless the key is missing before and after.
-        self.break_watches(
-            |db| db == a || db == b,
-            |keyspace, db, key| {
-                keyspace.db(db).contains(key) || keyspace.db(other(db)).contains(key)
-            },
-        );
-        self.engine.keyspace.swap(a, b);
-        self.engine.stats.dirty += 1;
-    }
-
-    /// Breaks the watches on keys of some databases for which `changes` says yes.
-    fn break_watches(
-        &mut self,
-        concerns: impl Fn(usize) -> bool,
-        changes: impl Fn(&Keyspace, usize, &[u8]) -> bool,
-    ) {
-        let Engine { watches, keyspace, clients, .. } = &mut *self.engine;
-        let mut broken: Vec<u64> = Vec::new();
-        for (db, key, watchers) in watches.in_databases(concerns) {
-            if changes(keyspace, db, key) {
-                broken.extend(watchers);
-            }
+        let Engine { keyspace, watches, stats, .. } = &mut *self.engine;
+        stats.dirty += 1;
+        if a == b {
+            return;
         }
-        self.client.watch_broken |= broken.contains(&self.client.id);
-        for client in clients.iter_mut().filter(|client| broken.contains(&client.id)) {
-            client.watch_broken = true;
+        for (index, other) in [(a, b), (b, a)] {
+            let (old, new) = (keyspace.db(index), keyspace.db(other));
+            watches.replace(index, old, Some(new), self.now.ms());
         }
+        keyspace.swap(a, b);
     }
 
     /// Whether a deadline is over already, so that giving it to a key means to delete the key.
@@ -231,36 +269,23 @@ impl<'a> Call<'a> {
 
     /// Removes a key that was given a deadline that is over. It counts as expired and as changed.
     pub fn remove_expired(&mut self, key: &[u8]) {
-        if self.remove(key).is_some() {
+        if self.remove(key) {
             self.engine.stats.expired_keys += 1;
             self.changed(key);
         }
     }
 
-    /// Removes the key if its time is over.
-    fn expire_if_due<'k>(&mut self, db: usize, key: impl AsKey<'k> + Copy) {
-        let keyspace = &mut self.engine.keyspace;
+    /// Makes room for a write: a key that is due goes now.
+    fn remove_if_due<'k>(&mut self, db: usize, key: impl AsKey<'k> + Copy) {
+        let keyspace = &self.engine.keyspace;
         let now_ms = self.now.ms();
         if keyspace.db(db).volatile_len() == 0 {
             return;
         }
-        let due = keyspace.db(db).find(key).is_some_and(|entry| entry.is_due(now_ms));
-        if due {
-            self.expire(db, key);
-        }
-    }
-
-    #[cold]
-    fn expire<'k>(&mut self, db: usize, key: impl AsKey<'k> + Copy) {
-        let settings = self.engine.config.settings();
-        if settings.import_mode && self.client.import_source {
-            return;
-        }
-        let bytes = self.engine.keyspace.db(db).find(key).map(|entry| entry.key().to_vec());
-        self.engine.keyspace.db_mut(db).remove(key);
-        self.engine.stats.expired_keys += 1;
-        if let Some(bytes) = bytes {
-            self.engine.touch_watchers(db, &bytes, self.client);
+        if keyspace.db(db).find(key).is_some_and(|entry| entry.is_due(now_ms))
+            && !self.engine.sees_due_keys(self.client)
+        {
+            self.engine.expire(db, key);
         }
     }
 }

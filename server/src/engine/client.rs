@@ -8,7 +8,8 @@ use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
 
-use super::transaction::{Transaction, Watch};
+use super::transaction::Transaction;
+use super::watch::{Broken, Watch};
 use crate::clock::Now;
 use crate::commands::Id;
 use crate::resp::Protocol;
@@ -119,8 +120,7 @@ pub struct Client {
     pub authenticated: bool,
     pub transaction: Option<Transaction>,
     pub watched: Vec<Watch>,
-    /// A watched key was changed: EXEC will answer null.
-    pub watch_broken: bool,
+    pub watch_broken: Broken,
     pub reply_mode: ReplyMode,
     pub no_evict: bool,
     pub no_touch: bool,
@@ -155,7 +155,7 @@ impl Client {
             authenticated: false,
             transaction: None,
             watched: Vec::new(),
-            watch_broken: false,
+            watch_broken: Broken::default(),
             reply_mode: ReplyMode::On,
             no_evict: false,
             no_touch: false,

@@ -78,7 +78,7 @@ impl Engine {
             });
             self.stats.expired_keys += slice.removed as u64;
             for key in due {
-                self.touch_all_watchers(index, &key);
+                self.touch_watchers(index, &key);
             }
             if slice.more {
                 self.stats.expired_time_cap_reached += 1;
@@ -86,13 +86,6 @@ impl Engine {
             }
         }
         false
-    }
-
-    fn touch_all_watchers(&mut self, db: usize, key: &[u8]) {
-        let watchers = self.watches.of(db, key);
-        for client in self.clients.iter_mut().filter(|client| watchers.contains(&client.id)) {
-            client.watch_broken = true;
-        }
     }
 
     /// The `timeout` directive.

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::config::{Config, Effect};
-use crate::keyspace::Db;
+use crate::keyspace::{Db, Dropped};
 use crate::process::Process;
 
 pub trait Host: Send {
@@ -22,12 +22,23 @@ pub trait Host: Send {
     /// Asks the process to end with `status` once the current batch is answered.
     fn exit(&mut self, status: u8);
 
-    /// Frees the content of a flushed database, outside the engine's lock.
-    fn discard(&mut self, content: Db);
+    /// Frees memory outside the engine's lock.
+    fn discard(&mut self, garbage: Garbage);
+
+    /// Ends the process at once, as a crash would: DEBUG SEGFAULT and its like.
+    fn crash(&mut self);
 
     /// What the system knows about this process and its machine.
     fn process(&self) -> Process;
 
     /// Unix time in microseconds, as TIME answers.
     fn wall_us(&self) -> i64;
+}
+
+/// What is to be freed, and may be large.
+pub enum Garbage {
+    /// The content of a flushed database.
+    Database(Box<Db>),
+    /// A value for which [`Dropped::is_big`] holds.
+    Value(Dropped),
 }

@@ -10,21 +10,25 @@ mod args;
 mod call;
 mod client;
 mod cron;
+mod due;
 mod execute;
 mod gate;
 mod host;
 mod pause;
 mod stats;
 mod transaction;
+mod watch;
 
 pub use args::Args;
 pub use call::Call;
 pub use client::{Address, Bell, Buffers, Client, Clients, Closing, ReplyMode, Slot, Traffic};
+pub(crate) use due::Policy;
 pub use execute::Progress;
-pub use host::Host;
+pub use host::{Garbage, Host};
 pub use pause::{Pause, PauseMode};
 pub use stats::{CommandStats, Stats};
-pub use transaction::{Refused, Transaction, Watch, Watches};
+pub use transaction::{Refused, Transaction};
+pub use watch::{Broken, Watch, Watches};
 
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::SeedableRng as _;
@@ -72,6 +76,8 @@ pub struct Engine {
     pub active_expire: bool,
     /// DEBUG PAUSE-CRON.
     pub cron_paused: bool,
+    /// Keys that the command being executed found due.
+    pub(crate) overdue: due::Overdue,
     cron: cron::Cron,
 }
 
@@ -91,30 +97,43 @@ impl Engine {
             run_id: seed.run_id.iter().map(|byte| format!("{byte:02x}")).collect(),
             active_expire: true,
             cron_paused: false,
+            overdue: Vec::new(),
             cron: cron::Cron::default(),
         }
     }
 
-    /// A key was changed: EXEC of whoever watches it answers null.
-    pub(crate) fn touch_watchers(&mut self, db: usize, key: &[u8], executing: &mut Client) {
-        if self.watches.is_empty() {
-            return;
+    /// A key was changed or removed: EXEC of whoever watches it answers null.
+    pub(crate) fn touch_watchers(&mut self, db: usize, key: &[u8]) {
+        if !self.watches.is_empty() {
+            self.watches.touch(db, self.keyspace.db(db), key);
         }
-        let watchers = self.watches.of(db, key);
-        if watchers.contains(&executing.id) {
-            executing.watch_broken = true;
+    }
+
+    /// Has the client watch a key.
+    pub(crate) fn watch(&mut self, client: &mut Client, db: usize, key: &[u8], now: Now) {
+        let watch = Watch { db, key: key.into() };
+        let is_due = self.keyspace.db(db).find(key).is_some_and(|entry| entry.is_due(now.ms()));
+        if self.watches.add(&watch, client.id, &client.watch_broken, is_due) {
+            client.watched.push(watch);
         }
-        for client in self.clients.iter_mut().filter(|client| watchers.contains(&client.id)) {
-            client.watch_broken = true;
-        }
+    }
+
+    /// Whether a key that the client watches was changed, or fell due.
+    pub(crate) fn is_watch_broken(&self, client: &Client, now: Now) -> bool {
+        let fell_due = |watch: &Watch| {
+            let found = self.keyspace.db(watch.db).find(&*watch.key);
+            found.is_some_and(|entry| entry.is_due(now.ms()))
+                && !self.watches.was_due(watch, client.id)
+        };
+        client.watch_broken.is_set() || client.watched.iter().any(fell_due)
     }
 
     /// Takes all watches of a client away.
     pub(crate) fn unwatch(&mut self, client: &mut Client) {
         for watch in client.watched.drain(..) {
-            self.watches.remove(watch.db, &watch.key, client.id);
+            self.watches.remove(&watch, client.id);
         }
-        client.watch_broken = false;
+        client.watch_broken.clear();
     }
 
     /// A new connection. `None` when there are `maxclients` already.

@@ -154,6 +154,13 @@ impl<'a> Reply<'a> {
         self.count(b'*', len);
     }
 
+    /// Puts a header before what was written since `position`, where it is known only afterwards.
+    pub fn insert(&mut self, position: usize, write: impl FnOnce(&mut Reply<'_>)) {
+        let mut header = Vec::new();
+        write(&mut Reply::new(&mut header, self.protocol));
+        self.out.splice(position..position, header);
+    }
+
     /// A map of `len` pairs: keys and values follow in turn.
     pub fn map(&mut self, len: usize) {
         match self.protocol {

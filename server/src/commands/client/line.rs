@@ -51,7 +51,7 @@ pub(super) fn flags(client: &Client) -> String {
     let letters = [
         (client.transaction.is_some(), 'x'),
         (client.paused, 'b'),
-        (client.watch_broken, 'd'),
+        (client.watch_broken.is_set(), 'd'),
         (client.closing == Closing::AfterReply, 'c'),
         (client.closing == Closing::Now, 'A'),
         (matches!(client.address, Address::Unix(_)), 'U'),

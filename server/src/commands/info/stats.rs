@@ -17,7 +17,7 @@ pub(super) fn clients(text: &mut Text, view: &View<'_>) {
     let watching = view.clients().filter(|client| !client.watched.is_empty()).count();
     text.field("watching_clients", watching);
     text.field("clients_in_timeout_table", 0);
-    text.field("total_watched_keys", view.engine.watches.in_databases(|_| true).count());
+    text.field("total_watched_keys", view.engine.watches.keys());
     text.each(&["total_blocking_keys", "total_blocking_keys_on_nokey"], 0);
     let (reason, actions, left_ms) = match pause {
         None => ("none", "none", 0),

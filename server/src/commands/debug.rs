@@ -1,0 +1,245 @@
+//! DEBUG: what test suites and tools ask of a server. `enable-debug-command` guards it.
+//!
+//! One command without declared subcommands, as in Redis: COMMAND does not list them.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::object::idle_seconds;
+use super::spec::{Command, Flags, Group};
+use crate::engine::{Args, Call};
+use crate::error::{self, Error, Result};
+use crate::keyspace::{Entry, Ttl, ValueRef};
+use crate::number;
+use crate::resp::{Protocol, Reply};
+use crate::types::string::StrRef;
+
+pub(super) const COMMANDS: &[Command] = &[DEBUG];
+
+const DEBUG: Command = Command {
+    name: "debug",
+    syntax: "subcommand [argument ...]",
+    summary: "A container for debugging commands.",
+    complexity: "Depends on subcommand.",
+    group: Group::Server,
+    flags: Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::LOADING).union(Flags::STALE),
+    handler: Some(debug),
+    ..Command::BASE
+};
+
+fn debug(call: &mut Call<'_>) -> Result {
+    let mut args = call.args();
+    let subcommand = args.required()?;
+    match (&*subcommand.to_ascii_lowercase(), args.left()) {
+        (b"help", 0) => help(call),
+        (b"segfault" | b"panic" | b"assert", _) => crash(call, subcommand),
+        (b"sleep", 1) => return sleep(call, args),
+        (b"set-active-expire", 1) => call.engine.active_expire = switch(call, args)?,
+        (b"pause-cron", 1) => call.engine.cron_paused = switch(call, args)?,
+        // Replies have one buffer here, so there is nothing to choose.
+        (b"client-enforce-reply-list", 1) => _ = switch(call, args)?,
+        (b"object", 1 | 2) => return object(call, args),
+        (b"populate", 1..=3) => return populate(call, args),
+        (b"protocol", 1) => return protocol(&mut call.reply, args),
+        (b"log", 1) => {
+            let text = error::printable(args.required()?);
+            crate::log::warning!("DEBUG LOG: {text}");
+            call.reply.ok();
+        }
+        (b"error", 1) => call.reply.error(&Error::owned(error::printable(args.required()?))),
+        _ => return Err(error::unknown_subcommand_or_arity(subcommand, "debug")),
+    }
+    Ok(())
+}
+
+fn crash(call: &mut Call<'_>, how: &[u8]) {
+    crate::log::warning!("DEBUG {} called: the server aborts", error::printable(how));
+    call.engine.host.crash();
+}
+
+fn sleep(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
+    let seconds = number::parse_float(args.required()?).unwrap_or(0.0);
+    let time = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    call.engine.host.sleep(time);
+    call.reply.ok();
+    Ok(())
+}
+
+/// `0 | 1`, read as C's `atoi` does; answers OK.
+fn switch(call: &mut Call<'_>, mut args: Args<'_>) -> Result<bool> {
+    let on = number::parse_int(args.required()?).unwrap_or(0) != 0;
+    call.reply.ok();
+    Ok(on)
+}
+
+/// Shows due keys as well.
+fn object(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
+    let key = args.required()?;
+    let fast = args.keyword("fast");
+    let clock = call.access_clock();
+    let entry = call.db().find(key).ok_or(error::NO_SUCH_KEY)?;
+    // An entry is one allocation with its key inside.
+    let address = entry.key().as_ptr();
+    let encoding = entry.encoding().name();
+    let mut text = format!("Value at:{address:p} refcount:1 encoding:{encoding}");
+    if !fast {
+        write!(text, " serializedlength:{}", serialized_len(entry)).expect("into a String");
+    }
+    let (lru, idle) = (entry.access(), idle_seconds(entry, clock));
+    write!(text, " lru:{lru} lru_seconds_idle:{idle}").expect("into a String");
+    call.reply.simple(&text);
+    Ok(())
+}
+
+/// Bytes of the value in an RDB file, without compression.
+fn serialized_len(entry: Entry<'_>) -> usize {
+    let ValueRef::Str(string) = entry.value();
+    /// Longer text is not looked at for being an integer.
+    const MAX_INT_LEN: usize = 11;
+    let int = match string {
+        StrRef::Int(int) => Some(int),
+        StrRef::Bytes(bytes) if bytes.len() <= MAX_INT_LEN => string.as_int(),
+        StrRef::Bytes(_) => None,
+    };
+    match int {
+        Some(int) if i8::try_from(int).is_ok() => return 2,
+        Some(int) if i16::try_from(int).is_ok() => return 3,
+        Some(int) if i32::try_from(int).is_ok() => return 5,
+        _ => {}
+    }
+    let len = string.len();
+    let prefix = match len {
+        0..64 => 1,
+        64..16_384 => 2,
+        _ if u32::try_from(len).is_ok() => 5,
+        _ => 9,
+    };
+    prefix + len
+}
+
+fn populate(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
+    let not_negative = |int: i64| u64::try_from(int).map_err(|_| error::must_be_positive());
+    let count = not_negative(args.int()?)?;
+    let prefix = args.next().unwrap_or(b"key");
+    let len = match args.peek() {
+        Some(_) => Some(not_negative(args.int()?)?).filter(|&len| len > 0),
+        None => None,
+    };
+    let limit = call.engine.config.settings().max_bulk_len as u64;
+    if len.is_some_and(|len| len > limit) {
+        return Err(error::STRING_TOO_LONG);
+    }
+    for nth in 0..count {
+        let key = [prefix, format!(":{nth}").as_bytes()].concat();
+        if call.entry_mut(&key).is_some() {
+            continue;
+        }
+        let mut value = format!("value:{nth}").into_bytes();
+        if let Some(len) = len {
+            value.resize(len as usize, 0);
+        }
+        call.db_mut().set_string(&key, &value, Ttl::Clear);
+        let db = call.client.db;
+        call.engine.touch_watchers(db, &key);
+    }
+    call.reply.ok();
+    Ok(())
+}
+
+/// A sample of each type of reply, for tests of clients.
+#[expect(clippy::approx_constant, reason = "3.141 is what Redis answers")]
+fn protocol(reply: &mut Reply<'_>, mut args: Args<'_>) -> Result {
+    let resp3 = reply.protocol() == Protocol::Resp3;
+    match &*args.required()?.to_ascii_lowercase() {
+        b"string" => reply.bulk(b"Hello World"),
+        b"integer" => reply.int(12345),
+        b"double" => reply.double(3.141),
+        b"bignum" => reply.big_number("1234567999999999999999999999999999999"),
+        b"null" => reply.null(),
+        b"array" => {
+            reply.array(3);
+            (0..3).for_each(|number| reply.int(number));
+        }
+        b"set" => {
+            reply.set(3);
+            (0..3).for_each(|number| reply.int(number));
+        }
+        b"map" => {
+            reply.map(3);
+            for number in 0..3 {
+                reply.int(number);
+                reply.bool(number == 1);
+            }
+        }
+        b"attrib" => {
+            if resp3 {
+                reply.attribute(1);
+                reply.bulk(b"key-popularity");
+                reply.array(2);
+                reply.bulk(b"key:123");
+                reply.int(90);
+            }
+            // An attribute is no reply: one has to follow.
+            reply.bulk(b"Some real reply following the attribute");
+        }
+        b"push" => {
+            if !resp3 {
+                return Err(Error::text("ERR RESP2 is not supported by this command"));
+            }
+            reply.push(2);
+            reply.bulk(b"server-cpu-usage");
+            reply.int(42);
+            // Nor is a push.
+            reply.bulk(b"Some real reply following the push reply");
+        }
+        b"true" => reply.bool(true),
+        b"false" => reply.bool(false),
+        b"verbatim" => reply.verbatim("txt", b"This is a verbatim\nstring"),
+        _ => {
+            return Err(Error::text(
+                "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn help(call: &mut Call<'_>) {
+    call.reply.help(
+        "DEBUG",
+        &[
+            "ASSERT",
+            "    Crash by assertion failed.",
+            "CLIENT-ENFORCE-REPLY-LIST <0|1>",
+            "    Accepted for test suites: replies have one kind of buffer here.",
+            "ERROR <string>",
+            "    Return a RESP protocol error with <string> as message. Useful for clients",
+            "    unit tests to simulate error replies.",
+            "LOG <message>",
+            "    Write <message> to the server log.",
+            "OBJECT <key> [fast]",
+            "    Show low level info about `key` and associated value.",
+            "    Some fields of the default behavior may be time consuming to fetch,",
+            "    and `fast` can be passed to avoid fetching them.",
+            "PANIC",
+            "    Crash the server simulating a panic.",
+            "PAUSE-CRON <0|1>",
+            "    Stop periodic cron job processing.",
+            "POPULATE <count> [<prefix>] [<size>]",
+            "    Create <count> string keys named key:<num>. If <prefix> is specified then",
+            "    it is used instead of the 'key' prefix.",
+            "PROTOCOL <type>",
+            "    Reply with a test value of the specified type. <type> can be: string,",
+            "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
+            "    true, false.",
+            "SEGFAULT",
+            "    Crash the server (it aborts, with SIGABRT).",
+            "SET-ACTIVE-EXPIRE <0|1>",
+            "    Setting it to 0 disables expiring keys in background when they are not",
+            "    accessed (otherwise the behavior). Setting it to 1 reenables back the",
+            "    default.",
+            "SLEEP <seconds>",
+            "    Stop the server for <seconds>. Decimals allowed.",
+        ],
+    );
+}

@@ -1,0 +1,105 @@
+//! OBJECT: how a value is kept.
+
+use super::help;
+use super::spec::{Access, Command, Flags, Group, KeySpec};
+use crate::engine::Call;
+use crate::error::{self, Result};
+use crate::keyspace::Entry;
+
+pub(super) const COMMANDS: &[Command] = &[OBJECT];
+
+const OBJECT: Command = Command {
+    name: "object",
+    summary: "A container for object introspection commands.",
+    complexity: "Depends on subcommand.",
+    since: "2.2.3",
+    group: Group::Generic,
+    subcommands: &[ENCODING, FREQ, HELP, IDLETIME, REFCOUNT],
+    ..Command::BASE
+};
+
+const ENCODING: Command = Command {
+    name: "encoding",
+    syntax: "key",
+    summary: "Returns the internal encoding of an object.",
+    since: "2.2.3",
+    group: Group::Generic,
+    flags: Flags::READONLY,
+    keys: &[KeySpec::one(2, Access::ReadOnly, &[])],
+    handler: Some(encoding),
+    tips: &["nondeterministic_output"],
+    ..Command::BASE
+};
+
+fn encoding(call: &mut Call<'_>) -> Result {
+    let key = call.args().required()?;
+    let name = call.inspect(key).map(|entry| entry.encoding().name().as_bytes());
+    call.reply.bulk_opt(name);
+    Ok(())
+}
+
+const FREQ: Command = Command {
+    name: "freq",
+    summary: "Returns the logarithmic access frequency counter of an object.",
+    since: "4.0.0",
+    handler: Some(freq),
+    ..ENCODING
+};
+
+fn freq(call: &mut Call<'_>) -> Result {
+    tell(call, |_, _| Err(error::NO_LFU))
+}
+
+const IDLETIME: Command = Command {
+    name: "idletime",
+    summary: "Returns the time since the last access to an object.",
+    handler: Some(idle_time),
+    ..ENCODING
+};
+
+fn idle_time(call: &mut Call<'_>) -> Result {
+    tell(call, |entry, clock| Ok(i64::from(idle_seconds(entry, clock))))
+}
+
+/// Seconds since the last access noted; the clock of 24 bits goes round once in 194 days.
+pub(super) fn idle_seconds(entry: Entry<'_>, clock: u32) -> u32 {
+    clock.wrapping_sub(entry.access()) & 0xff_ffff
+}
+
+const REFCOUNT: Command = Command {
+    name: "refcount",
+    summary: "Returns the reference count of a value of a key.",
+    handler: Some(refcount),
+    ..ENCODING
+};
+
+/// Always 1: values are not shared.
+fn refcount(call: &mut Call<'_>) -> Result {
+    tell(call, |_, _| Ok(1))
+}
+
+/// Answers a number about a key; null where there is none.
+fn tell(call: &mut Call<'_>, about: impl Fn(Entry<'_>, u32) -> Result<i64>) -> Result {
+    let key = call.args().required()?;
+    let clock = call.access_clock();
+    match call.inspect(key).map(|entry| about(entry, clock)).transpose()? {
+        Some(number) => call.reply.int(number),
+        None => call.reply.null(),
+    }
+    Ok(())
+}
+
+const HELP: Command = Command {
+    name: "help",
+    summary: "Returns helpful text about the different subcommands.",
+    since: "6.2.0",
+    group: Group::Generic,
+    flags: Flags::LOADING.union(Flags::STALE),
+    handler: Some(tell_help),
+    ..Command::BASE
+};
+
+fn tell_help(call: &mut Call<'_>) -> Result {
+    help::of_container(call);
+    Ok(())
+}
