@@ -45,14 +45,29 @@ impl Server {
         Self::try_start(flavour, args).unwrap_or_else(|why| panic!("{flavour:?} {args:?}: {why}"))
     }
 
+    /// As [`Server::start_flavour`], on one core only.
+    #[track_caller]
+    pub fn start_pinned(flavour: Flavour, args: &[&str], core: usize) -> Self {
+        let prefix = ["taskset".to_owned(), "-c".to_owned(), core.to_string()];
+        let started = Self::launch(&prefix, flavour, args);
+        started.unwrap_or_else(|why| panic!("{flavour:?} {args:?}: {why}"))
+    }
+
     /// As [`Server::start_flavour`], for tests about a server that may not come up.
     pub fn try_start(flavour: Flavour, args: &[&str]) -> Result<Self, String> {
-        let program = binaries::server(flavour);
+        Self::launch(&[], flavour, args)
+    }
+
+    /// Starts the server behind `prefix`, a command that replaces itself by its arguments.
+    fn launch(prefix: &[String], flavour: Flavour, args: &[&str]) -> Result<Self, String> {
+        let program = binaries::server(flavour).display().to_string();
+        let words: Vec<&String> = prefix.iter().chain([&program]).collect();
         let mut last = String::new();
         for _ in 0..START_ATTEMPTS {
             let lease = PortLease::acquire().map_err(|e| e.to_string())?;
             let directory = TempDir::with_prefix("holdfast-test-").map_err(|e| e.to_string())?;
-            let mut command = Command::new(&program);
+            let mut command = Command::new(words[0]);
+            command.args(&words[1..]);
             command.args(own_directives(lease.port(), directory.path())).args(args);
             let child = spawn(command, directory.path()).map_err(|e| e.to_string())?;
             let mut server = Self { child, lease, directory, flavour };
