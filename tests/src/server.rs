@@ -122,6 +122,13 @@ impl Server {
         fs::read_to_string(log_path(self.directory.path())).unwrap_or_default()
     }
 
+    /// The log's end, as a failing test shows it.
+    pub fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
+    }
+
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -139,10 +146,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if thread::panicking() {
-            let log = self.log();
-            let lines: Vec<&str> = log.lines().collect();
-            let shown = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
-            eprintln!("--- log of {:?}, pid {}\n{}", self.flavour, self.pid(), shown.join("\n"));
+            eprintln!("--- log of {:?}, pid {}\n{}", self.flavour, self.pid(), self.log_tail());
         }
         // It may have ended by itself already; then there is nothing to kill.
         let _ = self.child.kill();

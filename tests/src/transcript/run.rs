@@ -12,6 +12,9 @@ use crate::resp::{self, Value};
 use crate::server::Server;
 use crate::wait;
 
+/// How many differences of one section are shown.
+const DIFFERENCES_SHOWN: usize = 5;
+
 /// How many lines of a reply are shown when it is not the expected one.
 const LINES_SHOWN: usize = 40;
 
@@ -27,7 +30,7 @@ const NEVER_QUEUED: [&str; 14] = [
 /// Runs the whole corpus and panics with every difference found.
 #[track_caller]
 pub fn check_corpus(corpus: &[Transcript], flavour: Flavour, protocol: Protocol, way: Way) {
-    let shared = Server::start_flavour(flavour, &[]);
+    let mut shared = Server::start_flavour(flavour, &[]);
     let mut run = 0;
     let mut failures = Vec::new();
     for transcript in corpus {
@@ -36,6 +39,10 @@ pub fn check_corpus(corpus: &[Transcript], flavour: Flavour, protocol: Protocol,
             if let Err(why) = check_section(section, &shared, protocol, way) {
                 let path = transcript.path.display();
                 failures.push(format!("{path}:{why}"));
+            }
+            if !shared.is_running() {
+                failures.push(format!("THE SERVER HAS ENDED\n{}", shared.log_tail()));
+                shared = Server::start_flavour(flavour, &[]);
             }
         }
     }
@@ -99,15 +106,22 @@ impl<'a> Session<'a> {
 
     fn run(&mut self, steps: &[Step]) -> Result<(), String> {
         let mut rest = steps;
+        let mut differences = Vec::new();
         while !rest.is_empty() {
             let batch = self.batch_length(rest);
             self.send_batch(&rest[..batch]).map_err(|why| at(&rest[0], &why))?;
             for step in &rest[..batch] {
-                self.check_step(step, batch > 1).map_err(|why| at(step, &why))?;
+                if let Err(why) = self.check_step(step, batch > 1) {
+                    differences.push(at(step, &why));
+                }
+                // Whatever follows a broken section says little.
+                if differences.len() == DIFFERENCES_SHOWN {
+                    return Err(differences.concat());
+                }
             }
             rest = &rest[batch..];
         }
-        Ok(())
+        if differences.is_empty() { Ok(()) } else { Err(differences.concat()) }
     }
 
     /// How many of the next steps go out in one write: one, unless pipelining.
