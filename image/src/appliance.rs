@@ -3,17 +3,21 @@
 use anyhow::Result;
 
 use crate::binaries::Binaries;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Module};
 use crate::rootfs::Tree;
 use crate::{blank_ext4, initramfs, uki};
 
 /// Both consoles; nothing from the kernel but its worries; a panic starts the machine again.
 pub const CMDLINE: &str = "console=tty0 console=ttyS0,115200 quiet panic=10";
 
+/// The appliance's files, with what `modules` the kernel has init load.
+pub fn files(modules: &[Module], binaries: &Binaries) -> Result<Tree> {
+    Tree::appliance(binaries, modules, &blank_ext4::packed()?)
+}
+
 /// The initramfs for `kernel`: its modules are in it.
 pub fn initramfs(kernel: &Kernel, binaries: &Binaries) -> Result<Vec<u8>> {
-    let tree = Tree::appliance(binaries, &kernel.modules, &blank_ext4::packed()?)?;
-    initramfs::pack(&tree)
+    initramfs::pack(&files(&kernel.modules, binaries)?)
 }
 
 /// The whole operating system as one EFI file; `words` follow the usual command line.

@@ -10,6 +10,7 @@
 //!
 //! Offsets ascend; offsets and lengths are multiples of the block. What no record covers is zero.
 
+use std::env;
 use std::fs;
 use std::process::Command;
 
@@ -41,15 +42,12 @@ pub fn packed() -> Result<Vec<u8>> {
 
 /// The file system itself. It can grow to 1 TiB before the kernel changes to other descriptors.
 fn image() -> Result<Vec<u8>> {
-    ensure_packages(&["e2fsprogs"])?;
     let file = tempfile::NamedTempFile::new().context("cannot make a scratch file")?;
     file.as_file().set_len(SIZE).context("cannot size a scratch file")?;
     let blocks_of_a_tib = (1_u64 << 40) / BLOCK as u64;
     let extended =
         format!("hash_seed={UUID},root_owner=999:999,resize={blocks_of_a_tib},nodiscard");
-    let mut mke2fs = Command::new("mke2fs");
-    // Debian keeps it in /sbin, which a user's PATH may lack.
-    mke2fs.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin");
+    let mut mke2fs = mke2fs()?;
     mke2fs.env("MKE2FS_CONFIG", "/dev/null").env("E2FSPROGS_FAKE_TIME", "1");
     mke2fs.args(["-q", "-F", "-t", "ext4", "-O", FEATURES, "-b", "4096", "-I", "256"]);
     mke2fs.args(["-i", "16384", "-J", "size=4", "-m", "0", "-L", "holdfast-data", "-U", UUID]);
@@ -59,6 +57,18 @@ fn image() -> Result<Vec<u8>> {
         bail!("mke2fs made no ext4");
     }
     Ok(image)
+}
+
+/// Where it is, Buildroot's own included; Debian keeps it in /sbin, which a user's PATH may lack.
+fn mke2fs() -> Result<Command> {
+    let mut path = env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/sbin:/sbin");
+    if !env::split_paths(&path).any(|dir| dir.join("mke2fs").is_file()) {
+        ensure_packages(&["e2fsprogs"])?;
+    }
+    let mut command = Command::new("mke2fs");
+    command.env("PATH", path);
+    Ok(command)
 }
 
 fn pack(image: &[u8]) -> Vec<u8> {

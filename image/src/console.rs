@@ -1,6 +1,7 @@
 //! What the guest writes on its serial port: kept, searched, and shown if wanted.
 
 use std::io::{Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ const LAST_LINES: usize = 25;
 pub struct Console {
     state: Mutex<State>,
     changed: Condvar,
+    shown: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -23,11 +25,16 @@ struct State {
 }
 
 impl Console {
-    /// Reads `from` to its end, passing everything on to our standard output if `show`.
-    pub(crate) fn fill(&self, mut from: impl Read, show: bool) {
+    /// From now on, whether everything is passed on to our standard output.
+    pub(crate) fn show(&self, shown: bool) {
+        self.shown.store(shown, Ordering::Relaxed);
+    }
+
+    /// Reads `from` to its end.
+    pub(crate) fn fill(&self, mut from: impl Read) {
         let mut buffer = [0; 4096];
         while let Ok(len @ 1..) = from.read(&mut buffer) {
-            if show {
+            if self.shown.load(Ordering::Relaxed) {
                 // Nobody may be reading us any more; the guest goes on all the same.
                 let mut out = std::io::stdout().lock();
                 let _ = out.write_all(&buffer[..len]).and_then(|()| out.flush());
@@ -89,7 +96,7 @@ mod tests {
     #[test]
     fn text_is_found_across_reads_and_missed_at_the_end() {
         let console = Console::default();
-        console.fill((&b"boo"[..]).chain(&b"ted\n"[..]), false);
+        console.fill((&b"boo"[..]).chain(&b"ted\n"[..]));
         assert!(console.wait_for("booted", Duration::ZERO));
         assert!(!console.wait_for("panic", Duration::from_secs(60)), "the end is known at once");
         assert_eq!(console.tail(), "    | booted\n");
@@ -98,7 +105,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded() {
         let console = Console::default();
-        console.fill(std::io::repeat(b'x').take(3 * LIMIT as u64), false);
+        console.fill(std::io::repeat(b'x').take(3 * LIMIT as u64));
         assert!(console.text().len() <= LIMIT);
     }
 }

@@ -24,6 +24,8 @@ pub mod machine;
 pub mod run;
 pub mod status;
 
+pub mod buildroot;
+
 pub use binaries::{Binaries, static_binaries};
 pub use machine::{Guest, Machine};
 pub use packages::ensure_packages;

@@ -99,8 +99,9 @@ impl Machine {
         drop(command);
 
         let console = Arc::new(Console::default());
-        let (filled, show) = (Arc::clone(&console), self.show_console);
-        let reader = thread::spawn(move || filled.fill(reader, show));
+        console.show(self.show_console);
+        let filled = Arc::clone(&console);
+        let reader = thread::spawn(move || filled.fill(reader));
         let group = Pid::from_child(&qemu);
         let reader = Some(reader);
         Ok(Guest { qemu, group, reader, console, port, status_port, _scratch: scratch })
@@ -225,6 +226,8 @@ impl Guest {
 
     fn end(&mut self) -> Result<()> {
         if self.ended()?.is_none() {
+            // QEMU's last word is the signal's name, which is ours and no news.
+            self.console.show(false);
             let _ = kill_process(self.group, Signal::TERM);
             if !self.wait_ended(PATIENCE)? {
                 let _ = kill_process_group(self.group, Signal::KILL);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use holdfast_image::kernel::{Choice, own};
-use holdfast_image::{appliance, disk, oci, run, static_binaries, status, uki};
+use holdfast_image::{appliance, buildroot, disk, oci, run, static_binaries, status, uki};
 
 /// Builds Holdfast's images and boots the appliance.
 ///
@@ -65,6 +65,17 @@ enum Command {
         #[arg(long, value_name = "WORD")]
         append: Vec<String>,
     },
+    /// Write the appliance's files into a directory, for Buildroot to pack
+    Rootfs {
+        /// An empty directory
+        dir: PathBuf,
+    },
+    /// Check buildroot/: what it names exists, and the kernel keeps our configuration
+    CheckBuildroot {
+        /// A Buildroot tree, to have its own make read our defconfigs as well
+        #[arg(long, value_name = "DIR")]
+        tree: Option<PathBuf>,
+    },
     /// Write the container image, for docker load, podman load and skopeo
     Oci {
         /// The tar to write
@@ -107,6 +118,15 @@ fn dispatch(command: Command) -> Result<()> {
                 uki.len(),
                 uki::LIMIT
             );
+            Ok(())
+        }
+        Command::Rootfs { dir } => appliance::files(&[], &static_binaries()?)?.lay_out(&dir),
+        Command::CheckBuildroot { tree } => {
+            buildroot::check()?;
+            if let Some(tree) = tree {
+                buildroot::check_with(&tree)?;
+            }
+            println!("buildroot/ is sound");
             Ok(())
         }
         Command::Oci { out } => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -25,6 +26,18 @@ pub struct Entry {
     pub kind: Kind,
     pub mode: u32,
     pub owner: u32,
+}
+
+impl Entry {
+    fn lay_out(&self, at: &Path) -> std::io::Result<()> {
+        match &self.kind {
+            Kind::Dir => fs::create_dir_all(at)?,
+            Kind::File(bytes) => fs::write(at, bytes)?,
+            Kind::Link(to) => return std::os::unix::fs::symlink(to, at),
+            Kind::Device(..) => return Ok(()),
+        }
+        fs::set_permissions(at, fs::Permissions::from_mode(self.mode))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -90,6 +103,16 @@ impl Tree {
     /// Entries with every parent before its children.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
         self.0.iter().map(|(path, entry)| (path.as_str(), entry))
+    }
+
+    /// Writes everything below `dir`, for packers that walk a directory. Owners and devices are
+    /// theirs to add: setting them takes root.
+    pub fn lay_out(&self, dir: &Path) -> Result<()> {
+        for (path, entry) in self.iter() {
+            let at = dir.join(path);
+            entry.lay_out(&at).with_context(|| format!("cannot make {}", at.display()))?;
+        }
+        Ok(())
     }
 
     pub fn get(&self, path: &str) -> Option<&Entry> {
