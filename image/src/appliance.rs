@@ -20,9 +20,12 @@ pub fn initramfs(kernel: &Kernel, binaries: &Binaries) -> Result<Vec<u8>> {
     initramfs::pack(&files(&kernel.modules, binaries)?)
 }
 
-/// The whole operating system as one EFI file; `words` follow the usual command line.
+/// The whole operating system as one EFI file for the disk, so init waits for the data partition.
+/// `words` follow the usual command line.
 pub fn uki(kernel: &Kernel, binaries: &Binaries, words: &[String]) -> Result<Vec<u8>> {
-    uki::build(kernel, &initramfs(kernel, binaries)?, &cmdline(words))
+    let mut all = vec!["holdfast.data=disk".to_owned()];
+    all.extend_from_slice(words);
+    uki::build(kernel, &initramfs(kernel, binaries)?, &cmdline(&all))
 }
 
 /// The usual command line with `words` behind it.

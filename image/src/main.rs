@@ -100,7 +100,7 @@ fn dispatch(command: Command) -> Result<()> {
             run::run(&run::Options { memory_mib: memory, port, uefi, kernel })
         }
         Command::Status { port } => {
-            let reply = status::ask(status::Note::find(port)?, "status")?;
+            let reply = status::ask(status::Note::find(port)?, "status json")?;
             println!("{}", reply.trim_end());
             Ok(())
         }
