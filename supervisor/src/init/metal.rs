@@ -2,6 +2,7 @@
 //!
 //! Nothing here is fatal. What cannot be had is said once, shown by `status`, and done without.
 
+mod blank;
 mod data;
 mod modules;
 mod mounts;

@@ -1,4 +1,4 @@
-//! `/data`: the partition named `holdfast-data`, made on first boot, or memory when there is none.
+//! `/data`: the partition named `holdfast-data`, formatted on first boot, or memory when there is none.
 //!
 //! A partition is only ever formatted when it is blank: its first MiB and its last 64 KiB are all
 //! zero. Anything else that is not ext4 is somebody's data, and is left alone.
@@ -14,8 +14,10 @@ use holdfast_supervisor::paths;
 use rustix::fs::{Gid, Mode, Uid};
 use rustix::mount::MountFlags;
 
+use super::blank::Blank;
 use crate::console::say;
 use crate::finish::pause;
+use crate::sys::ext4;
 
 const PARTITION_NAME: &str = "PARTNAME=holdfast-data";
 /// USB disks and SD cards take seconds to appear.
@@ -25,8 +27,10 @@ const TAIL_BYTES: usize = 64 << 10;
 /// Where ext4 keeps its magic number: superblock at 1024, field at 56 (ext4 layout, s_magic).
 const EXT4_MAGIC_AT: usize = 1024 + 56;
 const EXT4_MAGIC: [u8; 2] = [0x53, 0xef];
-const MKFS: &str = "/usr/sbin/mkfs.ext4";
+const BLANK: &str = "/usr/lib/holdfast/data.blank";
 const FSCK: &str = "/usr/sbin/e2fsck";
+/// Of the file systems we make.
+const BLOCK_BYTES: u64 = 4096;
 /// e2fsck(8): 1 is "errors corrected"; from 4 on the file system is not sound.
 const FSCK_UNSOUND: i32 = 4;
 
@@ -101,7 +105,10 @@ fn look() -> Option<PathBuf> {
 fn mount_partition(device: &Path) -> Result<(), String> {
     match content(device).map_err(|error| format!("cannot read {}: {error}", device.display()))? {
         Content::Ext4 => check(device)?,
-        Content::Blank => make(device)?,
+        Content::Blank => {
+            say!("data: {} is blank; making a file system", device.display());
+            make(device).map_err(|why| format!("cannot format {}: {why}", device.display()))?;
+        }
         Content::Other => {
             return Err(format!(
                 "{} holds something that is not ext4; it is left alone",
@@ -111,7 +118,9 @@ fn mount_partition(device: &Path) -> Result<(), String> {
     }
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     rustix::mount::mount(device, paths::DATA, "ext4", flags, c"errors=remount-ro")
-        .map_err(|errno| format!("cannot mount {}: {errno}", device.display()))
+        .map_err(|errno| format!("cannot mount {}: {errno}", device.display()))?;
+    grow(device);
+    Ok(())
 }
 
 fn content(device: &Path) -> std::io::Result<Content> {
@@ -135,10 +144,31 @@ fn classify(head: &[u8], tail: &[u8]) -> Content {
 }
 
 fn make(device: &Path) -> Result<(), String> {
-    say!("data: {} is blank; making a file system", device.display());
-    match run(MKFS, &["-q", "-L", "holdfast-data", "-m", "1"], device)? {
-        0 => Ok(()),
-        code => Err(format!("mkfs.ext4 on {} ended with status {code}", device.display())),
+    let packed = fs::read(BLANK).map_err(|error| format!("{BLANK}: {error}"))?;
+    let blank = Blank::parse(&packed).ok_or_else(|| format!("{BLANK} is damaged"))?;
+    let write = || -> std::io::Result<u64> {
+        let mut device = File::options().write(true).open(device)?;
+        let len = device.seek(SeekFrom::End(0))?;
+        if len >= blank.size {
+            blank.write_to(&mut device)?;
+        }
+        Ok(len)
+    };
+    match write() {
+        Ok(len) if len < blank.size => Err(format!("{} MiB are the least", blank.size >> 20)),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A blank is small, and a disk image may have been copied to a larger disk: take all there is.
+fn grow(device: &Path) {
+    let try_it = || -> std::io::Result<()> {
+        let bytes = File::open(device)?.seek(SeekFrom::End(0))?;
+        Ok(ext4::resize(File::open(paths::DATA)?, bytes / BLOCK_BYTES)?)
+    };
+    if let Err(error) = try_it() {
+        say!("data: the file system stays smaller than {}: {error}", device.display());
     }
 }
 

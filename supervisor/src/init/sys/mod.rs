@@ -1,6 +1,7 @@
-//! Everything unsafe that PID 1 does: the heap's guard, the child between clone and exec, and the
-//! vectors that `execve` handed us. Each block says why it is sound.
+//! Everything unsafe that PID 1 does: the heap's guard, the child between clone and exec, growing
+//! ext4, and the vectors that `execve` handed us. Each block says why it is sound.
 
 pub(crate) mod child;
+pub(crate) mod ext4;
 pub(crate) mod heap;
 pub(crate) mod process;
