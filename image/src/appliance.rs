@@ -22,18 +22,12 @@ pub fn initramfs(kernel: &Kernel, binaries: &Binaries) -> Result<Vec<u8>> {
 
 /// The whole operating system as one EFI file for the disk, so init waits for the data partition.
 /// `words` follow the usual command line.
-pub fn uki(kernel: &Kernel, binaries: &Binaries, words: &[String]) -> Result<Vec<u8>> {
-    let mut all = vec!["holdfast.data=disk".to_owned()];
-    all.extend_from_slice(words);
+pub fn uki(kernel: &Kernel, binaries: &Binaries, words: &[&str]) -> Result<Vec<u8>> {
+    let all = [&["holdfast.data=disk"], words].concat();
     uki::build(kernel, &initramfs(kernel, binaries)?, &cmdline(&all))
 }
 
 /// The usual command line with `words` behind it.
-pub fn cmdline(words: &[String]) -> String {
-    let mut line = CMDLINE.to_owned();
-    for word in words {
-        line.push(' ');
-        line.push_str(word);
-    }
-    line
+pub fn cmdline(words: &[&str]) -> String {
+    [&[CMDLINE], words].concat().join(" ")
 }

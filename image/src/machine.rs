@@ -19,11 +19,15 @@ use crate::console::Console;
 use crate::packages::ensure_packages;
 use crate::sys::die_with_parent;
 
-/// QEMU's user network gives its guest this address and this gateway.
-pub const NETWORK_WORD: &str = "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off";
-
-/// Where the agent answers `status` inside the guest.
-pub const STATUS_WORD: &str = "holdfast.status_listen=0.0.0.0:6390";
+/// What the kernel command line tells a guest of ours: the address and gateway that QEMU's user
+/// network gives it, where the agent answers `status`, and to serve without a password. Only this
+/// host's 127.0.0.1 reaches it, but to the server that is a stranger, 10.0.2.2.
+pub const WORDS: [&str; 4] = [
+    "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off",
+    "holdfast.status_listen=0.0.0.0:6390",
+    "holdfast.arg=--protected-mode",
+    "holdfast.arg=no",
+];
 const STATUS_PORT: u16 = 6390;
 const REDIS_PORT: u16 = 6379;
 

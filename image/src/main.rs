@@ -110,7 +110,8 @@ fn dispatch(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Disk { out, kernel, data, append } => {
-            let uki = appliance::uki(&kernel.get()?, &static_binaries()?, &append)?;
+            let words: Vec<&str> = append.iter().map(String::as_str).collect();
+            let uki = appliance::uki(&kernel.get()?, &static_binaries()?, &words)?;
             disk::write(&out, &uki, data)?;
             println!(
                 "{}: EFI file of {} bytes (limit for ours {})",

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::accel::Accel;
 use crate::binaries::static_binaries;
 use crate::kernel::{Choice, Kernel};
-use crate::machine::{Boot, Guest, Machine, NETWORK_WORD, STATUS_WORD};
+use crate::machine::{Boot, Guest, Machine, WORDS};
 use crate::packages::ensure_packages;
 use crate::process::say;
 use crate::status::Note;
@@ -85,15 +85,14 @@ fn stay(mut guest: Guest, stopped: impl Fn() -> bool) -> Result<()> {
 /// Kernel and initramfs, or the disk, in `scratch`.
 fn prepare(uefi: bool, kernel: &Kernel, scratch: &TempDir) -> Result<Boot> {
     let binaries = static_binaries()?;
-    let words = [NETWORK_WORD, STATUS_WORD].map(str::to_owned);
     if uefi {
         let disk = scratch.path().join("disk.img");
-        disk::write(&disk, &appliance::uki(kernel, &binaries, &words)?, disk::DATA_MIB)?;
+        disk::write(&disk, &appliance::uki(kernel, &binaries, &WORDS)?, disk::DATA_MIB)?;
         return Ok(Boot::Uefi { disk });
     }
     let initramfs = scratch.path().join("initramfs");
     paths::write_atomically(&initramfs, &appliance::initramfs(kernel, &binaries)?)?;
-    let cmdline = appliance::cmdline(&words);
+    let cmdline = appliance::cmdline(&WORDS);
     Ok(Boot::Direct { kernel: kernel.image.clone(), initramfs: Some(initramfs), cmdline })
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use holdfast_image::accel::Accel;
 use holdfast_image::kernel::Choice;
-use holdfast_image::machine::{Boot, Guest, Machine, NETWORK_WORD, STATUS_WORD, free_port, ping};
+use holdfast_image::machine::{Boot, Guest, Machine, WORDS, free_port, ping};
 use holdfast_image::{appliance, binaries, ensure_packages, status};
 use holdfast_tests::wait;
 use rustix::process::{Pid, Signal, kill_process};
@@ -37,8 +37,7 @@ impl Appliance {
         let files = tempfile::tempdir().unwrap();
         let initramfs = files.path().join("initramfs");
         fs::write(&initramfs, appliance::initramfs(&kernel, &programs).unwrap()).unwrap();
-        let words = [NETWORK_WORD, STATUS_WORD, "holdfast.test_hooks=1"].map(str::to_owned);
-        let cmdline = appliance::cmdline(&words);
+        let cmdline = appliance::cmdline(&[&WORDS[..], &["holdfast.test_hooks=1"]].concat());
         let accel = Accel::probe(&kernel).unwrap();
         let boot = Boot::Direct { kernel: kernel.image, initramfs: Some(initramfs), cmdline };
         let machine = Machine { memory_mib: MEMORY_MIB, ..Machine::new(boot, accel) };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use holdfast_image::accel::Accel;
 use holdfast_image::kernel::{Choice, Kernel};
-use holdfast_image::machine::{Boot, Guest, Machine, NETWORK_WORD, STATUS_WORD};
+use holdfast_image::machine::{Boot, Guest, Machine, WORDS};
 use holdfast_image::{appliance, disk, ensure_packages, static_binaries, uki};
 
 /// Firmware, kernel and formatting under TCG on a busy machine.
@@ -20,14 +20,10 @@ const MEMORY_MIB: u32 = 160;
 const DATA_MIB: u64 = 96;
 const DATA_AT: u64 = 65 << 20;
 
-fn words() -> [String; 2] {
-    [NETWORK_WORD, STATUS_WORD].map(str::to_owned)
-}
-
 /// A fresh disk in `dir`, and its UKI.
 fn make(dir: &Path, kernel: &Kernel) -> (PathBuf, Vec<u8>) {
     let path = dir.join("disk.img");
-    let uki = appliance::uki(kernel, &static_binaries().unwrap(), &words()).unwrap();
+    let uki = appliance::uki(kernel, &static_binaries().unwrap(), &WORDS).unwrap();
     disk::write(&path, &uki, DATA_MIB).unwrap();
     (path, uki)
 }
