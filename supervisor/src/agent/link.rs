@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use holdfast_supervisor::channel::{MAX_TO_AGENT_BYTES, ToInit, decode_to_agent};
 use holdfast_supervisor::paths::{CHANNEL_ENV, CHANNEL_VALUE};
 use holdfast_supervisor::snapshot::Snapshot;
+use rustix::net::SendFlags;
 use tokio::net::UnixDatagram;
 
 pub(crate) struct Link {
@@ -47,6 +48,8 @@ impl Link {
     /// Messages to init are few and init reads at once; one that does not fit now is an error.
     pub(crate) fn send(&self, message: &ToInit) -> io::Result<()> {
         let bytes = message.encode().ok_or(io::ErrorKind::InvalidInput)?;
-        self.socket.try_send(&bytes).map(drop)
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        rustix::net::send(&self.socket, &bytes, flags)?;
+        Ok(())
     }
 }

@@ -32,22 +32,20 @@ pub(crate) struct Launch {
 
 impl Launch {
     pub(crate) fn new(mode: Mode, words: &[&'static CStr], machine: &Machine) -> Self {
-        let (command, environment) = match mode {
+        let (command, mut environment) = match mode {
             Mode::Container => (arguments::command(words), environment()),
             // The kernel makes arguments and variables of words it does not know.
             Mode::Metal => (None, metal_environment()),
         };
+        let has_data = !machine.degraded.contains(Degraded::NoDataDirectory);
+        add_server_defaults(&mut environment, mode, has_data);
         let tail = cmdline::values(&machine.cmdline, "holdfast.arg");
         Self {
             command,
             tail: tail.map(|word| keep(word.as_bytes())).collect(),
             environment,
             channel_variable: keep(format!("{CHANNEL_ENV}={CHANNEL_VALUE}").as_bytes()),
-            directory: if machine.degraded.contains(Degraded::NoDataDirectory) {
-                c"/"
-            } else {
-                c"/data"
-            },
+            directory: if has_data { c"/data" } else { c"/" },
             drops_privileges: !machine.degraded.contains(Degraded::NoPrivilegeDrop) && is_root(),
             mode,
         }
@@ -130,6 +128,19 @@ impl Launch {
         };
         agent
     }
+}
+
+/// Directives that the server takes before its configuration file and its arguments, which
+/// override them. A container's ports are published by hand, so it needs no protected mode.
+fn add_server_defaults(environment: &mut std::vec::Vec<&'static CStr>, mode: Mode, has_data: bool) {
+    if environment.iter().any(|variable| variable.to_bytes().starts_with(b"HOLDFAST_DEFAULTS=")) {
+        return;
+    }
+    environment.push(match (mode, has_data) {
+        (Mode::Metal, _) => c"HOLDFAST_DEFAULTS=dir /data",
+        (Mode::Container, true) => c"HOLDFAST_DEFAULTS=protected-mode no\ndir /data",
+        (Mode::Container, false) => c"HOLDFAST_DEFAULTS=protected-mode no",
+    });
 }
 
 fn metal_environment() -> std::vec::Vec<&'static CStr> {

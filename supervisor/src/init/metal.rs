@@ -64,7 +64,8 @@ impl Machine {
         machine
     }
 
-    fn note(&mut self, good: bool, otherwise: Degraded) {
+    /// Learned while starting: said with the others.
+    pub(crate) fn note(&mut self, good: bool, otherwise: Degraded) {
         if !good {
             self.degraded.insert(otherwise);
         }
@@ -77,7 +78,7 @@ impl Machine {
         }
     }
 
-    /// Learned while starting: said in one go.
+    /// All that start-up found, in one go.
     pub(crate) fn say_degraded(&self) {
         for degraded in self.degraded.iter() {
             say!("degraded: {} ({})", degraded.text(), degraded.code());

@@ -90,11 +90,9 @@ impl Supervisor {
         watch(&epoll, &signals, SIGNALS)?;
         watch(&epoll, &timer, TIMER)?;
         let cgroups = Cgroups::open();
-        match &cgroups {
-            None => machine.degrade(Degraded::NoCgroups),
-            Some(cgroups) if !cgroups.complete => machine.degrade(Degraded::PartialCgroups),
-            Some(_) => {}
-        }
+        machine.note(cgroups.is_some(), Degraded::NoCgroups);
+        let complete = cgroups.as_ref().is_none_or(|cgroups| cgroups.complete);
+        machine.note(complete, Degraded::PartialCgroups);
         let plan = Plan::built_in();
         let mut slots = Vec::new();
         for service in core::iter::once(launch.agent()).chain(plan.services.iter().cloned()) {

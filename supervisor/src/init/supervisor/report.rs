@@ -11,6 +11,10 @@ use crate::console::say;
 pub(crate) fn change(name: &str, before: &Record, after: &Record, now: Ms) {
     if after.last_exit != before.last_exit {
         let Some(last) = after.last_exit else { return };
+        if matches!(before.state, State::Stopping { why: Why::Stop, .. }) {
+            say!("{name} {}", Ending(last.exit));
+            return;
+        }
         let next = Next { state: after.state, now };
         say!("{name} {} after {} ms; {next}", Ending(last.exit), last.ran_ms);
         return;

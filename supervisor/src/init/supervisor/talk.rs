@@ -10,7 +10,7 @@ use holdfast_supervisor::snapshot::{PlanSource, ServiceView, Snapshot};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
-use super::{MAIN, Supervisor};
+use super::{AGENT, MAIN, Supervisor};
 use crate::console::say;
 use crate::sys::heap;
 
@@ -89,6 +89,8 @@ impl Supervisor {
     }
 
     fn hear(&mut self, bytes: &[u8]) {
+        // An agent that speaks is up; nothing else asks it.
+        self.feed(AGENT, Event::Ready);
         match ToInit::decode(bytes) {
             Ok(ToInit::Plan(plan)) => self.accept(plan),
             Ok(ToInit::KeepPlan) => self.start_waiting_services(),

@@ -65,3 +65,17 @@ unsafe impl GlobalAlloc for Guard {
         unsafe { System.dealloc(ptr, layout) }
     }
 }
+
+#[cfg(all(test, not(feature = "trap-alloc")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allocation_after_the_seal_is_counted() {
+        drop(std::hint::black_box(Box::new(1)));
+        assert_eq!(allocations(), 0, "the heap is open until it is sealed");
+        seal();
+        drop(std::hint::black_box(Box::new(1)));
+        assert!(allocations() > 0);
+    }
+}
