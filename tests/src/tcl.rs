@@ -38,6 +38,9 @@ const DENIED_TAGS: &str = "-needs:repl -cluster";
 /// How long the suite waits for a check that makes no progress.
 const SECONDS_WITHOUT_PROGRESS: &str = "240";
 
+/// How much of the suite's words about a failed check is kept: some repeat a whole value.
+const REASON_CHARS: usize = 300;
+
 /// A check that is not run, and why.
 #[derive(Debug, Clone)]
 pub struct Skip {
@@ -58,7 +61,7 @@ pub struct UnitReport {
     pub left_out: usize,
     /// Why the unit did not come to its end.
     pub aborted: Option<String>,
-    /// Skips of ours that name no check of the unit.
+    /// Skips of ours that name no check of this run: misspelt, or (two of jemalloc's) conditional.
     pub unknown_skips: Vec<String>,
 }
 
@@ -162,7 +165,8 @@ fn read_output(unit: &str, text: &str, skipped: Vec<Skip>) -> UnitReport {
             left_out += 1;
         } else if let Some(name) = line.strip_prefix("[err]: ") {
             let name = name.rsplit_once(" in tests/").map_or(name, |(name, _)| name).to_owned();
-            failed.push((name, lines.peek().copied().unwrap_or_default().to_owned()));
+            let why = lines.peek().copied().unwrap_or_default();
+            failed.push((name, why.chars().take(REASON_CHARS).collect()));
         }
     }
     let unknown_skips = skipped.iter().map(|skip| skip.check.clone());
@@ -210,8 +214,7 @@ pub fn summary(reports: &[UnitReport]) -> String {
             out += &format!("failed  {}: {check}\n        {why}\n", report.unit);
         }
         for check in &report.unknown_skips {
-            out +=
-                &format!("unknown {}: {check} is in skip.txt but not in the unit\n", report.unit);
+            out += &format!("unknown {}: {check} is in skip.txt, not in this run\n", report.unit);
         }
         if let Some(why) = &report.aborted {
             out += &format!("ABORTED {}:\n{why}\n", report.unit);
