@@ -23,6 +23,9 @@ const START_ATTEMPTS: usize = 5;
 /// How much of the log a failing test shows.
 const LOG_LINES_SHOWN: usize = 80;
 
+/// The configuration file of [`Server::start_from_file`].
+const FILE_NAME: &str = "server.conf";
+
 /// A running server that answers PING. Killed when dropped.
 #[derive(Debug)]
 pub struct Server {
@@ -49,17 +52,30 @@ impl Server {
     #[track_caller]
     pub fn start_pinned(flavour: Flavour, args: &[&str], core: usize) -> Self {
         let prefix = ["taskset".to_owned(), "-c".to_owned(), core.to_string()];
-        let started = Self::launch(&prefix, flavour, args);
+        let started = Self::launch(&prefix, flavour, None, args);
         started.unwrap_or_else(|why| panic!("{flavour:?} {args:?}: {why}"))
+    }
+
+    /// Starts `flavour` from a configuration file, `server.conf` in its directory. The harness' own
+    /// directives follow as flags.
+    #[track_caller]
+    pub fn start_from_file(flavour: Flavour, text: &str) -> Self {
+        let started = Self::launch(&[], flavour, Some(text), &[]);
+        started.unwrap_or_else(|why| panic!("{flavour:?}: {why}"))
     }
 
     /// As [`Server::start_flavour`], for tests about a server that may not come up.
     pub fn try_start(flavour: Flavour, args: &[&str]) -> Result<Self, String> {
-        Self::launch(&[], flavour, args)
+        Self::launch(&[], flavour, None, args)
     }
 
     /// Starts the server behind `prefix`, a command that replaces itself by its arguments.
-    fn launch(prefix: &[String], flavour: Flavour, args: &[&str]) -> Result<Self, String> {
+    fn launch(
+        prefix: &[String],
+        flavour: Flavour,
+        file: Option<&str>,
+        args: &[&str],
+    ) -> Result<Self, String> {
         let program = binaries::server(flavour).display().to_string();
         let words: Vec<&String> = prefix.iter().chain([&program]).collect();
         let mut last = String::new();
@@ -68,6 +84,11 @@ impl Server {
             let directory = TempDir::with_prefix("holdfast-test-").map_err(|e| e.to_string())?;
             let mut command = Command::new(words[0]);
             command.args(&words[1..]);
+            if let Some(text) = file {
+                let path = directory.path().join(FILE_NAME);
+                fs::write(&path, text).map_err(|e| e.to_string())?;
+                command.arg(path);
+            }
             command.args(own_directives(lease.port(), directory.path())).args(args);
             let child = spawn(command, directory.path()).map_err(|e| e.to_string())?;
             let mut server = Self { child, lease, directory, flavour };
@@ -113,6 +134,11 @@ impl Server {
         self.directory.path()
     }
 
+    /// The configuration file of [`Server::start_from_file`].
+    pub fn file(&self) -> PathBuf {
+        self.directory().join(FILE_NAME)
+    }
+
     #[track_caller]
     pub fn client(&self) -> Client {
         Client::connect(self.address()).expect("the server accepts connections")
@@ -156,8 +182,13 @@ impl Drop for Server {
 
 /// Runs the server under test to its end: for bad configuration and the like.
 pub fn run_to_end(args: &[&str]) -> (ExitStatus, String) {
+    run_flavour_to_end(Flavour::Holdfast, args)
+}
+
+/// Runs `flavour` to its end, in a directory of its own.
+pub fn run_flavour_to_end(flavour: Flavour, args: &[&str]) -> (ExitStatus, String) {
     let directory = TempDir::with_prefix("holdfast-test-").expect("a scratch directory");
-    let mut command = Command::new(binaries::server(Flavour::Holdfast));
+    let mut command = Command::new(binaries::server(flavour));
     command.args(args);
     let mut child = spawn(command, directory.path()).expect("the server can be executed");
     let status = process::exit_status(&mut child, PATIENCE);
