@@ -54,6 +54,7 @@ pub const DB_INDEX_OUT_OF_RANGE: Error = Error::text("ERR DB index is out of ran
 pub const INVALID_DB_INDEX: Error = Error::text("ERR invalid DB index");
 pub const INVALID_FIRST_DB_INDEX: Error = Error::text("ERR invalid first DB index");
 pub const INVALID_SECOND_DB_INDEX: Error = Error::text("ERR invalid second DB index");
+pub const OUT_OF_RANGE_DATABASE: Error = Error::text("ERR Out of range database");
 pub const INVALID_CURSOR: Error = Error::text("ERR invalid cursor");
 pub const NOVALUES_OUTSIDE_HSCAN: Error =
     Error::text("ERR NOVALUES option can only be used in HSCAN");

@@ -2,17 +2,27 @@
 //!
 //! `*` any run, `?` one byte, `[a-c]` and `[^a]` classes, `\x` the byte itself. No path rules.
 
+/// Runs of `*` in a pattern that are looked at; one with more matches nothing, as in Redis.
+const MAX_STARS: usize = 1000;
+
 /// Backtracking happens only to the last `*`, so time is bounded by pattern × text.
 pub fn matches(pattern: &[u8], text: &[u8], ignore_case: bool) -> bool {
     let (mut p, mut t) = (0, 0);
     // Where to resume after a failed try: the pattern behind the last `*`, and the text it took.
     let mut star: Option<(usize, usize)> = None;
+    let mut stars = 0;
     loop {
         let step = match pattern.get(p) {
             Some(b'*') => {
                 p += 1;
                 if p == pattern.len() {
                     return true;
+                }
+                if pattern[p] != b'*' {
+                    stars += 1;
+                    if stars > MAX_STARS {
+                        return false;
+                    }
                 }
                 star = Some((p, t));
                 continue;
@@ -121,6 +131,14 @@ mod tests {
             );
         }
         assert!(matches(b"FOO[A-Z]", b"foob", true));
+    }
+
+    #[test]
+    fn a_pattern_of_too_many_stars_matches_nothing() {
+        let text = vec![b'a'; MAX_STARS + 1];
+        assert!(matches(&b"*?".repeat(MAX_STARS), &text, false));
+        assert!(!matches(&b"*?".repeat(MAX_STARS + 1), &text, false));
+        assert!(matches(&b"*".repeat(MAX_STARS + 1), &text, false));
     }
 
     #[test]

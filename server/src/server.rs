@@ -269,8 +269,10 @@ async fn serve(config: Config) -> Result<u8, String> {
 async fn background(shared: Arc<Shared>) {
     loop {
         let pause = {
+            // The lock first: waiting for it is no part of the slice.
+            let mut engine = shared.engine();
             let now = shared.clock.now();
-            shared.engine().tick(now)
+            engine.tick(now, || shared.clock.now().us)
         };
         tokio::time::sleep(pause).await;
     }

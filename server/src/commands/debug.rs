@@ -39,6 +39,7 @@ fn debug(call: &mut Call<'_>) -> Result {
         // Replies have one buffer here, so there is nothing to choose.
         (b"client-enforce-reply-list", 1) => _ = switch(call, args)?,
         (b"object", 1 | 2) => return object(call, args),
+        (b"htstats", 1..) => return table_stats(call, args),
         (b"populate", 1..=3) => return populate(call, args),
         (b"protocol", 1) => return protocol(&mut call.reply, args),
         (b"log", 1) => {
@@ -115,6 +116,24 @@ fn serialized_len(entry: Entry<'_>) -> usize {
         _ => 9,
     };
     prefix + len
+}
+
+/// In the words of a hash table, since tools read them: ours has no buckets and never rehashes.
+fn table_stats(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
+    let index = args.int()?;
+    // `full` adds chains, of which there are none.
+    let index =
+        super::connection::database(call, index).map_err(|_| error::OUT_OF_RANGE_DATABASE)?;
+    let db = call.engine.keyspace.db(index);
+    let table = format!(
+        "Hash table 0 stats (main hash table):\n table size: {}\n number of entries: {}\n rehashing index: -1\n",
+        db.slots(),
+        db.len()
+    );
+    // Expiries are kept with the keys, not in a table of their own.
+    let expires = format!("[Expires HT]\n number of entries: {}\n", db.volatile_len());
+    call.reply.verbatim("txt", format!("[Dictionary HT]\n{table}{expires}").as_bytes());
+    Ok(())
 }
 
 fn populate(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
@@ -215,6 +234,8 @@ fn help(call: &mut Call<'_>) {
             "ERROR <string>",
             "    Return a RESP protocol error with <string> as message. Useful for clients",
             "    unit tests to simulate error replies.",
+            "HTSTATS <dbid> [full]",
+            "    Return hash table statistics of the specified database.",
             "LOG <message>",
             "    Write <message> to the server log.",
             "OBJECT <key> [fast]",

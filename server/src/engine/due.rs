@@ -105,3 +105,110 @@ impl Engine {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::World;
+
+    /// Every command that looks at a key, and its answer where there is none.
+    const LOOKS: [(&str, &str); 10] = [
+        ("GET x", "$-1\r\n"),
+        ("EXISTS x", ":0\r\n"),
+        ("TTL x", ":-2\r\n"),
+        ("TYPE x", "+none\r\n"),
+        ("TOUCH x", ":0\r\n"),
+        ("OBJECT ENCODING x", "$-1\r\n"),
+        ("KEYS *", "*0\r\n"),
+        ("SCAN 0", "*2\r\n$1\r\n0\r\n*0\r\n"),
+        ("RANDOMKEY", "$-1\r\n"),
+        ("COPY x y", ":0\r\n"),
+    ];
+
+    #[test]
+    fn a_due_key_is_missing_for_every_command_and_expires_once() {
+        for (look, missing) in LOOKS {
+            let mut world = World::new();
+            let client = world.connect();
+            world.run(client, "SET x 1 PX 10");
+            world.pass_ms(10);
+            assert_eq!(world.run(client, look), missing, "{look}");
+            // KEYS leaves the removal to others.
+            world.run(client, "MGET x x");
+            assert_eq!(world.run(client, "DBSIZE"), ":0\r\n", "{look}");
+            assert_eq!(world.engine.stats.expired_keys, 1, "{look}");
+        }
+    }
+
+    #[test]
+    fn writes_find_nothing_of_a_due_key() {
+        for (write, answer, left) in [
+            ("DEL x", ":0\r\n", None),
+            ("PERSIST x", ":0\r\n", None),
+            ("EXPIRE x 100", ":0\r\n", None),
+            ("RENAME x y", "-ERR no such key\r\n", None),
+            ("MOVE x 1", ":0\r\n", None),
+            ("SET x 2 XX", "$-1\r\n", None),
+            ("SET x 2 KEEPTTL", "+OK\r\n", Some("2")),
+            ("INCR x", ":1\r\n", Some("1")),
+            ("APPEND x 3", ":1\r\n", Some("3")),
+        ] {
+            let mut world = World::new();
+            let client = world.connect();
+            world.run(client, "SET x 41 PX 10");
+            world.pass_ms(10);
+            assert_eq!(world.run(client, write), answer, "{write}");
+            let expected = left.map_or("$-1\r\n".into(), |left| format!("$1\r\n{left}\r\n"));
+            assert_eq!(world.run(client, "GET x"), expected, "{write}");
+            let ttl = if left.is_some() { ":-1\r\n" } else { ":-2\r\n" };
+            assert_eq!(world.run(client, "TTL x"), ttl, "{write}");
+        }
+    }
+
+    #[test]
+    fn in_import_mode_due_keys_are_hidden_and_stay() {
+        let mut world = World::new();
+        let (client, source) = (world.connect(), world.connect());
+        world.run(client, "CONFIG SET import-mode yes");
+        assert_eq!(world.run(source, "CLIENT IMPORT-SOURCE ON"), "+OK\r\n");
+        world.run(source, "SET x 1 PX 10");
+        world.pass_ms(10);
+        for (look, missing) in LOOKS.into_iter().filter(|(look, _)| *look != "RANDOMKEY") {
+            assert_eq!(world.run(client, look), missing, "{look}");
+        }
+        world.tick();
+        assert_eq!(world.run(client, "DBSIZE"), ":1\r\n");
+        assert_eq!(world.run(source, "TTL x"), ":0\r\n");
+        assert_eq!(world.run(source, "INCR x"), ":2\r\n");
+        assert_eq!(world.run(source, "RANDOMKEY"), "$1\r\nx\r\n");
+        // A past time is left for the source to act upon.
+        assert_eq!(world.run(source, "PEXPIREAT x 1"), ":1\r\n");
+        assert_eq!(world.run(source, "GET x"), "$1\r\n2\r\n");
+        assert_eq!(world.run(client, "DEL x"), ":1\r\n");
+        assert_eq!(world.run(source, "EXISTS x"), ":0\r\n");
+        assert_eq!(world.engine.stats.expired_keys, 0);
+    }
+
+    #[test]
+    fn a_time_that_is_over_deletes_and_counts_as_expired() {
+        for past in ["EXPIRE x 0", "PEXPIRE x -1", "EXPIREAT x 1", "PEXPIREAT x 1"] {
+            let mut world = World::new();
+            let client = world.connect();
+            world.run(client, "SET x 1");
+            assert_eq!(world.run(client, past), ":1\r\n");
+            assert_eq!(world.run(client, "DBSIZE"), ":0\r\n");
+            assert_eq!(world.engine.stats.expired_keys, 1);
+        }
+    }
+
+    #[test]
+    fn big_values_are_freed_elsewhere() {
+        let mut world = World::new();
+        let client = world.connect();
+        world.run(client, "SET small 1");
+        world.run(client, "SETRANGE big 1000000 x");
+        assert_eq!(world.run(client, "DEL small"), ":1\r\n");
+        assert_eq!(world.record.lock().expect("not poisoned").discarded, 0);
+        assert_eq!(world.run(client, "UNLINK big"), ":1\r\n");
+        assert_eq!(world.record.lock().expect("not poisoned").discarded, 1);
+    }
+}

@@ -49,7 +49,7 @@ impl Engine {
         progress
     }
 
-    fn execute_one(
+    pub(super) fn execute_one(
         &mut self,
         client: &mut Client,
         argv: Argv<'_>,

@@ -16,6 +16,8 @@ mod gate;
 mod host;
 mod pause;
 mod stats;
+#[cfg(test)]
+mod testing;
 mod transaction;
 mod watch;
 

@@ -98,6 +98,11 @@ impl Db {
         self.len() == 0
     }
 
+    /// Places for keys in the table, taken or free.
+    pub fn slots(&self) -> usize {
+        self.table.slots_len()
+    }
+
     /// Keys that have an expiry.
     pub fn volatile_len(&self) -> usize {
         self.volatile

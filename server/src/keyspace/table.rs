@@ -206,6 +206,10 @@ impl Table {
         self.len
     }
 
+    pub(super) fn slots_len(&self) -> usize {
+        self.slots
+    }
+
     pub(super) fn used_bytes(&self) -> usize {
         self.slots * size_of::<Slot>()
             + self.directory.capacity() * size_of::<u32>()

@@ -1,0 +1,121 @@
+//! An engine to test: time stands still unless told to pass, and the world outside is a record.
+
+use std::ffi::OsString;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::{Address, Engine, Garbage, Host, Seed, Slot};
+use crate::clock::{Clock, Now};
+use crate::commands::Names;
+use crate::config::cli::{self, Invocation};
+use crate::config::{Config, Effect, load};
+use crate::process::{self, Process};
+use crate::resp::{Batch, Decoder};
+
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) now: Now,
+    pub(crate) record: Arc<Mutex<Record>>,
+    /// The engine measures how long a handler took with it; deadlines never see it.
+    clock: Clock,
+}
+
+/// What the engine asked of the world.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    pub(crate) slept: Duration,
+    pub(crate) exit: Option<u8>,
+    pub(crate) crashed: bool,
+    /// Big values and databases given away to be freed.
+    pub(crate) discarded: usize,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let record = Arc::<Mutex<Record>>::default();
+        let now = Now { us: 1_700_000_000_000_000, wall_offset_ms: 0 };
+        let host = Box::new(Recorder(Arc::clone(&record)));
+        let config = config(&["--enable-debug-command", "yes"]);
+        let engine = Engine::new(config, Names::default(), Seed::default(), host, now);
+        Self { engine, now, record, clock: Clock::start() }
+    }
+
+    pub(crate) fn connect(&mut self) -> Slot {
+        let address = Address::Tcp(([127, 0, 0, 1], 50_000).into());
+        let slot = self.engine.connect(address.clone(), address, 7, self.now);
+        slot.expect("fewer clients than maxclients")
+    }
+
+    /// Executes an inline command; the reply as it goes over the wire.
+    pub(crate) fn run(&mut self, client: Slot, command: &str) -> String {
+        let line = format!("{command}\r\n");
+        let mut batch = Batch::default();
+        let limits = self.engine.limits(client).decode;
+        let (_, decoded) = Decoder::default().decode(line.as_bytes(), limits, &mut batch);
+        decoded.expect("a well-formed command");
+        assert_eq!(batch.len(), 1, "{command}");
+        let mut out = Vec::new();
+        let mut checked_out = self.engine.clients.check_out(client);
+        let argv = batch.command(line.as_bytes(), 0);
+        self.engine.execute_one(&mut checked_out, argv, &mut out, self.now, &self.clock);
+        self.engine.clients.check_in(client, checked_out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    pub(crate) fn pass_ms(&mut self, ms: i64) {
+        self.now.us += ms * 1000;
+    }
+
+    /// Background work, in no time at all.
+    pub(crate) fn tick(&mut self) -> Duration {
+        self.engine.tick(self.now, || 0)
+    }
+}
+
+fn config(flags: &[&str]) -> Config {
+    let flags: Vec<OsString> = flags.iter().map(OsString::from).collect();
+    let Invocation::Run(launch) = cli::parse(&flags) else { panic!("these flags start a server") };
+    load::load(&launch, &mut load::SystemFiles).expect("these flags are valid")
+}
+
+struct Recorder(Arc<Mutex<Record>>);
+
+impl Recorder {
+    fn note(&self, note: impl FnOnce(&mut Record)) {
+        note(&mut self.0.lock().expect("no test panics while it holds the record"));
+    }
+}
+
+impl Host for Recorder {
+    fn rewrite_config(&mut self, _: &Config) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn apply(&mut self, _: &Effect, _: &Config) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn sleep(&mut self, time: Duration) {
+        self.note(|record| record.slept += time);
+    }
+
+    fn exit(&mut self, status: u8) {
+        self.note(|record| record.exit = Some(status));
+    }
+
+    fn discard(&mut self, _: Garbage) {
+        self.note(|record| record.discarded += 1);
+    }
+
+    fn crash(&mut self) {
+        self.note(|record| record.crashed = true);
+    }
+
+    fn process(&self) -> Process {
+        process::read()
+    }
+
+    fn wall_us(&self) -> i64 {
+        1_700_000_000_000_000
+    }
+}
