@@ -12,6 +12,8 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 
 const MAGIC: &[u8] = b"HFBLANK1";
+/// Bytes of a block of the file system.
+const BLOCK: usize = 4096;
 /// Of zeros written at once.
 const CHUNK: usize = 64 << 10;
 
@@ -42,7 +44,7 @@ impl<'a> Blank<'a> {
     }
 
     /// Writes the file system so that a power cut leaves a partition that is blank at its start,
-    /// and is formatted once more: the record with the superblock comes last.
+    /// and is formatted once more: the block with the superblock comes last.
     pub(super) fn write_to(&self, device: &mut File) -> io::Result<()> {
         self.write_rest(device)?;
         device.sync_all()?;
@@ -50,10 +52,12 @@ impl<'a> Blank<'a> {
         device.sync_all()
     }
 
-    /// All but the first record, zeros included: the medium may hold something old there.
+    /// All but the superblock, zeros included: the medium may hold something old there.
     fn write_rest(&self, out: &mut (impl Write + Seek)) -> io::Result<()> {
-        let (_, head) = self.records[0];
-        let mut at = out.seek(SeekFrom::Start(head.len() as u64))?;
+        let (_, first) = self.records[0];
+        out.seek(SeekFrom::Start(self.superblock().len() as u64))?;
+        out.write_all(&first[self.superblock().len()..])?;
+        let mut at = first.len() as u64;
         for (offset, bytes) in &self.records[1..] {
             write_zeros(out, offset - at)?;
             out.write_all(bytes)?;
@@ -64,7 +68,25 @@ impl<'a> Blank<'a> {
 
     fn write_head(&self, out: &mut (impl Write + Seek)) -> io::Result<()> {
         out.rewind()?;
-        out.write_all(self.records[0].1)
+        out.write_all(self.superblock())
+    }
+
+    /// The block that makes the rest a file system.
+    fn superblock(&self) -> &'a [u8] {
+        let (_, first) = self.records[0];
+        &first[..first.len().min(BLOCK)]
+    }
+
+    /// The first `len` bytes as they will be.
+    pub(super) fn head(&self, len: usize) -> Vec<u8> {
+        let mut head = vec![0; len];
+        for (offset, bytes) in &self.records {
+            let start = usize::try_from(*offset).unwrap_or(len).min(len);
+            let place = &mut head[start..];
+            let shared = place.len().min(bytes.len());
+            place[..shared].copy_from_slice(&bytes[..shared]);
+        }
+        head
     }
 }
 
@@ -110,6 +132,7 @@ mod tests {
         blank.write_rest(&mut medium).unwrap();
         assert_eq!(&medium.get_ref()[..4], [0xaa; 4], "the head is not there yet");
         blank.write_head(&mut medium).unwrap();
+        assert!(blank.head(100_003) == medium.get_ref()[..100_003]);
         let mut wanted = vec![0; 200_000];
         wanted[..4].copy_from_slice(b"head");
         wanted[100_000..100_006].copy_from_slice(b"middle");

@@ -1,7 +1,9 @@
 //! `/data`: the partition named `holdfast-data`, formatted on first boot, or memory when there is none.
 //!
-//! A partition is only ever formatted when it is blank: its first MiB and its last 64 KiB are all
-//! zero. Anything else that is not ext4 is somebody's data, and is left alone.
+//! A partition is only ever formatted when it is blank: its first block and its last 64 KiB are
+//! zero, and every other byte of its first MiB is zero or what formatting puts there, which is what
+//! a power cut during the first boot leaves. Anything else that is not ext4 is somebody's data, and
+//! is left alone.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
@@ -103,11 +105,17 @@ fn look() -> Option<PathBuf> {
 }
 
 fn mount_partition(device: &Path) -> Result<(), String> {
-    match content(device).map_err(|error| format!("cannot read {}: {error}", device.display()))? {
+    let packed = fs::read(BLANK).unwrap_or_default();
+    let blank = Blank::parse(&packed);
+    let formatted = blank.as_ref().map(|blank| blank.head(HEAD_BYTES)).unwrap_or_default();
+    let content = content(device, &formatted);
+    match content.map_err(|error| format!("cannot read {}: {error}", device.display()))? {
         Content::Ext4 => check(device)?,
         Content::Blank => {
             say!("data: {} is blank; making a file system", device.display());
-            make(device).map_err(|why| format!("cannot format {}: {why}", device.display()))?;
+            let blank = blank.ok_or_else(|| format!("{BLANK} is missing or damaged"))?;
+            make(device, &blank)
+                .map_err(|why| format!("cannot format {}: {why}", device.display()))?;
         }
         Content::Other => {
             return Err(format!(
@@ -123,7 +131,7 @@ fn mount_partition(device: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn content(device: &Path) -> std::io::Result<Content> {
+fn content(device: &Path, formatted: &[u8]) -> std::io::Result<Content> {
     let mut file = File::open(device)?;
     let len = file.seek(SeekFrom::End(0))?;
     let mut head = vec![0; HEAD_BYTES.min(len as usize)];
@@ -132,20 +140,24 @@ fn content(device: &Path) -> std::io::Result<Content> {
     let mut tail = vec![0; TAIL_BYTES.min(len as usize)];
     file.seek(SeekFrom::Start(len - tail.len() as u64))?;
     file.read_exact(&mut tail)?;
-    Ok(classify(&head, &tail))
+    Ok(classify(&head, &tail, formatted))
 }
 
-fn classify(head: &[u8], tail: &[u8]) -> Content {
+/// `formatted` is how the head looks after formatting; empty when that is not known.
+fn classify(head: &[u8], tail: &[u8], formatted: &[u8]) -> Content {
     if head.get(EXT4_MAGIC_AT..EXT4_MAGIC_AT + 2) == Some(&EXT4_MAGIC) {
         return Content::Ext4;
     }
-    let blank = !head.is_empty() && head.iter().chain(tail).all(|&byte| byte == 0);
-    if blank { Content::Blank } else { Content::Other }
+    let Some((first, rest)) = head.split_at_checked(BLOCK_BYTES as usize) else {
+        return Content::Other;
+    };
+    let formatted = formatted.iter().skip(first.len()).copied().chain(std::iter::repeat(0));
+    let untouched = rest.iter().zip(formatted).all(|(&byte, ours)| byte == 0 || byte == ours);
+    let zero = first.iter().chain(tail).all(|&byte| byte == 0);
+    if zero && untouched { Content::Blank } else { Content::Other }
 }
 
-fn make(device: &Path) -> Result<(), String> {
-    let packed = fs::read(BLANK).map_err(|error| format!("{BLANK}: {error}"))?;
-    let blank = Blank::parse(&packed).ok_or_else(|| format!("{BLANK} is damaged"))?;
+fn make(device: &Path, blank: &Blank) -> Result<(), String> {
     let write = || -> std::io::Result<u64> {
         let mut device = File::options().write(true).open(device)?;
         let len = device.seek(SeekFrom::End(0))?;
@@ -198,23 +210,48 @@ fn run(program: &str, options: &[&str], device: &Path) -> Result<i32, String> {
 mod tests {
     use super::*;
 
+    const HEAD: [u8; 12_288] = [0; 12_288];
+    const TAIL: [u8; 512] = [0; 512];
+
     #[test]
     fn only_a_blank_partition_is_ever_formatted() {
-        let blank = [0; 4096];
-        assert_eq!(classify(&blank, &blank), Content::Blank);
-        for at in 0..blank.len() {
-            let mut one = blank;
-            one[at] = 1;
-            assert_eq!(classify(&one, &blank), Content::Other, "one byte in the head at {at}");
-            assert_eq!(classify(&blank, &one), Content::Other, "one byte in the tail at {at}");
+        assert_eq!(classify(&HEAD, &TAIL, &[]), Content::Blank);
+        for at in 0..HEAD.len() {
+            let mut head = HEAD;
+            head[at] = 1;
+            assert_eq!(classify(&head, &TAIL, &[]), Content::Other, "head at {at}");
         }
-        assert_eq!(classify(&[], &[]), Content::Other, "a device of no size");
+        for at in 0..TAIL.len() {
+            let mut tail = TAIL;
+            tail[at] = 1;
+            assert_eq!(classify(&HEAD, &tail, &[]), Content::Other, "tail at {at}");
+        }
+        assert_eq!(classify(&[], &[], &[]), Content::Other, "a device of no size");
+    }
+
+    #[test]
+    fn a_format_that_was_cut_off_is_made_again() {
+        let mut formatted = HEAD;
+        formatted[1024..1100].fill(7);
+        formatted[8000..8100].fill(8);
+        let mut cut = HEAD;
+        cut[8000..8050].fill(8);
+        assert_eq!(classify(&cut, &TAIL, &formatted), Content::Blank);
+        cut[8050] = 9;
+        assert_eq!(classify(&cut, &TAIL, &formatted), Content::Other, "another byte than ours");
+        cut = HEAD;
+        cut[1024] = 7;
+        assert_eq!(
+            classify(&cut, &TAIL, &formatted),
+            Content::Other,
+            "the first block is ours last"
+        );
     }
 
     #[test]
     fn ext4_is_known_by_its_magic_number() {
-        let mut head = [0; 4096];
+        let mut head = HEAD;
         head[EXT4_MAGIC_AT..EXT4_MAGIC_AT + 2].copy_from_slice(&EXT4_MAGIC);
-        assert_eq!(classify(&head, &[]), Content::Ext4);
+        assert_eq!(classify(&head, &[], &[]), Content::Ext4);
     }
 }
