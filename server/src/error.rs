@@ -91,6 +91,13 @@ pub const TIMEOUT_NEGATIVE: Error = Error::text("ERR timeout is negative");
 pub const PROTECTED_MODE: &str = "-DENIED Holdfast is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers, you may adopt one of the following solutions: 1) Disable protected mode by sending 'CONFIG SET protected-mode no' from the loopback interface, or start the server with '--protected-mode no'; make sure the server is not publicly accessible from internet if you do so. 2) Set up an authentication password for the default user with 'requirepass'. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.\r\n";
 pub const MAX_CLIENTS: &str = "-ERR max number of clients reached\r\n";
 
+/// Why EXEC did not run, without the reason's own code where that is the plain `ERR`.
+pub fn exec_abort(reason: &Error) -> Error {
+    let reason = reason.as_str();
+    let reason = reason.strip_prefix("ERR ").unwrap_or(reason);
+    Error::owned(format!("EXECABORT Transaction discarded because of: {reason}"))
+}
+
 pub fn wrong_arity(full_name: &str) -> Error {
     Error::owned(format!("ERR wrong number of arguments for '{full_name}' command"))
 }

@@ -118,7 +118,12 @@ fn raise_descriptor_limit(max_clients: usize) {
 fn runtime(settings: &Settings) -> Result<Runtime, String> {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = if settings.io_threads > 1 { settings.io_threads.min(cpus) } else { cpus };
-    Builder::new_multi_thread()
+    // One worker needs none of the machinery that lets several share tasks.
+    let mut builder = match workers {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    builder
         .worker_threads(workers)
         .thread_name("holdfast")
         .enable_all()

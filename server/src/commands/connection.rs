@@ -130,7 +130,7 @@ const SELECT: Command = Command {
 };
 
 fn select(call: &mut Call<'_>) -> Result {
-    let index = call.args().int_or(error::INVALID_DB_INDEX)?;
+    let index = call.args().int()?;
     call.client.db = database(call, index)?;
     call.reply.ok();
     Ok(())

@@ -22,7 +22,11 @@ const DEBUG: Command = Command {
     summary: "A container for debugging commands.",
     complexity: "Depends on subcommand.",
     group: Group::Server,
-    flags: Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::LOADING).union(Flags::STALE),
+    flags: Flags::PROTECTED
+        .union(Flags::ADMIN)
+        .union(Flags::NOSCRIPT)
+        .union(Flags::LOADING)
+        .union(Flags::STALE),
     handler: Some(debug),
     ..Command::BASE
 };

@@ -113,6 +113,8 @@ bitflags! {
         const KEYSPACE = 1 << 25;
         /// Not shown: in `@connection` although its group is another.
         const CONNECTION = 1 << 27;
+        /// Not shown: only where `enable-debug-command` permits it.
+        const PROTECTED = 1 << 28;
         /// Not shown: executed at once inside MULTI instead of being queued.
         const IN_MULTI = 1 << 26;
     }
@@ -150,7 +152,7 @@ pub struct KeySpec {
     pub begin: usize,
     pub find: Find,
     pub access: Access,
-    /// `ACCESS UPDATE INSERT DELETE` and the like, as COMMAND INFO shows them.
+    /// `access update insert delete` and the like, as COMMAND INFO shows them.
     pub effects: &'static [&'static str],
 }
 

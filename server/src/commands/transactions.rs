@@ -2,7 +2,7 @@
 
 use super::spec::{Access, Command, Flags, Group, KeySpec};
 use crate::engine::{Call, Refused, Transaction};
-use crate::error::{self, Error, Result};
+use crate::error::{self, Result};
 
 pub(super) const COMMANDS: &[Command] = &[DISCARD, EXEC, MULTI, UNWATCH, WATCH];
 
@@ -71,9 +71,7 @@ fn exec(call: &mut Call<'_>) -> Result {
     match transaction.refused {
         Some(Refused::Error) => return Err(error::EXEC_ABORT),
         Some(Refused::Because(reason)) => {
-            let reason = reason.as_str();
-            let text = format!("EXECABORT Transaction discarded because of: {reason}");
-            return Err(Error::owned(text));
+            return Err(error::exec_abort(&reason));
         }
         None => {}
     }
@@ -85,10 +83,7 @@ fn exec(call: &mut Call<'_>) -> Result {
     if transaction.ids().any(|id| needs_memory(id.entry().command.flags))
         && call.engine.is_out_of_memory()
     {
-        return Err(Error::owned(format!(
-            "EXECABORT Transaction discarded because of: {}",
-            error::OOM.as_str()
-        )));
+        return Err(error::exec_abort(&error::OOM));
     }
     call.reply.array(transaction.len());
     for (id, argv) in transaction.into_queue() {

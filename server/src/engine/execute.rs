@@ -1,7 +1,7 @@
 //! Batches: commands in, replies out, under one taking of the lock.
 
 use super::pause::PauseMode;
-use super::{Call, Client, Closing, Engine, Refused, ReplyMode, Slot};
+use super::{Call, Client, Closing, Engine, Refused, ReplyMode, Slot, Stats};
 use crate::clock::{Clock, Now};
 use crate::commands::{Flags, Id};
 use crate::error::{self, Error};
@@ -14,8 +14,35 @@ pub enum Progress {
     Done,
     /// Command `at` and those behind it wait until the client's bell rings.
     Waiting { at: usize },
+    /// Replies have piled up: send them, then execute command `at` and those behind it.
+    Full { at: usize },
     /// The connection ends; the rest of the batch is void.
     Closing(Closing),
+}
+
+/// Replies of one batch, in bytes, after which they are sent before more is executed.
+const OUTPUT_STEP: usize = 1024 * 1024;
+
+/// Commands of one kind in a row share a reading of the clock: reading it costs as much as executing
+/// a short one.
+struct Run {
+    id: Option<Id>,
+    started: Now,
+}
+
+impl Run {
+    /// Accounts for the run that ends here, if the next command is another.
+    fn turn(&mut self, next: Option<Id>, stats: &mut Stats, clock: &Clock) {
+        if self.id == next {
+            return;
+        }
+        if let Some(id) = self.id {
+            let now = clock.now();
+            stats.command(id).usec += now.us.abs_diff(self.started.us);
+            self.started = now;
+        }
+        self.id = next;
+    }
 }
 
 impl Engine {
@@ -29,22 +56,28 @@ impl Engine {
         clock: &Clock,
     ) -> Progress {
         let mut client = self.clients.check_out(slot);
-        let mut now = clock.now();
-        client.last_active_ms = now.ms();
+        let mut run = Run { id: None, started: clock.now() };
+        client.last_active_ms = run.started.ms();
+        let limit = out.len() + OUTPUT_STEP;
         let mut progress = Progress::Done;
         for at in 0..batch.len() {
             let argv = batch.command(buffer, at);
-            if self.must_wait(&client, argv, now) {
+            if self.must_wait(&client, argv, run.started) {
                 client.paused = true;
                 progress = Progress::Waiting { at };
                 break;
             }
-            now = self.execute_one(&mut client, argv, out, now, clock);
+            self.execute_one(&mut client, argv, out, &mut run, clock);
             if client.closing != Closing::No {
                 progress = Progress::Closing(client.closing);
                 break;
             }
+            if out.len() > limit && at + 1 < batch.len() {
+                progress = Progress::Full { at: at + 1 };
+                break;
+            }
         }
+        run.turn(None, &mut self.stats, clock);
         self.clients.check_in(slot, client);
         progress
     }
@@ -54,11 +87,10 @@ impl Engine {
         client: &mut Client,
         argv: Argv<'_>,
         out: &mut Vec<u8>,
-        now: Now,
+        run: &mut Run,
         clock: &Clock,
-    ) -> Now {
+    ) {
         let start = out.len();
-        let mut end = now;
         match self.admit(client, argv) {
             Err(refusal) => self.reject(client, argv, refusal, out),
             Ok(id) => {
@@ -70,16 +102,14 @@ impl Engine {
                         out.extend_from_slice(b"+QUEUED\r\n");
                     }
                     _ => {
-                        self.call(client, id, argv, out, now);
-                        end = clock.now();
-                        self.stats.command(id).usec += end.us.abs_diff(now.us);
+                        run.turn(Some(id), &mut self.stats, clock);
+                        self.call(client, id, argv, out, run.started);
                     }
                 }
             }
         }
         client.commands += 1;
         suppress_reply(client, out, start);
-        end
     }
 
     /// Runs a handler and counts the call. An error takes back what the handler had written.
@@ -104,15 +134,13 @@ impl Engine {
             self.stats.command(id).rejected += 1;
         }
         self.stats.count_error(refusal.code());
+        if known.is_some_and(|id| id.entry().command.name == "exec") {
+            // EXEC that cannot run ends the transaction and says why.
+            client.transaction = None;
+            self.unwatch(client);
+            return Reply::new(out, client.protocol).error(&error::exec_abort(&refusal));
+        }
         if let Some(transaction) = &mut client.transaction {
-            if known.is_some_and(|id| id.entry().command.name == "exec") {
-                // EXEC that cannot run ends the transaction and says why.
-                client.transaction = None;
-                let reason = refusal.as_str();
-                let text = format!("EXECABORT Transaction discarded because of: {reason}");
-                self.unwatch(client);
-                return Reply::new(out, client.protocol).error(&Error::owned(text));
-            }
             transaction.refused.get_or_insert(if refusal == error::OOM {
                 Refused::Because(refusal.clone())
             } else {

@@ -27,7 +27,9 @@ impl Engine {
         if !entry.accepts(argv.len()) {
             return Err(error::wrong_arity(&entry.full_name));
         }
-        self.check_debug(id, client)?;
+        if entry.command.flags.contains(Flags::PROTECTED) {
+            self.check_debug(client)?;
+        }
         if client.transaction.is_some() && entry.command.flags.contains(Flags::NO_MULTI) {
             return Err(Error::owned(format!(
                 "ERR Command '{}' not allowed inside a transaction",
@@ -41,11 +43,7 @@ impl Engine {
     }
 
     /// `enable-debug-command no | yes | local`.
-    fn check_debug(&self, id: Id, client: &Client) -> Result<(), Error> {
-        let top = id.entry().parent.unwrap_or(id);
-        if top.entry().command.name != "debug" {
-            return Ok(());
-        }
+    fn check_debug(&self, client: &Client) -> Result<(), Error> {
         if self.config.settings().debug_command.permits(client.address.is_loopback()) {
             return Ok(());
         }

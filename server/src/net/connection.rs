@@ -74,6 +74,8 @@ enum State {
     Open,
     /// Commands in `input` wait for the bell.
     Waiting,
+    /// Commands in `input` wait until the replies before them are on their way.
+    Full,
     /// Nothing is read any more; what is in `output` is still sent.
     Draining,
     Closed,
@@ -135,8 +137,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if flushed.is_pending() && self.is_over_output_limit() {
                 return Poll::Ready(Ok(()));
             }
-            if self.state == State::Waiting {
-                return Poll::Pending;
+            match self.state {
+                State::Waiting => return Poll::Pending,
+                State::Full => {
+                    self.state = State::Open;
+                    self.execute_input(scratch);
+                    continue;
+                }
+                _ => {}
             }
             // Reading goes on while replies wait: a client may send its whole pipeline first.
             if ready!(self.poll_read(cx, scratch))? == 0 {
@@ -216,8 +224,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.limits = engine.limits(self.slot);
             match progress {
                 Progress::Done => done += consumed,
-                Progress::Waiting { at } => {
-                    self.state = State::Waiting;
+                Progress::Waiting { at } | Progress::Full { at } => {
+                    let waits = matches!(progress, Progress::Waiting { .. });
+                    self.state = if waits { State::Waiting } else { State::Full };
                     self.decoder = Decoder::default();
                     done += batch.bytes_of(at);
                     break;

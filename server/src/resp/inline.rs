@@ -1,13 +1,14 @@
 //! Splitting of a line into arguments as `sdssplitargs` does it: inline commands and redis.conf
 //! share this grammar.
 //!
-//! `"…"` knows `\xHH \n \r \t \b \a` and `\c` for c; `'…'` knows only `\'`. A closing quote must be
-//! followed by a space or the end.
+//! `"…"` knows `\xHH \n \r \t \b \a` and `\c` for c; `'…'` knows only `\'`. As in Valkey 9, quoted and
+//! plain parts may be joined (`a"b c"d`); Redis wants a space behind a closing quote.
 
 /// The arguments of a line, or `None` when quotes are unbalanced.
 pub fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut args = Vec::new();
-    let mut rest = line;
+    // A NUL ends the line, as C strings do.
+    let mut rest = line.split(|&byte| byte == 0).next().unwrap_or_default();
     loop {
         rest = skip_space(rest);
         if rest.is_empty() {
@@ -19,8 +20,9 @@ pub fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     }
 }
 
+/// C's `isspace` in the "C" locale.
 fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
+    matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
 fn skip_space(line: &[u8]) -> &[u8] {
@@ -28,26 +30,18 @@ fn skip_space(line: &[u8]) -> &[u8] {
     &line[start..]
 }
 
+/// Quoted and plain parts without space between them are one argument.
 fn word(mut rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut arg = Vec::new();
     loop {
-        match rest {
-            // A NUL ends the line, as C strings do.
-            [] | [0, ..] => return Some((arg, &[])),
-            [space, ..] if is_space(*space) => return Some((arg, rest)),
-            [b'"', behind @ ..] => rest = quoted(behind, &mut arg)?,
-            [b'\'', behind @ ..] => rest = single_quoted(behind, &mut arg)?,
+        rest = match rest {
+            [] | [b' ' | b'\n' | b'\r' | b'\t', ..] => return Some((arg, rest)),
+            [b'"', behind @ ..] => quoted(behind, &mut arg)?,
+            [b'\'', behind @ ..] => single_quoted(behind, &mut arg)?,
             [byte, behind @ ..] => {
                 arg.push(*byte);
-                rest = behind;
-                continue;
+                behind
             }
-        }
-        // Behind a closing quote only space or the end may follow.
-        return match rest {
-            [] => Some((arg, rest)),
-            [space, ..] if is_space(*space) => Some((arg, rest)),
-            _ => None,
         };
     }
 }
@@ -125,7 +119,8 @@ mod tests {
         check(r"'it\'s' '\n'", Some(&[b"it's", b"\\n"]));
         check(r#"pre"fix""#, Some(&[b"prefix"]));
         check(r#""""#, Some(&[b""]));
-        check(r#""a"b"#, None);
+        check(r#""a"b 'c'"d"e"#, Some(&[b"ab", b"cde"]));
+        check("a\0b", Some(&[b"a"]));
         check(r#""a"#, None);
         check("'a", None);
         check(r#""a\"#, None);

@@ -17,6 +17,7 @@ const CLIENT: Command = Command {
     since: "2.4.0",
     group: Group::Connection,
     subcommands: &[
+        CACHING,
         CAPA,
         GETNAME,
         GETREDIR,
@@ -32,6 +33,7 @@ const CLIENT: Command = Command {
         REPLY,
         SETINFO,
         SETNAME,
+        TRACKING,
         TRACKINGINFO,
         UNBLOCK,
         UNPAUSE,
@@ -415,6 +417,41 @@ const GETREDIR: Command = Command {
 fn getredir(call: &mut Call<'_>) -> Result {
     call.reply.int(-1);
     Ok(())
+}
+
+const TRACKING: Command = Command {
+    name: "tracking",
+    syntax: "<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
+    summary: "Controls server-assisted client-side caching for the connection.",
+    complexity: "O(1). Some options may introduce additional complexity.",
+    since: "6.0.0",
+    flags: ANYTIME,
+    handler: Some(tracking),
+    ..SUBCOMMAND
+};
+
+/// Clients that turn tracking off, to be sure, are served; to turn it on is refused in words.
+fn tracking(call: &mut Call<'_>) -> Result {
+    if switch(call)? {
+        return Err(Error::text("ERR Client tracking is not built into this version of Holdfast"));
+    }
+    call.reply.ok();
+    Ok(())
+}
+
+const CACHING: Command = Command {
+    name: "caching",
+    syntax: "<YES | NO>",
+    summary: "Instructs the server whether to track the keys in the next request.",
+    since: "6.0.0",
+    handler: Some(caching),
+    ..SUBCOMMAND
+};
+
+fn caching(_: &mut Call<'_>) -> Result {
+    Err(Error::text(
+        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
+    ))
 }
 
 const TRACKINGINFO: Command = Command {

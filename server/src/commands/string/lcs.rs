@@ -17,7 +17,7 @@ pub(super) const LCS: Command = Command {
         begin: 1,
         find: Find::Range { last: 1, step: 1 },
         access: Access::ReadOnly,
-        effects: &["ACCESS"],
+        effects: &["access"],
     }],
     handler: Some(lcs),
     ..STRING

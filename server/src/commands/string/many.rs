@@ -14,7 +14,7 @@ pub(super) const MGET: Command = Command {
     summary: "Atomically returns the string values of one or more keys.",
     complexity: "O(N) where N is the number of keys to retrieve.",
     flags: Flags::READONLY.union(Flags::FAST),
-    keys: &[KeySpec::rest(1, Access::ReadOnly, &["ACCESS"])],
+    keys: &[KeySpec::rest(1, Access::ReadOnly, &["access"])],
     handler: Some(mget),
     tips: &["request_policy:multi_shard"],
     ..STRING
@@ -42,7 +42,7 @@ pub(super) const MSET: Command = Command {
     complexity: "O(N) where N is the number of keys to set.",
     since: "1.0.1",
     flags: GROWS,
-    keys: &[KeySpec { begin: 1, find: PAIRS, access: Access::Overwrite, effects: &["UPDATE"] }],
+    keys: &[KeySpec { begin: 1, find: PAIRS, access: Access::Overwrite, effects: &["update"] }],
     handler: Some(mset),
     tips: &["request_policy:multi_shard", "response_policy:all_succeeded"],
     ..STRING
@@ -62,7 +62,7 @@ pub(super) const MSETNX: Command = Command {
     complexity: "O(N) where N is the number of keys to set.",
     since: "1.0.1",
     flags: GROWS,
-    keys: &[KeySpec { begin: 1, find: PAIRS, access: Access::Overwrite, effects: &["INSERT"] }],
+    keys: &[KeySpec { begin: 1, find: PAIRS, access: Access::Overwrite, effects: &["insert"] }],
     handler: Some(msetnx),
     ..STRING
 };
@@ -83,7 +83,7 @@ pub(super) const MSETEX: Command = Command {
         begin: 1,
         find: Find::Count { step: 2 },
         access: Access::Overwrite,
-        effects: &["UPDATE"],
+        effects: &["update"],
     }],
     handler: Some(msetex),
     tips: &["request_policy:multi_shard", "response_policy:all_succeeded"],

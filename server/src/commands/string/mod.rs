@@ -58,8 +58,8 @@ const STRING: Command = Command { group: Group::String, ..Command::BASE };
 /// A command that may make a value bigger.
 const GROWS: Flags = Flags::WRITE.union(Flags::DENYOOM);
 
-const READS: KeySpec = KeySpec::one(1, Access::ReadOnly, &["ACCESS"]);
-const UPDATES: KeySpec = KeySpec::one(1, Access::ReadWrite, &["ACCESS", "UPDATE"]);
+const READS: KeySpec = KeySpec::one(1, Access::ReadOnly, &["access"]);
+const UPDATES: KeySpec = KeySpec::one(1, Access::ReadWrite, &["access", "update"]);
 
 /// Replies with a value as GET does.
 fn reply_text(reply: &mut Reply<'_>, found: Option<StrRef<'_>>) {

@@ -14,7 +14,7 @@ pub(super) const APPEND: Command = Command {
     complexity: "O(1). The amortized time complexity is O(1) assuming the appended value is small and the already present value is of any size, since the dynamic string library used by the server will double the free space available on every reallocation.",
     since: "2.0.0",
     flags: GROWS.union(Flags::FAST),
-    keys: &[KeySpec::one(1, Access::ReadWrite, &["INSERT"])],
+    keys: &[KeySpec::one(1, Access::ReadWrite, &["insert"])],
     handler: Some(append),
     ..STRING
 };
@@ -66,7 +66,7 @@ pub(super) const SETRANGE: Command = Command {
     complexity: "O(1), not counting the time taken to copy the new string in place. Usually, this string is very small so the amortized complexity is O(1). Otherwise, complexity is O(M) with M being the length of the value argument.",
     since: "2.2.0",
     flags: GROWS,
-    keys: &[KeySpec::one(1, Access::ReadWrite, &["UPDATE"])],
+    keys: &[KeySpec::one(1, Access::ReadWrite, &["update"])],
     handler: Some(setrange),
     ..STRING
 };

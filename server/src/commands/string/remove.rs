@@ -11,7 +11,7 @@ pub(super) const GETDEL: Command = Command {
     summary: "Returns the string value of a key after deleting the key.",
     since: "6.2.0",
     flags: Flags::WRITE.union(Flags::FAST),
-    keys: &[KeySpec::one(1, Access::ReadWrite, &["ACCESS", "DELETE"])],
+    keys: &[KeySpec::one(1, Access::ReadWrite, &["access", "delete"])],
     handler: Some(getdel),
     ..STRING
 };
@@ -35,7 +35,7 @@ pub(super) const DELIFEQ: Command = Command {
     summary: "Delete key if value matches string.",
     since: "9.0.0",
     flags: Flags::WRITE.union(Flags::FAST),
-    keys: &[KeySpec::one(1, Access::Remove, &["DELETE"])],
+    keys: &[KeySpec::one(1, Access::Remove, &["delete"])],
     handler: Some(delifeq),
     ..STRING
 };

@@ -7,7 +7,7 @@ use crate::engine::Call;
 use crate::error::Result;
 use crate::keyspace::{Ttl, ValueRef};
 
-const OVERWRITES: KeySpec = KeySpec::one(1, Access::Overwrite, &["UPDATE"]);
+const OVERWRITES: KeySpec = KeySpec::one(1, Access::Overwrite, &["update"]);
 
 pub(super) const SET: Command = Command {
     name: "set",
@@ -15,7 +15,7 @@ pub(super) const SET: Command = Command {
     summary: "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.",
     flags: GROWS,
     // Reads and accesses because of GET.
-    keys: &[KeySpec::one(1, Access::ReadWrite, &["ACCESS", "UPDATE", "VARIABLE_FLAGS"])],
+    keys: &[KeySpec::one(1, Access::ReadWrite, &["access", "update", "variable_flags"])],
     handler: Some(set),
     history: &[
         ("2.6.12", "Added the `EX`, `PX`, `NX` and `XX` options."),
@@ -81,7 +81,7 @@ pub(super) const SETNX: Command = Command {
     syntax: "key value",
     summary: "Sets the string value of a key only when the key doesn't exist.",
     flags: GROWS.union(Flags::FAST),
-    keys: &[KeySpec::one(1, Access::Overwrite, &["INSERT"])],
+    keys: &[KeySpec::one(1, Access::Overwrite, &["insert"])],
     handler: Some(setnx),
     ..STRING
 };

@@ -155,7 +155,7 @@ fn a_wrong_line_is_named_with_its_reason() {
     check_error("port", "wrong number of arguments");
     check_error("port 1 2", "wrong number of arguments");
     check_error("bind \"x", "Unbalanced quotes in configuration line");
-    check_error("save '900 1'x", "Unbalanced quotes in configuration line");
+    check_error("save '900 1'x'", "Unbalanced quotes in configuration line");
     check_error("save 900", "Invalid save parameters");
     check_error("maxclients 0", "argument must be between 1 and 4294967295 inclusive");
     check_error("dir /missing", "No such file or directory");
