@@ -4,13 +4,14 @@
 //! our own, so that a broken protocol can be driven too), [`binaries`] (which server is under
 //! test), [`server`] (a server process on a free port), [`transcript`] (the corpus), [`valkey`]
 //! and [`tcl`] (Valkey's source package and its suite), [`process`] (what /proc says), [`load`]
-//! (requests for the benches).
+//! (requests for the benches), [`fuzz`] (inputs and checks for the parsers).
 //!
 //! Nothing here sleeps for a fixed time: whatever takes time is waited for by its condition.
 
 pub mod binaries;
 pub mod client;
 pub mod commands;
+pub mod fuzz;
 pub mod load;
 pub mod packages;
 pub mod paths;

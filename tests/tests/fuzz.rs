@@ -1,0 +1,114 @@
+//! A short fuzzing run of every parser of bytes from outside, and canaries: decoders broken on purpose
+//! that the very same run must catch. The long run is cargo-fuzz's, in fuzz/.
+
+use holdfast_server::config::syntax;
+use holdfast_tests::fuzz::resp::{Decode, Outcome, holdfast};
+use holdfast_tests::fuzz::{Random, conf, resp, seeds};
+
+/// Inputs of one run: some seconds in a debug build.
+const INPUTS: usize = 20_000;
+
+/// Fixed, so that a failure comes again; another one explores elsewhere.
+const SEED: u64 = 0x0070_1dfa_5700;
+
+/// The first input on which `decode` differs from the simple decoder.
+fn resp_failure(decode: Decode) -> Option<String> {
+    let seeds = seeds("resp");
+    let mut random = Random::from_seed(SEED);
+    let generated = (0..INPUTS).map(|_| resp::generate(&mut random, &seeds));
+    let inputs = seeds.iter().cloned().chain(generated);
+    inputs.map(|input| resp::check(decode, &input)).find_map(Result::err)
+}
+
+fn conf_failure(parse: conf::Parse) -> Option<String> {
+    let seeds = seeds("conf");
+    let mut random = Random::from_seed(SEED);
+    let generated = (0..INPUTS).map(|_| conf::generate(&mut random, &seeds));
+    let inputs = seeds.iter().cloned().chain(generated);
+    inputs.map(|text| conf::check(parse, &text)).find_map(Result::err)
+}
+
+#[test]
+fn the_decoder_agrees_with_a_simple_one_however_bytes_are_split() {
+    assert_eq!(resp_failure(holdfast), None);
+}
+
+#[test]
+fn a_line_of_a_megabyte_is_refused_and_not_kept() {
+    for start in ["", "*", "*1\r\n$"] {
+        let input = [start.as_bytes(), &vec![b'1'; 1 << 20]].concat();
+        for piece in [1000, 16 * 1024, 64 * 1024] {
+            let outcome = holdfast(&input, piece);
+            assert!(outcome.commands.is_empty());
+            assert!(outcome.error.is_some_and(|error| error.starts_with("too big")), "{start:?}");
+        }
+    }
+}
+
+#[test]
+fn canary_a_lost_command_is_caught() {
+    fn broken(input: &[u8], piece: usize) -> Outcome {
+        let mut outcome = holdfast(input, piece);
+        if piece == 3 && outcome.commands.len() > 2 {
+            outcome.commands.pop();
+        }
+        outcome
+    }
+    assert!(resp_failure(broken).is_some());
+}
+
+#[test]
+fn canary_a_decoder_that_does_not_look_at_line_ends_is_caught() {
+    fn broken(input: &[u8], piece: usize) -> Outcome {
+        let mut outcome = holdfast(input, piece);
+        if outcome.error.as_deref() == Some("invalid CRLF in request") {
+            outcome.error = None;
+        }
+        outcome
+    }
+    assert!(resp_failure(broken).is_some());
+}
+
+#[test]
+fn canary_leading_zeros_are_caught() {
+    fn broken(input: &[u8], piece: usize) -> Outcome {
+        let text = String::from_utf8_lossy(input).replace("$0", "$");
+        if text.contains('\u{fffd}') {
+            holdfast(input, piece)
+        } else {
+            holdfast(text.as_bytes(), piece)
+        }
+    }
+    assert!(resp_failure(broken).is_some());
+}
+
+#[test]
+fn configuration_text_parses_back_from_its_quoted_form() {
+    assert_eq!(conf_failure(syntax::parse), None);
+}
+
+#[test]
+fn no_configuration_text_makes_the_loader_panic() {
+    let seeds = seeds("conf");
+    let mut random = Random::from_seed(SEED);
+    let generated = (0..INPUTS).map(|_| conf::generate(&mut random, &seeds));
+    for text in seeds.iter().cloned().chain(generated) {
+        assert_eq!(conf::check_load(&text), Ok(()));
+    }
+}
+
+#[test]
+fn canary_a_parser_that_loses_an_empty_argument_is_caught() {
+    fn broken(text: &[u8]) -> Result<Vec<syntax::Line>, syntax::SyntaxError> {
+        let mut lines = syntax::parse(text)?;
+        // As a parser would that takes `""` for nothing.
+        lines.iter_mut().for_each(|line| {
+            if line.args.len() > 2 {
+                line.args.retain(|arg| !arg.is_empty());
+                line.args.push(b"\0".to_vec());
+            }
+        });
+        Ok(lines)
+    }
+    assert!(conf_failure(broken).is_some());
+}
