@@ -25,12 +25,16 @@ const OUTPUT_STEP: usize = 1024 * 1024;
 
 /// Commands of one kind in a row share a reading of the clock: reading it costs as much as executing
 /// a short one.
-struct Run {
+pub(super) struct Run {
     id: Option<Id>,
     started: Now,
 }
 
 impl Run {
+    pub(super) fn starting(now: Now) -> Self {
+        Self { id: None, started: now }
+    }
+
     /// Accounts for the run that ends here, if the next command is another.
     fn turn(&mut self, next: Option<Id>, stats: &mut Stats, clock: &Clock) {
         if self.id == next {
@@ -56,7 +60,7 @@ impl Engine {
         clock: &Clock,
     ) -> Progress {
         let mut client = self.clients.check_out(slot);
-        let mut run = Run { id: None, started: clock.now() };
+        let mut run = Run::starting(clock.now());
         client.last_active_ms = run.started.ms();
         let limit = out.len() + OUTPUT_STEP;
         let mut progress = Progress::Done;

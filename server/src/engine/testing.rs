@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::execute::Run;
 use super::{Address, Engine, Garbage, Host, Seed, Slot};
 use crate::clock::{Clock, Now};
 use crate::commands::Names;
@@ -57,7 +58,8 @@ impl World {
         let mut out = Vec::new();
         let mut checked_out = self.engine.clients.check_out(client);
         let argv = batch.command(line.as_bytes(), 0);
-        self.engine.execute_one(&mut checked_out, argv, &mut out, self.now, &self.clock);
+        let mut run = Run::starting(self.now);
+        self.engine.execute_one(&mut checked_out, argv, &mut out, &mut run, &self.clock);
         self.engine.clients.check_in(client, checked_out);
         String::from_utf8_lossy(&out).into_owned()
     }
