@@ -51,7 +51,6 @@ pub const LCS_AMBIGUOUS: Error =
 pub const LCS_TOO_LONG: Error =
     Error::text("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
 pub const DB_INDEX_OUT_OF_RANGE: Error = Error::text("ERR DB index is out of range");
-pub const INVALID_DB_INDEX: Error = Error::text("ERR invalid DB index");
 pub const INVALID_FIRST_DB_INDEX: Error = Error::text("ERR invalid first DB index");
 pub const INVALID_SECOND_DB_INDEX: Error = Error::text("ERR invalid second DB index");
 pub const OUT_OF_RANGE_DATABASE: Error = Error::text("ERR Out of range database");

@@ -124,13 +124,13 @@ const SELECT: Command = Command {
     syntax: "index",
     summary: "Changes the selected database.",
     group: Group::Connection,
-    flags: Flags::LOADING.union(Flags::STALE).union(Flags::FAST),
+    flags: Flags::LOADING.union(Flags::STALE).union(Flags::FAST).union(Flags::ALLOW_BUSY),
     handler: Some(select),
     ..Command::BASE
 };
 
 fn select(call: &mut Call<'_>) -> Result {
-    let index = call.args().int()?;
+    let index = call.args().int32()?;
     call.client.db = database(call, index)?;
     call.reply.ok();
     Ok(())

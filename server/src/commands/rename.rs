@@ -2,7 +2,7 @@
 
 use super::connection::database;
 use super::spec::{Access, Command, Flags, Group, KeySpec};
-use crate::engine::{Args, Call};
+use crate::engine::Call;
 use crate::error::{self, Result};
 
 pub(super) const COMMANDS: &[Command] = &[COPY, MOVE, RENAME, RENAMENX];
@@ -87,7 +87,7 @@ const MOVE: Command = Command {
 fn move_key(call: &mut Call<'_>) -> Result {
     let mut args = call.args();
     let key = args.required()?;
-    let to = target_database(call, &mut args)?;
+    let to = database(call, args.int32()?)?;
     args.finish()?;
     let from = call.client.db;
     if from == to {
@@ -128,7 +128,7 @@ fn copy(call: &mut Call<'_>) -> Result {
         if args.keyword("replace") {
             replace = true;
         } else if args.left() >= 2 && args.keyword("db") {
-            db = target_database(call, &mut args)?;
+            db = database(call, args.int32()?)?;
         } else {
             return Err(error::SYNTAX);
         }
@@ -136,7 +136,7 @@ fn copy(call: &mut Call<'_>) -> Result {
     if db == call.client.db && from == to {
         return Err(error::SAME_OBJECT);
     }
-    let source = call.read(from).map(|entry| (entry.value().to_value(), entry.expire_at()));
+    let source = call.read(from).map(|entry| (entry.to_value(), entry.expire_at()));
     let Some((value, expire_at)) = source else {
         call.reply.int(0);
         return Ok(());
@@ -153,14 +153,4 @@ fn copy(call: &mut Call<'_>) -> Result {
     call.changed_in(db, to);
     call.reply.int(1);
     Ok(())
-}
-
-/// The database that a command writes to.
-fn target_database(call: &Call<'_>, args: &mut Args<'_>) -> Result<usize> {
-    let index = args.int()?;
-    let (low, high) = (i64::from(i32::MIN), i64::from(i32::MAX));
-    if !(low..=high).contains(&index) {
-        return Err(error::out_of_range_between(low, high));
-    }
-    database(call, index)
 }

@@ -85,8 +85,8 @@ const SWAPDB: Command = Command {
 
 fn swapdb(call: &mut Call<'_>) -> Result {
     let mut args = call.args();
-    let first = args.int_or(error::INVALID_FIRST_DB_INDEX)?;
-    let second = args.int_or(error::INVALID_SECOND_DB_INDEX)?;
+    let first = args.int32_or(error::INVALID_FIRST_DB_INDEX)?;
+    let second = args.int32_or(error::INVALID_SECOND_DB_INDEX)?;
     let (first, second) = (database(call, first)?, database(call, second)?);
     call.swap_databases(first, second);
     call.reply.ok();

@@ -52,6 +52,19 @@ impl<'a> Args<'a> {
         number::parse_int(self.required()?).ok_or(otherwise)
     }
 
+    /// A number that Redis keeps in a C `int`: of a database.
+    pub fn int32(&mut self) -> Result<i64> {
+        let (low, high) = (i64::from(i32::MIN), i64::from(i32::MAX));
+        let value = self.int()?;
+        let fits = (low..=high).contains(&value);
+        fits.then_some(value).ok_or_else(|| error::out_of_range_between(low, high))
+    }
+
+    pub fn int32_or(&mut self, otherwise: error::Error) -> Result<i64> {
+        let value = self.int_or(otherwise.clone())?;
+        i32::try_from(value).map(i64::from).map_err(|_| otherwise)
+    }
+
     pub fn float(&mut self) -> Result<f64> {
         number::parse_float(self.required()?).ok_or(error::NOT_FLOAT)
     }

@@ -514,7 +514,8 @@ impl<'a> Entry<'a> {
         }
     }
 
-    pub(super) fn to_value(self) -> Value {
+    /// A copy of the value, for COPY.
+    pub fn to_value(self) -> Value {
         Value::Str(match self.string() {
             StrRef::Int(int) => Str::Int(int),
             StrRef::Bytes(bytes) if self.flags() & EDITED != 0 => Str::Raw(bytes.to_vec()),

@@ -21,14 +21,6 @@ impl<'a> ValueRef<'a> {
         }
     }
 
-    /// A copy, for COPY.
-    pub fn to_value(self) -> Value {
-        match self {
-            Self::Str(StrRef::Int(int)) => Value::Str(Str::Int(int)),
-            Self::Str(StrRef::Bytes(bytes)) => Value::Str(Str::Bytes(bytes.to_vec())),
-        }
-    }
-
     pub fn as_str(self) -> Option<StrRef<'a>> {
         match self {
             Self::Str(string) => Some(string),
