@@ -143,8 +143,8 @@ struct Process {
 }
 
 impl Host for Process {
-    fn rewrite_config(&mut self, config: &Config) -> Result<(), String> {
-        rewrite::rewrite_file(config)
+    fn rewrite_config(&mut self, config: &Config, scope: rewrite::Scope) -> Result<(), String> {
+        rewrite::rewrite_file(config, scope)
     }
 
     fn apply(&mut self, effect: &Effect, config: &Config) -> Result<(), String> {

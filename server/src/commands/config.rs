@@ -2,6 +2,7 @@
 //! happens when a change cannot be put into force.
 
 use super::spec::{Command, Flags, Group};
+use crate::config::rewrite::Scope;
 use crate::config::set::{Asker, Change, SetError};
 use crate::engine::{Call, Engine};
 use crate::error::{Error, Result};
@@ -125,8 +126,13 @@ const REWRITE: Command = Command {
 };
 
 fn rewrite(call: &mut Call<'_>) -> Result {
+    rewrite_file(call, Scope::Changed)
+}
+
+/// Also for `DEBUG CONFIG-REWRITE-FORCE-ALL`.
+pub(super) fn rewrite_file(call: &mut Call<'_>, scope: Scope) -> Result {
     let Engine { host, config, .. } = &mut *call.engine;
-    if let Err(reason) = host.rewrite_config(config) {
+    if let Err(reason) = host.rewrite_config(config, scope) {
         crate::log::warning!("CONFIG REWRITE failed: {reason}");
         return Err(Error::owned(format!("ERR {reason}")));
     }

@@ -5,8 +5,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::config;
 use super::object::idle_seconds;
 use super::spec::{Command, Flags, Group};
+use crate::config::rewrite::Scope;
 use crate::engine::{Args, Call};
 use crate::error::{self, Error, Result};
 use crate::keyspace::{Entry, Ttl, ValueRef};
@@ -45,6 +47,7 @@ fn debug(call: &mut Call<'_>) -> Result {
         (b"object", 1 | 2) => return object(call, args),
         (b"htstats", 1..) => return table_stats(call, args),
         (b"populate", 1..=3) => return populate(call, args),
+        (b"config-rewrite-force-all", 0) => return config::rewrite_file(call, Scope::All),
         (b"protocol", 1) => return protocol(&mut call.reply, args),
         (b"log", 1) => {
             let text = error::printable(args.required()?);
@@ -235,6 +238,9 @@ fn help(call: &mut Call<'_>) {
             "    Crash by assertion failed.",
             "CLIENT-ENFORCE-REPLY-LIST <0|1>",
             "    Accepted for test suites: replies have one kind of buffer here.",
+            "CONFIG-REWRITE-FORCE-ALL",
+            "    Like CONFIG REWRITE but writes all configuration options, including",
+            "    keywords not listed in original configuration file or default values.",
             "ERROR <string>",
             "    Return a RESP protocol error with <string> as message. Useful for clients",
             "    unit tests to simulate error replies.",

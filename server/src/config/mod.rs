@@ -2,9 +2,9 @@
 //! understand it.
 //!
 //! [`Config`] holds the value of every directive and belongs to the engine. [`Settings`] is the
-//! same as typed fields, made anew on each change; tasks outside the engine's lock see it through a
-//! [`Reader`]. Nothing here does I/O except [`load`] (through [`load::Files`]) and
-//! [`rewrite::replace_file`]: `CONFIG SET` only tells which [`Effect`]s the change has.
+//! same as typed fields, made anew on each change. Nothing here does I/O except [`load`] (through
+//! [`load::Files`]) and [`rewrite::replace_file`]: `CONFIG SET` only tells which [`Effect`]s the
+//! change has.
 //!
 //! To read: [`syntax`] (lines to arguments), `directive` (what a directive is), `directives` (the
 //! table), [`value`] (its values), [`settings`], [`load`] (start), [`set`] (`CONFIG SET`).
@@ -31,20 +31,18 @@ mod warnings;
 mod tests;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 pub use directive::Effect;
 use directives::Id;
 pub use renames::Rename;
-pub use settings::{Reader, Settings, Shared};
+pub use settings::Settings;
 use value::Value;
 
 /// The value of every directive.
 #[derive(Debug)]
 pub struct Config {
     values: Vec<Value>,
-    settings: Arc<Settings>,
-    shared: Arc<Shared>,
+    settings: Settings,
     /// Absolute path of the file it was read from.
     file: Option<PathBuf>,
     renames: Vec<Rename>,
@@ -54,9 +52,8 @@ impl Default for Config {
     fn default() -> Self {
         let values: Vec<Value> =
             directives::all().map(|id| Value::default_of(id.directive())).collect();
-        let settings = Arc::new(Settings::new(&values));
-        let shared = Arc::new(Shared::new(Arc::clone(&settings)));
-        Self { values, settings, shared, file: None, renames: Vec::new() }
+        let settings = Settings::new(&values);
+        Self { values, settings, file: None, renames: Vec::new() }
     }
 }
 
@@ -64,11 +61,6 @@ impl Config {
     /// The configuration as typed fields.
     pub fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    /// A view for a task that does not hold the engine's lock.
-    pub fn reader(&self) -> Reader {
-        Reader::new(Arc::clone(&self.shared))
     }
 
     /// Absolute path of the configuration file, if the server was started with one.
@@ -127,7 +119,6 @@ impl Config {
 
     /// Makes the typed view follow the values.
     fn publish(&mut self) {
-        self.settings = Arc::new(Settings::new(&self.values));
-        self.shared.publish(Arc::clone(&self.settings));
+        self.settings = Settings::new(&self.values);
     }
 }

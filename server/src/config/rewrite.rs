@@ -18,9 +18,18 @@ const KEPT: [&[u8]; 4] = [b"include", b"rename-command", b"loadmodule", b"sentin
 /// Says nothing that `requirepass` does not say, and would be wrong when that has changed.
 const LEFT_OUT: &[u8] = b"user";
 
+/// Which directives go into the file besides those that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Those that are not at their default.
+    Changed,
+    /// All: `DEBUG CONFIG-REWRITE-FORCE-ALL`, to find out that each is read back.
+    All,
+}
+
 /// The new text for a file that had `old`.
-pub fn rewrite(old: &[u8], config: &Config) -> Vec<u8> {
-    let mut text = Text::read(old);
+pub fn rewrite(old: &[u8], config: &Config, scope: Scope) -> Vec<u8> {
+    let mut text = Text::read(old, scope);
     for id in directives::all() {
         text.put_directive(config, id);
     }
@@ -35,11 +44,13 @@ struct Text {
     places: HashMap<&'static str, VecDeque<usize>>,
     rewritten: HashSet<&'static str>,
     signed: bool,
+    scope: Scope,
 }
 
 impl Text {
-    fn read(old: &[u8]) -> Self {
+    fn read(old: &[u8], scope: Scope) -> Self {
         let mut text = Self {
+            scope,
             lines: Vec::new(),
             places: HashMap::new(),
             rewritten: HashSet::new(),
@@ -114,7 +125,7 @@ impl Text {
         let line = [name.as_bytes(), value].join(&b' ');
         if let Some(place) = self.places.get_mut(name).and_then(VecDeque::pop_front) {
             self.lines[place] = line;
-        } else if needed {
+        } else if needed || self.scope == Scope::All {
             if !self.signed {
                 self.lines.push(SIGNATURE.to_vec());
                 self.signed = true;
@@ -143,7 +154,7 @@ impl Text {
 
 /// Reads the file of `config`, rewrites it and puts it back: by a new file renamed over it, or in
 /// place where that cannot be done (a single file mounted into a container).
-pub fn rewrite_file(config: &Config) -> Result<(), String> {
+pub fn rewrite_file(config: &Config, scope: Scope) -> Result<(), String> {
     let Some(path) = config.file() else {
         return Err("The server is running without a config file".into());
     };
@@ -151,7 +162,7 @@ pub fn rewrite_file(config: &Config) -> Result<(), String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         read => read,
     };
-    old.and_then(|old| replace_file(path, &rewrite(&old, config)))
+    old.and_then(|old| replace_file(path, &rewrite(&old, config, scope)))
         .map_err(|error| format!("Rewriting config file: {}", super::load::reason(&error)))
 }
 

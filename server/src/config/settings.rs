@@ -1,10 +1,8 @@
 //! The configuration as plain typed fields: what the server reads. A new value is made whenever a
-//! directive changes, so that a reader always sees one consistent set.
+//! directive changes, so that it is always one consistent set.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::directives;
@@ -367,52 +365,5 @@ impl Values<'_> {
                 facility: u8::try_from(self.choice("syslog-facility")).expect(KIND),
             }),
         }
-    }
-}
-
-/// The newest settings, for tasks that do not hold the engine's lock.
-#[derive(Debug)]
-pub struct Shared {
-    version: AtomicU64,
-    newest: Mutex<Arc<Settings>>,
-}
-
-impl Shared {
-    pub(super) fn new(settings: Arc<Settings>) -> Self {
-        Self { version: AtomicU64::new(0), newest: Mutex::new(settings) }
-    }
-
-    pub(super) fn publish(&self, settings: Arc<Settings>) {
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = settings;
-        self.version.fetch_add(1, Ordering::Release);
-    }
-
-    pub fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&self.newest.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// One task's view of [`Shared`]: looks at a counter, and takes the lock only when it has moved.
-#[derive(Debug, Clone)]
-pub struct Reader {
-    shared: Arc<Shared>,
-    version: u64,
-    settings: Arc<Settings>,
-}
-
-impl Reader {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let version = shared.version.load(Ordering::Acquire);
-        let settings = shared.settings();
-        Self { shared, version, settings }
-    }
-
-    pub fn settings(&mut self) -> &Settings {
-        let version = self.shared.version.load(Ordering::Acquire);
-        if version != self.version {
-            self.version = version;
-            self.settings = self.shared.settings();
-        }
-        &self.settings
     }
 }

@@ -4,13 +4,14 @@
 
 use std::time::Duration;
 
+use crate::config::rewrite::Scope;
 use crate::config::{Config, Effect};
 use crate::keyspace::{Db, Dropped};
 use crate::process::Process;
 
 pub trait Host: Send {
     /// Writes the configuration back to the file it was read from.
-    fn rewrite_config(&mut self, config: &Config) -> Result<(), String>;
+    fn rewrite_config(&mut self, config: &Config, scope: Scope) -> Result<(), String>;
 
     /// Puts a changed directive into force outside the engine: listeners, log, directories.
     /// On an error the caller puts the old value back.

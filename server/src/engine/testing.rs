@@ -9,6 +9,7 @@ use super::{Address, Engine, Garbage, Host, Seed, Slot};
 use crate::clock::{Clock, Now};
 use crate::commands::Names;
 use crate::config::cli::{self, Invocation};
+use crate::config::rewrite::Scope;
 use crate::config::{Config, Effect, load};
 use crate::process::{self, Process};
 use crate::resp::{Batch, Decoder};
@@ -89,7 +90,7 @@ impl Recorder {
 }
 
 impl Host for Recorder {
-    fn rewrite_config(&mut self, _: &Config) -> Result<(), String> {
+    fn rewrite_config(&mut self, _: &Config, _: Scope) -> Result<(), String> {
         Ok(())
     }
 

@@ -2,8 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::super::rewrite::{replace_file, rewrite, write_in_place};
+use super::super::rewrite::{Scope, replace_file, write_in_place};
 use super::*;
+
+fn rewrite(old: &[u8], config: &Config) -> Vec<u8> {
+    super::super::rewrite::rewrite(old, config, Scope::Changed)
+}
 
 /// The lines that every rewritten file of these tests has: the default of `dir`, and what is
 /// written even at its default.
@@ -100,14 +104,22 @@ fn a_rewritten_file_gives_the_same_configuration() {
         ["hz", "100"],
     ];
     let config = config_with(&sets);
-    let text = rewrite(b"", &config);
-    let again = super::load::from_file(&String::from_utf8(text).unwrap()).unwrap();
+    for scope in [Scope::Changed, Scope::All] {
+        let text = super::super::rewrite::rewrite(b"", &config, scope);
+        check_same(&String::from_utf8(text).unwrap(), &config);
+    }
+}
+
+/// A file that gives a configuration, but for the directory the server happens to be in.
+#[track_caller]
+fn check_same(text: &str, config: &Config) {
+    let again = super::load::from_file(text).unwrap_or_else(|error| panic!("{error}"));
     let without_dir = |config: &Config| {
         let mut shown = config.get(&[b"*"]);
         shown.retain(|(name, _)| name != b"dir");
         shown
     };
-    assert_eq!(without_dir(&again), without_dir(&config));
+    assert_eq!(without_dir(&again), without_dir(config));
 }
 
 #[test]

@@ -247,15 +247,6 @@ fn some_directives_wait_for_the_data_set() {
     assert_eq!(error, SetError::Loading);
 }
 
-#[test]
-fn readers_outside_the_lock_see_a_change() {
-    let mut config = Config::default();
-    let mut reader = config.reader();
-    assert_eq!(reader.settings().timeout.as_secs(), 0);
-    config.set(&[b"timeout", b"7"], REMOTE).unwrap();
-    assert_eq!(reader.settings().timeout.as_secs(), 7);
-}
-
 #[track_caller]
 fn check_get(patterns: &[&str], expected: &[(&str, &str)]) {
     let patterns: Vec<&[u8]> = patterns.iter().map(|pattern| pattern.as_bytes()).collect();
