@@ -91,7 +91,7 @@ pub struct Limits {
 pub enum Memory {
     Unlimited,
     Bytes(u64),
-    /// Of the memory this machine has; init knows it, the file need not.
+    /// Of the memory that is free when init starts; init knows it, the file need not.
     Percent(u8),
 }
 
@@ -143,12 +143,12 @@ impl Args {
 }
 
 impl Memory {
-    /// In bytes, given what the machine has.
-    pub fn bytes(self, total_bytes: u64) -> Option<u64> {
+    /// In bytes, given what is free when init starts.
+    pub fn bytes(self, free_bytes: u64) -> Option<u64> {
         match self {
             Self::Unlimited => None,
             Self::Bytes(bytes) => Some(bytes),
-            Self::Percent(percent) => Some(total_bytes / 100 * u64::from(percent)),
+            Self::Percent(percent) => Some(free_bytes / 100 * u64::from(percent)),
         }
     }
 }

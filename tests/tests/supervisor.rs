@@ -38,6 +38,7 @@ struct Rig {
     child: Child,
     /// PID 1 as this test sees it.
     init: i32,
+    status_socket: PathBuf,
 }
 
 impl Rig {
@@ -52,9 +53,14 @@ impl Rig {
     }
 
     fn launch(config: &str, command: &[&str], port: PortLease) -> Self {
+        Self::launch_by(ENTER, config, command, port)
+    }
+
+    fn launch_by(script: &str, config: &str, command: &[&str], port: PortLease) -> Self {
         let root = make_root(config);
-        let child = enter(root.path(), command);
-        let mut rig = Self { root, port, child, init: 0 };
+        let child = enter(script, root.path(), command);
+        let status_socket = root.path().join("run/holdfast/agent.sock");
+        let mut rig = Self { root, port, child, init: 0, status_socket };
         rig.init = rig.find_init();
         rig
     }
@@ -70,9 +76,8 @@ impl Rig {
     }
 
     fn agent(&self, words: &[&str]) -> Output {
-        let socket = self.root.path().join("run/holdfast/agent.sock");
         let mut command = Command::new(&binaries().agent);
-        command.args(words).arg("--socket").arg(socket);
+        command.args(words).arg("--socket").arg(&self.status_socket);
         command.output().expect("the agent's command runs")
     }
 
@@ -142,10 +147,10 @@ fn make_root(config: &str) -> TempDir {
     root
 }
 
-fn enter(root: &Path, command: &[&str]) -> Child {
+fn enter(script: &str, root: &Path, command: &[&str]) -> Child {
     let log = fs::File::create(root.join("log")).expect("a log file");
     let mut unshare = Command::new("unshare");
-    unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c", ENTER]).arg(root);
+    unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).arg(root);
     unshare.args(command).stdin(Stdio::null());
     unshare.stdout(log.try_clone().expect("a descriptor")).stderr(log);
     unshare.spawn().expect("unshare(1) of util-linux")
@@ -154,7 +159,7 @@ fn enter(root: &Path, command: &[&str]) -> Child {
 /// Runs a command under init to its end.
 fn run_to_end(command: &[&str]) -> (ExitStatus, String) {
     let root = make_root("");
-    let mut child = enter(root.path(), command);
+    let mut child = enter(ENTER, root.path(), command);
     let ended = wait::until(wait::PATIENCE, || child.try_wait().expect("our child"));
     let _ = child.kill();
     let log = fs::read_to_string(root.path().join("log")).expect("the log");
@@ -420,9 +425,9 @@ fn rubbish_on_the_status_socket_is_answered_or_dropped_and_never_felt() {
     use std::os::unix::net::UnixStream;
 
     let rig = Rig::start("", &[]);
-    let socket: PathBuf = rig.root.path().join("run/holdfast/agent.sock");
+    let socket = &rig.status_socket;
     let ask = |bytes: &[u8]| {
-        let mut stream = UnixStream::connect(&socket).expect("the agent accepts");
+        let mut stream = UnixStream::connect(socket).expect("the agent accepts");
         // The agent may have closed after as much as it reads.
         let _ = stream.write_all(bytes);
         let _ = stream.shutdown(std::net::Shutdown::Write);
@@ -436,10 +441,27 @@ fn rubbish_on_the_status_socket_is_answered_or_dropped_and_never_felt() {
     }
     // More connections than are served at once, all of them silent.
     let silent: Vec<_> =
-        (0..20).map(|_| UnixStream::connect(&socket).expect("the kernel queues it")).collect();
+        (0..20).map(|_| UnixStream::connect(socket).expect("the kernel queues it")).collect();
     wait::expect("a question to be answered after them", || ask(b"status json\n").starts_with('{'));
     drop(silent);
     assert_eq!(rig.service("agent")["restarts"], 0);
+    rig.stop();
+}
+
+/// As `docker run --read-only` has it: one tmpfs, at /dev/shm.
+#[test]
+fn a_read_only_root_is_no_obstacle() {
+    let port = PortLease::acquire().expect("a free port");
+    let number = port.port().to_string();
+    let read_only = format!(
+        "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && {}",
+        ENTER.replacen("&&", "&& mount -t tmpfs none \"$0/dev/shm\" &&", 1)
+    );
+    let mut rig = Rig::launch_by(&read_only, "", &["--port", &number], port);
+    rig.status_socket = format!("/proc/{}/root/dev/shm/holdfast-agent.sock", rig.init).into();
+    wait::expect("the server to be ready", || rig.status()["ready"] == true);
+    let log = rig.log();
+    assert!(log.contains("no status socket at /run/holdfast/agent.sock"), "{log}");
     rig.stop();
 }
 

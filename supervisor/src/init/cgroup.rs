@@ -27,7 +27,8 @@ type GroupName = String<32>;
 
 pub(crate) struct Cgroups {
     root: OwnedFd,
-    total_memory: u64,
+    /// What percentages of the plan are of: bytes that were free when init started.
+    memory: u64,
     stale: Deque<GroupName, MAX_STALE>,
     /// Every controller could be enabled.
     pub complete: bool,
@@ -53,10 +54,9 @@ impl Cgroups {
         let enabled = CONTROLLERS.map(|controller| {
             write_file(&root, "cgroup.subtree_control", controller.as_bytes()).is_ok()
         });
-        let memory = rustix::system::sysinfo();
-        let total_memory = (memory.totalram as u64).saturating_mul(u64::from(memory.mem_unit));
+        let memory = available_memory(&root);
         let complete = enabled.iter().all(|&enabled| enabled);
-        Some(Self { root, total_memory, stale: Deque::new(), complete })
+        Some(Self { root, memory, stale: Deque::new(), complete })
     }
 
     pub(crate) fn fresh(
@@ -76,8 +76,8 @@ impl Cgroups {
 
     /// Missing controllers were said at start; a limit without one is skipped.
     pub(crate) fn limit(&self, group: &Group, limits: &Limits) {
-        let max = limits.memory_max.bytes(self.total_memory);
-        let high = limits.memory_high.bytes(self.total_memory);
+        let max = limits.memory_max.bytes(self.memory);
+        let high = limits.memory_high.bytes(self.memory);
         group.set("memory.max", max);
         group.set("memory.high", high);
         group.set("memory.swap.max", max.map(|_| 0));
@@ -164,6 +164,19 @@ fn move_all(root: &OwnedFd, init: &OwnedFd) {
     for pid in text.unwrap_or_default().lines() {
         let _ = write_file(init, "cgroup.procs", pid.as_bytes());
     }
+}
+
+/// What is left for services: the kernel, its initramfs and its buffers have taken theirs. In a
+/// container, no more than the container may have. Runs before the heap is sealed.
+fn available_memory(root: &OwnedFd) -> u64 {
+    let machine = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = machine.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let mut buffer = [0; FILE_BYTES];
+    // The root of the machine has no such file, an unlimited container says "max".
+    let bound = read_file(root, "memory.max", &mut buffer).ok();
+    let bound = bound.and_then(|text| text.trim().parse().ok()).unwrap_or(u64::MAX);
+    kib.map_or(u64::MAX, |kib| kib * 1024).min(bound)
 }
 
 fn as_raw(fd: &OwnedFd) -> i32 {

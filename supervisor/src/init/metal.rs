@@ -15,7 +15,12 @@ use holdfast_supervisor::paths;
 use holdfast_supervisor::plan::Plan;
 use holdfast_supervisor::snapshot::Mode;
 
+use rustix::process::{Resource, Rlimit, setrlimit};
+
 use crate::console::{self, say};
+
+/// Of one process.
+const MAX_DESCRIPTORS: u64 = 65_536;
 
 /// What start-up found out.
 pub(crate) struct Machine {
@@ -35,6 +40,7 @@ pub(crate) fn start() -> Machine {
     machine.note(modules::load_all(paths::MODULES), Degraded::Modules);
     let hostname = cmdline::value(&machine.cmdline, "holdfast.hostname").unwrap_or("holdfast");
     let _ = rustix::system::sethostname(hostname.as_bytes());
+    raise_descriptor_limit();
     machine.network_is_set = network::from_cmdline(&machine.cmdline);
     let persistent = data::mount(cmdline::data_hint(&machine.cmdline));
     machine.note(persistent, Degraded::VolatileData);
@@ -100,6 +106,14 @@ impl Machine {
             Some(network) => self.network_is_set = network::configure(network),
             None => self.degrade(Degraded::NoNetwork),
         }
+    }
+}
+
+/// The kernel's 4096 are fewer than the clients a server may have; services inherit this.
+fn raise_descriptor_limit() {
+    let limit = Rlimit { current: Some(MAX_DESCRIPTORS), maximum: Some(MAX_DESCRIPTORS) };
+    if let Err(errno) = setrlimit(Resource::Nofile, limit) {
+        say!("cannot raise the limit of open files: {errno}");
     }
 }
 
