@@ -19,14 +19,12 @@ use crate::engine::{Engine, Garbage, Host, Seed};
 use crate::log;
 use crate::net::Shared;
 use crate::net::listen::{self, Bound, Listeners};
-use crate::process::{self, service};
+use crate::process::{self, descriptors, service};
 
 /// How often the wall clock is compared with the server's timeline.
 const WALL_CLOCK_CHECK: Duration = Duration::from_millis(500);
 /// Keys of a flushed database that are freed on the spot.
 const SMALL_DATABASE: usize = 1000;
-/// Descriptors the server needs beyond those of its clients.
-const RESERVED_DESCRIPTORS: u64 = 32;
 
 /// Runs the program; its exit status.
 pub fn main(args: &[OsString]) -> ExitCode {
@@ -57,14 +55,15 @@ fn fail(reason: &str) -> ExitCode {
 }
 
 fn start(launch: &Launch) -> Result<u8, String> {
-    let config = load::load(launch, &mut load::SystemFiles).map_err(|fatal| fatal.to_string())?;
+    let mut config =
+        load::load(launch, &mut load::SystemFiles).map_err(|fatal| fatal.to_string())?;
     let settings = config.settings().clone();
     log::configure(&settings.log);
     if settings.daemonize && !service::is_supervised(settings.supervised) {
         service::to_background().map_err(|error| format!("Can't go to the background: {error}"))?;
     }
     announce(launch, &config);
-    raise_descriptor_limit(settings.max_clients);
+    fit_max_clients(&mut config)?;
     let runtime = runtime(&settings)?;
     let status = runtime.block_on(serve(config))?;
     if let Some(path) = &settings.pid_file {
@@ -93,25 +92,24 @@ fn announce(launch: &Launch, config: &Config) {
     }
 }
 
-/// As many descriptors as `maxclients` asks for, or as the system allows.
-fn raise_descriptor_limit(max_clients: usize) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let wanted = max_clients as u64 + RESERVED_DESCRIPTORS;
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= wanted) {
-        return;
+/// Lowers `maxclients` to what the system has file descriptors for.
+fn fit_max_clients(config: &mut Config) -> Result<(), String> {
+    let wanted = config.settings().max_clients;
+    let possible = descriptors::make_room_for(wanted);
+    if possible >= wanted {
+        return Ok(());
     }
-    let raised = limit.maximum.map_or(wanted, |maximum| maximum.max(wanted));
-    let all = Rlimit { current: Some(wanted), maximum: Some(raised) };
-    let allowed = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if setrlimit(Resource::Nofile, all).is_err() {
-        // Raising the hard limit takes privileges; the hard limit itself does not.
-        let _ = setrlimit(Resource::Nofile, allowed);
-        log::warning!(
-            "maxclients {max_clients} needs {wanted} file descriptors, the system allows {:?}",
-            limit.maximum
-        );
+    if possible == 0 {
+        return Err("Your current 'ulimit -n' is not enough for the server to start. Please \
+                    increase your open file limit."
+            .into());
     }
+    log::warning!(
+        "maxclients has been reduced from {wanted} to {possible} to compensate for low ulimit. \
+         If you need higher maxclients increase 'ulimit -n'."
+    );
+    config.reduce_max_clients(possible);
+    Ok(())
 }
 
 /// One worker for each CPU this process may use, or as many as `io-threads` asks for.
@@ -155,7 +153,14 @@ impl Host for Process {
                 // The receiver lives as long as the process.
                 let _ = self.requests.send(Request::Listen(bound));
             }
-            Effect::MaxClients => raise_descriptor_limit(settings.max_clients),
+            Effect::MaxClients => {
+                let possible = descriptors::make_room_for(settings.max_clients);
+                if possible < settings.max_clients {
+                    return Err(format!(
+                        "The operating system is not able to handle the specified number of clients, try with {possible}"
+                    ));
+                }
+            }
             Effect::Dir => {
                 std::env::set_current_dir(&settings.dir).map_err(|e| load::reason(&e))?;
             }

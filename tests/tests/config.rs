@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
 
-use holdfast_tests::binaries::Flavour::{self, Holdfast, Redis};
+use holdfast_tests::binaries::Flavour::{self, Holdfast, Redis, Valkey};
 use holdfast_tests::client::Client;
 use holdfast_tests::resp::Value;
 use holdfast_tests::server::{Server, run_flavour_to_end};
@@ -138,6 +138,25 @@ fn every_default_is_redis_own_or_differs_for_a_reason() {
     }
 }
 
+/// Directives of Redis 8 that Valkey 9.1 does not have.
+const REDIS_8_ONLY: [&str; 4] = [
+    "cluster-compatibility-sample-ratio",
+    "dynamic-hz",
+    "replica-full-sync-buffer-limit",
+    "sanitize-dump-payload",
+];
+
+#[test]
+fn every_default_is_valkeys_own() {
+    let (mut valkey, mut holdfast) = (all_directives(Valkey), all_directives(Holdfast));
+    for name in REDIS_8_ONLY {
+        assert!(holdfast.remove(name).is_some(), "{name}");
+    }
+    let idents = [&mut valkey, &mut holdfast].map(|all| all.remove("syslog-ident"));
+    assert_eq!(idents.map(|ident| ident.expect("it is there")), ["valkey", "holdfast"]);
+    assert_eq!(holdfast, valkey);
+}
+
 /// What a file with one wrong line says, without what names the program and the file.
 fn refusal(flavour: Flavour, text: &str) -> String {
     let directory = TempDir::new().expect("a scratch directory");
@@ -161,7 +180,7 @@ fn a_wrong_line_ends_the_start_in_redis_words() {
         "port 65536",
         "bind \"x",
         "save 900",
-        "save '900 1'x",
+        "save '900 1",
         "maxclients 0",
         "maxmemory 1tb",
         "maxmemory-clients x",

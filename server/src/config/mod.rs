@@ -73,6 +73,13 @@ impl Config {
         &self.renames
     }
 
+    /// The system cannot carry as many clients as were asked for.
+    pub fn reduce_max_clients(&mut self, clients: usize) {
+        let (_, id) = directives::find(b"maxclients").expect("the directive is in the table");
+        self.values[id.index()] = Value::Int(clients as i128);
+        self.publish();
+    }
+
     /// The title for the process list, from `proc-title-template`.
     pub fn proc_title(&self, executable: &str) -> String {
         let settings = &self.settings;

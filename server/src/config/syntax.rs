@@ -1,8 +1,9 @@
 //! The grammar of redis.conf: text to lines of arguments, and an argument back to quoted text.
 //!
 //! Nothing here knows a directive's name or opens a file. The rules are those of Redis' config
-//! files, where they differ from a shell's: a comment is a whole line, quotes may open in the
-//! middle of a word but must close at its end, and a NUL ends the line.
+//! files, where they differ from a shell's: a comment is a whole line, and a NUL ends the line.
+//! Quoted and plain parts of a word join, as in Valkey 9; Redis refuses what follows a closing
+//! quote.
 
 use std::fmt;
 
