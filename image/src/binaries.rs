@@ -50,14 +50,15 @@ pub fn static_binaries() -> Result<Binaries> {
     Binaries::in_dir(&out).check()
 }
 
-/// The same with init and agent built for tests: the feature `test-hooks`, off in what ships.
+/// The same with init and agent built for tests: the features `test-hooks`, off in what ships, and
+/// `trap-alloc`, with which PID 1 ends at its first allocation after start-up.
 pub fn binaries_with_test_hooks() -> Result<Binaries> {
     let Binaries { server, .. } = static_binaries()?;
     if env::var_os("HOLDFAST_BIN_DIR").is_some() {
         bail!("HOLDFAST_BIN_DIR holds what ships, not what tests need: unset it");
     }
     let target = paths::target().join("test-hooks");
-    let hooks = ["--features", "holdfast-supervisor/test-hooks"];
+    let hooks = ["--features", "holdfast-supervisor/test-hooks,holdfast-supervisor/trap-alloc"];
     let out = cargo_build(&target, &["holdfast-supervisor"], &hooks)?;
     Binaries { server, ..Binaries::in_dir(&out) }.check()
 }

@@ -1,10 +1,11 @@
 //! The messages between init and agent, one per datagram of an inherited SOCK_SEQPACKET pair.
 //!
 //! ```text
-//!  to init    1  kind: 1 plan, 2 keep the plan, 3 probe, 4 signal
+//!  to init    1  kind: 1 plan, 2 keep the plan, 3 probe, 4 signal, 5 fail
 //!             …  plan: see `plan`
 //!                probe:  1 slot   4 run   1 verdict: 0 not ready, 1 ready, 2 hung
 //!                signal: 1 slot   1 number
+//!                fail:   1 how: 0 panic, 1 allocate
 //!  to agent   1  kind: 16 snapshot
 //!             …  see `snapshot`
 //! ```
@@ -25,6 +26,7 @@ const PLAN: u8 = 1;
 const KEEP_PLAN: u8 = 2;
 const PROBE: u8 = 3;
 const SIGNAL: u8 = 4;
+const FAIL: u8 = 5;
 const SNAPSHOT: u8 = 16;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +45,14 @@ pub enum ToInit {
         slot: u8,
         number: u8,
     },
+    /// PID 1 itself is to fail. From the same builds only.
+    Fail(Failure),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    Panic,
+    Allocate,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +79,11 @@ impl ToInit {
                 },
             },
             SIGNAL => Self::Signal { slot: reader.u8()?, number: reader.u8()? },
+            FAIL => Self::Fail(match reader.u8()? {
+                0 => Failure::Panic,
+                1 => Failure::Allocate,
+                _ => return Err(Malformed("unknown failure")),
+            }),
             _ => return Err(Malformed("unknown message")),
         };
         reader.finish()?;
@@ -90,6 +105,7 @@ impl ToInit {
                 writer.u8(*verdict as u8);
             }
             Self::Signal { slot, number } => writer.put(&[SIGNAL, *slot, *number]),
+            Self::Fail(failure) => writer.put(&[FAIL, *failure as u8]),
         }
         writer.finish()
     }
@@ -124,6 +140,8 @@ mod tests {
             ToInit::Probe { slot: 1, run: 77, verdict: Verdict::Ready },
             ToInit::Probe { slot: 1, run: 77, verdict: Verdict::Hung },
             ToInit::Signal { slot: 1, number: 19 },
+            ToInit::Fail(Failure::Panic),
+            ToInit::Fail(Failure::Allocate),
         ];
         for message in messages {
             let bytes = message.encode().expect("fits");

@@ -151,7 +151,7 @@ fn enter(script: &str, root: &Path, command: &[&str]) -> Child {
     let log = fs::File::create(root.join("log")).expect("a log file");
     let mut unshare = Command::new("unshare");
     unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).arg(root);
-    unshare.args(command).stdin(Stdio::null());
+    unshare.args(command).env("HOLDFAST_TEST_HOOKS", "1").stdin(Stdio::null());
     unshare.stdout(log.try_clone().expect("a descriptor")).stderr(log);
     unshare.spawn().expect("unshare(1) of util-linux")
 }
@@ -446,6 +446,33 @@ fn rubbish_on_the_status_socket_is_answered_or_dropped_and_never_felt() {
     drop(silent);
     assert_eq!(rig.service("agent")["restarts"], 0);
     rig.stop();
+}
+
+#[test]
+fn a_pid_1_that_panics_says_so_and_ends_the_container() {
+    let (code, log) = fail("PANIC");
+    assert_eq!(code, Some(70), "{log}");
+    assert!(log.contains("panicked at ") && log.contains("a test asked for it"), "{log}");
+}
+
+/// The canary of every other test here: the trap does catch.
+#[test]
+fn an_allocation_after_start_up_ends_pid_1() {
+    let (code, log) = fail("ALLOCATE");
+    assert_eq!(code, Some(70), "{log}");
+    assert!(log.contains("allocation after start-up"), "{log}");
+}
+
+/// What becomes of a container whose PID 1 fails.
+fn fail(how: &str) -> (Option<i32>, String) {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    let mut rig = Rig::start("", &[]);
+    let mut stream = UnixStream::connect(&rig.status_socket).expect("the agent accepts");
+    writeln!(stream, "signal init {how}").expect("a request is short");
+    let code = rig.wait_for_exit().code();
+    (code, rig.log())
 }
 
 /// As `docker run --read-only` has it: one tmpfs, at /dev/shm.

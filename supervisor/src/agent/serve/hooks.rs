@@ -1,7 +1,12 @@
-//! `signal SERVICE NAME`: how the tests of the booted machine hurt it.
+//! `signal SERVICE NAME`: how tests hurt a machine or container from outside. `signal init PANIC`
+//! and `signal init ALLOCATE` make PID 1 itself fail.
 //!
 //! Only builds with the `test-hooks` feature do it, and only when the kernel command line has
-//! `holdfast.test_hooks=1`. What ships answers with an error.
+//! `holdfast.test_hooks=1` or the environment `HOLDFAST_TEST_HOOKS=1`. What ships answers with an
+//! error.
+
+#[cfg(feature = "test-hooks")]
+use holdfast_supervisor::channel::ToInit;
 
 use crate::run::Shared;
 
@@ -20,11 +25,28 @@ pub(super) fn signal(shared: &Shared, service: &str, signal: &str) -> String {
 
 #[cfg(feature = "test-hooks")]
 fn try_signal(shared: &Shared, service: &str, signal: &str) -> Result<(), String> {
-    use holdfast_supervisor::{channel::ToInit, cmdline};
-
-    let line = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
-    if cmdline::value(&line, "holdfast.test_hooks") != Some("1") {
+    if !is_allowed() {
         return Err("the kernel command line does not have holdfast.test_hooks=1".to_owned());
+    }
+    let message = message(shared, service, signal)?;
+    shared.link.send(&message).map_err(|error| error.to_string())
+}
+
+#[cfg(feature = "test-hooks")]
+fn is_allowed() -> bool {
+    let line = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    holdfast_supervisor::cmdline::value(&line, "holdfast.test_hooks") == Some("1")
+        || std::env::var("HOLDFAST_TEST_HOOKS").as_deref() == Ok("1")
+}
+
+#[cfg(feature = "test-hooks")]
+fn message(shared: &Shared, service: &str, signal: &str) -> Result<ToInit, String> {
+    use holdfast_supervisor::channel::Failure;
+
+    match (service, signal) {
+        ("init", "PANIC") => return Ok(ToInit::Fail(Failure::Panic)),
+        ("init", "ALLOCATE") => return Ok(ToInit::Fail(Failure::Allocate)),
+        _ => {}
     }
     let number = match signal.trim_start_matches("SIG") {
         "HUP" => 1,
@@ -40,6 +62,5 @@ fn try_signal(shared: &Shared, service: &str, signal: &str) -> Result<(), String
     let snapshot = shared.snapshot.borrow();
     let found = snapshot.as_ref().and_then(|snapshot| snapshot.service(service));
     let (slot, _) = found.ok_or_else(|| format!("no service named {service}"))?;
-    let message = ToInit::Signal { slot: slot as u8, number };
-    shared.link.send(&message).map_err(|error| error.to_string())
+    Ok(ToInit::Signal { slot: slot as u8, number })
 }

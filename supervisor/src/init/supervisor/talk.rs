@@ -2,13 +2,14 @@
 
 use std::os::fd::OwnedFd;
 
-use holdfast_supervisor::channel::{MAX_TO_INIT_BYTES, ToInit, Verdict, encode_to_agent};
+use holdfast_supervisor::channel::{Failure, MAX_TO_INIT_BYTES, ToInit, Verdict, encode_to_agent};
 use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::machine::Event;
 use holdfast_supervisor::plan::{Plan, Service};
 use holdfast_supervisor::snapshot::{PlanSource, ServiceView, Snapshot};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
+use rustix::process::Signal;
 
 use super::{AGENT, MAIN, Supervisor};
 use crate::console::say;
@@ -95,7 +96,13 @@ impl Supervisor {
             Ok(ToInit::Plan(plan)) => self.accept(plan),
             Ok(ToInit::KeepPlan) => self.start_waiting_services(),
             Ok(ToInit::Probe { slot, run, verdict }) => self.judge(slot, run, verdict),
-            Ok(ToInit::Signal { slot, number }) => self.signal_for_test(slot, number),
+            Ok(ToInit::Signal { slot, number }) if cfg!(feature = "test-hooks") => {
+                self.signal_for_test(slot, number);
+            }
+            Ok(ToInit::Fail(failure)) if cfg!(feature = "test-hooks") => fail_for_test(failure),
+            Ok(ToInit::Signal { .. } | ToInit::Fail(_)) => {
+                say!("the agent asked for what only test builds do; ignored");
+            }
             Err(malformed) => say!("the agent sent nonsense: {}; ignored", malformed.0),
         }
     }
@@ -155,11 +162,17 @@ impl Supervisor {
         }
     }
 
-    fn signal_for_test(&mut self, slot: u8, number: u8) {
-        let signal = rustix::process::Signal::from_named_raw(i32::from(number));
-        match signal.filter(|_| cfg!(feature = "test-hooks")) {
-            Some(signal) => self.signal(usize::from(slot), signal),
-            None => say!("the agent asked for a signal; this build does not do that"),
+    fn signal_for_test(&self, slot: u8, number: u8) {
+        if let Some(signal) = Signal::from_named_raw(i32::from(number)) {
+            self.signal(usize::from(slot), signal);
         }
+    }
+}
+
+/// How PID 1 fails is itself under test.
+fn fail_for_test(failure: Failure) {
+    match failure {
+        Failure::Panic => panic!("a test asked for it"),
+        Failure::Allocate => drop(std::hint::black_box(Box::new(failure))),
     }
 }
