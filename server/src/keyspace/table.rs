@@ -85,13 +85,32 @@ impl Segment {
         self.slots.iter().copied().filter(|slot| !slot.is_empty())
     }
 
+    /// Where to look for `tag` from: its home, or up to a line before its place, if its home is
+    /// far off. In a full segment entries are displaced by some twenty places; this steps over
+    /// them a line at a time.
+    ///
+    /// It never steps too far: a smaller tag at a place says that all before it are smaller, and
+    /// were there a gap between `tag`'s home and that place, nothing smaller could lie behind it.
+    #[inline]
+    fn first_candidate(&self, tag: u16) -> usize {
+        const LINE: usize = 64 / size_of::<Slot>();
+        let mut at = home(tag, self.slots.len());
+        while let Some(slot) = self.slots.get(at + LINE)
+            && !slot.is_empty()
+            && slot.tag() < tag
+        {
+            at += LINE;
+        }
+        at
+    }
+
     /// Opens a place for `tag`, after those that are equal.
     fn make_room(&mut self, tag: u16) -> Option<usize> {
-        let slots = &mut self.slots;
-        if self.len as usize >= limit(slots.len()) {
+        if self.len as usize >= limit(self.slots.len()) {
             return None;
         }
-        let first = home(tag, slots.len());
+        let first = self.first_candidate(tag);
+        let slots = &mut self.slots;
         let greater = |slot: &Slot| slot.is_empty() || slot.tag() > tag;
         let index = first + slots[first..].iter().position(greater)?;
         let run = slots[index..].iter().position(|slot| slot.is_empty())?;
@@ -223,7 +242,7 @@ impl Table {
         let number = self.segment_of(key.hash)?;
         let segment = &self.segments[number];
         let tag = segment.tag(key.hash);
-        let first = home(tag, segment.slots.len());
+        let first = segment.first_candidate(tag);
         for (nth, slot) in segment.slots[first..].iter().enumerate() {
             if slot.is_empty() || slot.tag() > tag {
                 return None;
@@ -252,7 +271,7 @@ impl Table {
         let Some(number) = self.segment_of(hash) else { return };
         let segment = &self.segments[number];
         let tag = segment.tag(hash);
-        let from = &segment.slots[home(tag, segment.slots.len())..];
+        let from = &segment.slots[segment.first_candidate(tag)..];
         let candidate = from.iter().find(|slot| slot.is_empty() || slot.tag() >= tag);
         if let Some(slot) = candidate
             && !slot.is_empty()
