@@ -85,6 +85,13 @@ impl DegradedSet {
         self.0 != before
     }
 
+    /// True when it was in the set before.
+    pub fn remove(&mut self, degraded: Degraded) -> bool {
+        let before = self.0;
+        self.0 &= !(1 << degraded as u8);
+        self.0 != before
+    }
+
     pub fn contains(self, degraded: Degraded) -> bool {
         self.0 & (1 << degraded as u8) != 0
     }
@@ -116,6 +123,8 @@ mod tests {
             assert_eq!(Degraded::ALL.iter().filter(|d| d.code() == degraded.code()).count(), 1);
         }
         assert_eq!(DegradedSet::from_bits(set.bits()), Ok(set));
+        assert!(set.remove(Degraded::Modules) && !set.remove(Degraded::Modules));
+        assert!(set.contains(Degraded::Mounts) && !set.contains(Degraded::Modules));
         assert!(DegradedSet::from_bits(1 << 31).is_err());
     }
 }

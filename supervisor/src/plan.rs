@@ -111,14 +111,12 @@ impl Args {
         if word.contains(&0) {
             return Err(Malformed("an argument contains a NUL byte"));
         }
+        let full = Malformed("the arguments are longer than 1024 bytes");
         if self.bytes.capacity() - self.bytes.len() <= word.len() {
-            return Err(Malformed("the arguments are longer than 1024 bytes"));
+            return Err(full);
         }
-        let fits = self
-            .bytes
-            .extend_from_slice(word)
-            .and_then(|()| self.bytes.push(0).map_err(|_| heapless::CapacityError::default()));
-        fits.map_err(|_| Malformed("the arguments are longer than 1024 bytes"))
+        self.bytes.extend_from_slice(word).map_err(|_| full)?;
+        self.bytes.push(0).map_err(|_| full)
     }
 
     /// The words, without their NULs.

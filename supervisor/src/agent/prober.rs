@@ -10,6 +10,7 @@ use std::time::Duration;
 use holdfast_supervisor::channel::{ToInit, Verdict};
 use holdfast_supervisor::snapshot::Snapshot;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::config::{Probe, Target};
 use crate::discover;
@@ -67,6 +68,7 @@ async fn probe_run(shared: &Shared, run: Run) {
     let mut period = STARTUP_PERIOD;
     loop {
         let probe = shared.config().probe.clone();
+        let asked_at = Instant::now();
         let outcome = ask(&probe, run.pid, &mut endpoint).await;
         shared.note_probe(endpoint.as_ref(), &outcome);
         if let Some(verdict) = health.judge(outcome.as_ref().ok().copied(), &probe) {
@@ -81,7 +83,8 @@ async fn probe_run(shared: &Shared, run: Run) {
             }
         }
         let usual = Duration::from_millis(u64::from(probe.period_ms));
-        tokio::time::sleep(if health.started { usual } else { period.min(usual) }).await;
+        let pause = if health.started { usual } else { period.min(usual) };
+        tokio::time::sleep_until(asked_at + pause).await;
         period = (period * 2).min(STARTUP_PERIOD_MAX);
     }
 }

@@ -66,8 +66,10 @@ impl Launch {
         Policy { restart, ..service.policy }
     }
 
+    /// A foreign command keeps the user the container was given, as in the official image.
     pub(crate) fn user(&self, service: &Service) -> Option<(u32, u32)> {
-        (self.drops_privileges && service.uid != 0).then_some((service.uid, service.gid))
+        (self.drops_privileges && !self.is_foreign() && service.uid != 0)
+            .then_some((service.uid, service.gid))
     }
 
     /// `None` when there are more words than fit.

@@ -102,9 +102,12 @@ impl Machine {
         if self.network_is_set {
             return;
         }
-        match &plan.network {
-            Some(network) => self.network_is_set = network::configure(network),
-            None => self.degrade(Degraded::NoNetwork),
+        let network = plan.network.as_ref();
+        self.network_is_set = network.is_some_and(|network| network::configure(network, 0));
+        if self.network_is_set {
+            self.degraded.remove(Degraded::NoNetwork);
+        } else {
+            self.degrade(Degraded::NoNetwork);
         }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) fn from_cmdline(line: &str) -> bool {
         say!("cannot bring up loopback: {errno}");
     }
     match cmdline::ip(line) {
-        Some(Ip::Static(network)) => configure(&network),
+        Some(Ip::Static(network)) => configure(&network, DEVICE_WAIT_MS),
         Some(Ip::Off) => true,
         Some(Ip::Unsupported) => {
             say!("ip= is not of the form ADDR::GATEWAY:MASK::DEVICE:off; there is no DHCP yet");
@@ -34,9 +34,10 @@ pub(crate) fn from_cmdline(line: &str) -> bool {
     }
 }
 
-/// Allocates nothing: the agent's plan may bring an address at any time.
-pub(crate) fn configure(network: &StaticNetwork) -> bool {
-    match try_configure(network) {
+/// Allocates nothing: the agent's plan may bring an address at any time, and then there is no
+/// waiting for the device.
+pub(crate) fn configure(network: &StaticNetwork, wait_ms: Ms) -> bool {
+    match try_configure(network, wait_ms) {
         Ok(()) => {
             say!("network: {}/{}", network.address, network.prefix);
             true
@@ -48,9 +49,9 @@ pub(crate) fn configure(network: &StaticNetwork) -> bool {
     }
 }
 
-fn try_configure(network: &StaticNetwork) -> Result<(), (&'static str, Errno)> {
+fn try_configure(network: &StaticNetwork, wait_ms: Ms) -> Result<(), (&'static str, Errno)> {
     let at = |what| move |errno| (what, errno);
-    let index = wait_for_device(&network.device).map_err(at("find the interface"))?;
+    let index = wait_for_device(&network.device, wait_ms).map_err(at("find the interface"))?;
     let route = Route::open().map_err(at("open netlink"))?;
     let ask = |what, request: netlink::Request| match route.ask(&request) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
@@ -64,10 +65,10 @@ fn try_configure(network: &StaticNetwork) -> Result<(), (&'static str, Errno)> {
     write_resolv_conf(network).map_err(at("write /etc/resolv.conf"))
 }
 
-fn wait_for_device(name: &str) -> Result<u32, Errno> {
+fn wait_for_device(name: &str, wait_ms: Ms) -> Result<u32, Errno> {
     let flags = SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, flags, None)?;
-    let until = now_ms() + DEVICE_WAIT_MS;
+    let until = now_ms() + wait_ms;
     loop {
         let found = match name {
             "" => (1..=MAX_INDEX)

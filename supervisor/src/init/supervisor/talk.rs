@@ -115,10 +115,7 @@ impl Supervisor {
 
     /// Limits and policy hold at once; arguments and user with the service's next process.
     fn accept(&mut self, plan: Plan) {
-        let names = |plan: &Plan| {
-            plan.services.iter().map(|s| s.name.clone()).collect::<heapless::Vec<_, 4>>()
-        };
-        if names(&plan) != names(&self.plan) {
+        if !same_services(&plan, &self.plan) {
             say!("the agent's plan has other services than this init runs; ignored");
             return;
         }
@@ -167,6 +164,11 @@ impl Supervisor {
             self.signal(usize::from(slot), signal);
         }
     }
+}
+
+fn same_services(one: &Plan, other: &Plan) -> bool {
+    let names = one.services.iter().map(|service| &service.name);
+    names.eq(other.services.iter().map(|service| &service.name))
 }
 
 /// How PID 1 fails is itself under test.

@@ -19,8 +19,9 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 use rustix::thread::{Gid, Uid};
 
-/// Words of one argument or environment vector.
-pub(crate) const MAX_WORDS: usize = 256;
+/// Words of one argument or environment vector. Kubernetes gives a container seven variables for
+/// every service of its namespace.
+pub(crate) const MAX_WORDS: usize = 4096;
 const CAPABILITIES: u32 = 64;
 const FIRST_TO_CLOSE: u32 = 3;
 
