@@ -52,7 +52,7 @@ fn authenticate(call: &mut Call<'_>, user: &[u8], password: &[u8]) -> Result {
     let wanted = &call.engine.config.settings().require_pass;
     // Without a password the default user takes any, as in Redis.
     if user == b"default" && (wanted.is_empty() || same_secret(wanted, password)) {
-        call.client.authenticated = true;
+        call.client.authenticate();
         return Ok(());
     }
     call.engine.stats.auth_denied += 1;

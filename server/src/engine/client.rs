@@ -118,6 +118,8 @@ pub struct Client {
     pub db: usize,
     pub protocol: Protocol,
     pub authenticated: bool,
+    /// It has shown once that it belongs here; it may leave more output unread than a stranger.
+    pub ever_authenticated: bool,
     pub transaction: Option<Transaction>,
     pub watched: Vec<Watch>,
     pub watch_broken: Broken,
@@ -153,6 +155,7 @@ impl Client {
             db: 0,
             protocol: Protocol::Resp2,
             authenticated: false,
+            ever_authenticated: false,
             transaction: None,
             watched: Vec::new(),
             watch_broken: Broken::default(),
@@ -172,6 +175,11 @@ impl Client {
             buffers: Buffers::default(),
             bell: Arc::default(),
         }
+    }
+
+    pub fn authenticate(&mut self) {
+        self.authenticated = true;
+        self.ever_authenticated = true;
     }
 
     pub fn close(&mut self, closing: Closing) {

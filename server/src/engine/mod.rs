@@ -153,21 +153,26 @@ impl Engine {
         self.stats.connections += 1;
         let id = self.clients.next_id();
         let mut client = Client::new(id, address, local_address, fd, now);
-        client.authenticated = self.config.settings().require_pass.is_empty();
+        if self.config.settings().require_pass.is_empty() {
+            client.authenticate();
+        }
         Some(self.clients.insert(client))
     }
 
     /// What this client may send, and leave unread.
     pub fn limits(&self, slot: Slot) -> ClientLimits {
         let settings = self.config.settings();
-        let authenticated =
-            self.clients.get(slot).authenticated || settings.require_pass.is_empty();
-        let output = if authenticated {
+        let client = self.clients.get(slot);
+        let open = settings.require_pass.is_empty();
+        let output = if open || client.ever_authenticated {
             settings.normal_output_limit
         } else {
             OutputLimit { hard_bytes: OUTPUT_UNAUTHENTICATED, soft_bytes: 0, soft_seconds: 0 }
         };
-        let decode = Limits { max_bulk_len: settings.max_bulk_len as u64, authenticated };
+        let decode = Limits {
+            max_bulk_len: settings.max_bulk_len as u64,
+            authenticated: open || client.authenticated,
+        };
         ClientLimits { decode, max_query_len: settings.max_query_buffer_len, output }
     }
 
