@@ -22,8 +22,11 @@ use crate::resp::{Batch, Decoder, Protocol, Reply};
 const SCRATCH_LEN: usize = 64 * 1024;
 /// Least room made for an incomplete command (`PROTO_IOBUF_LEN`).
 const INPUT_ROOM: usize = 16 * 1024;
-/// Most room made at once for an announced long argument: it is paid for as it arrives.
+/// Most room made ahead for an announced long argument, beyond what has arrived of it already. It
+/// costs addresses only, memory as it fills.
 const INPUT_STEP: usize = 1024 * 1024;
+/// Read at once of an argument that is longer than the scratch buffer.
+const INPUT_READ: usize = 128 * 1024;
 /// A scratch output buffer that grew beyond this is given back.
 const SCRATCH_KEEP: usize = 1024 * 1024;
 
@@ -170,8 +173,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Poll::Ready(Ok(len));
         }
         let old_len = self.input.len();
-        let room = self.decoder.missing(old_len).clamp(INPUT_ROOM, INPUT_STEP);
-        self.input.resize(old_len + room, 0);
+        let ahead = self.decoder.missing(old_len).clamp(INPUT_ROOM, INPUT_STEP.max(old_len));
+        self.input.reserve(ahead);
+        self.input.resize(old_len + ahead.min(INPUT_READ), 0);
         let mut buf = ReadBuf::new(&mut self.input[old_len..]);
         let read = Pin::new(&mut self.stream).poll_read(cx, &mut buf);
         let len = buf.filled().len();
