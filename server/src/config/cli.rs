@@ -110,7 +110,8 @@ Usage: holdfast-server [CONFIG] [--directive value ...] [-]
 It is the same server when called as redis-server or valkey-server.
 
 CONFIG is a redis.conf or valkey.conf. Every directive of such a file is also a flag; flags win
-over the file, and standard input stands between the two.
+over the file, and standard input stands between the two. What the environment variable
+HOLDFAST_DEFAULTS holds is read before all of them, as lines of such a file.
 
 Examples:
        holdfast-server                                  the default configuration, port 6379

@@ -57,7 +57,7 @@ fn address(socket: &OsStr) -> io::Result<SocketAddr> {
 }
 
 /// Goes on in the background: a new session, nothing on the standard streams. Returns in the
-/// child; the parent ends. To be called while the process has one thread.
+/// child; the parent ends. To be called before the runtime has threads.
 pub fn to_background() -> io::Result<()> {
     let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
     if sys::fork()? {

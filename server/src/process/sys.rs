@@ -22,10 +22,11 @@ fn duration(time: libc::timeval) -> Duration {
     Duration::from_secs(part(time.tv_sec)) + Duration::from_micros(part(time.tv_usec))
 }
 
-/// True in the parent. The caller must be the only thread.
+/// True in the parent. The caller must be the only thread but for jemalloc's own, which is ready
+/// for a fork (`pthread_atfork`).
 pub(super) fn fork() -> io::Result<bool> {
-    // SAFETY: with one thread, the child has no lock that somebody else held, so it may go on as
-    // if nothing had happened.
+    // SAFETY: no other thread of ours holds a lock that the child would wait for, so it may go on
+    // as if nothing had happened.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(false),

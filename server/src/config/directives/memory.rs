@@ -19,7 +19,8 @@ pub(crate) const MAXMEMORY_POLICY: Choices = &[
 ];
 
 pub(super) const DIRECTIVES: &[Directive] = &[
-    memory("maxmemory", 0, ULONG_MAX, 0).effect(Effect::MaxMemory).not_yet(),
+    // Writes are refused beyond it; nothing is evicted yet.
+    memory("maxmemory", 0, ULONG_MAX, 0).effect(Effect::MaxMemory),
     choice("maxmemory-policy", MAXMEMORY_POLICY, POLICY_NOEVICTION).not_yet(),
     int("maxmemory-samples", 1, 64, 5).not_yet(),
     int("maxmemory-eviction-tenacity", 0, 100, 10).not_yet(),

@@ -338,10 +338,11 @@ fn a_tls_file_starts() {
 
 #[test]
 fn what_is_not_in_force_is_said() {
-    let config = from_file("appendonly yes\nmaxmemory 1mb\nmaxmemory-samples 5").unwrap();
+    let config =
+        from_file("appendonly yes\nmaxmemory-policy allkeys-lru\nmaxmemory-samples 5").unwrap();
     let warnings = config.warnings().join("\n");
     assert!(warnings.contains("asks for an append-only file and for snapshots"), "{warnings}");
-    assert!(warnings.contains("not yet in force in this version: maxmemory, appendonly."));
+    assert!(warnings.contains("not yet in force in this version: maxmemory-policy, appendonly."));
     assert!(from_file("save \"\"").unwrap().not_yet_in_force().is_empty());
 }
 
