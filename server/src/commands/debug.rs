@@ -144,11 +144,10 @@ fn table_stats(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
 }
 
 fn populate(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
-    let not_negative = |int: i64| u64::try_from(int).map_err(|_| error::must_be_positive());
-    let count = not_negative(args.int()?)?;
+    let count = not_negative(&mut args)?;
     let prefix = args.next().unwrap_or(b"key");
     let len = match args.peek() {
-        Some(_) => Some(not_negative(args.int()?)?).filter(|&len| len > 0),
+        Some(_) => Some(not_negative(&mut args)?).filter(|&len| len > 0),
         None => None,
     };
     let limit = call.engine.config.settings().max_bulk_len as u64;
@@ -170,6 +169,11 @@ fn populate(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
     }
     call.reply.ok();
     Ok(())
+}
+
+fn not_negative(args: &mut Args<'_>) -> Result<u64> {
+    let number = args.int_or(error::must_be_positive())?;
+    u64::try_from(number).map_err(|_| error::must_be_positive())
 }
 
 /// A sample of each type of reply, for tests of clients.
