@@ -40,8 +40,11 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         kernel: Option<Choice>,
     },
-    /// Ask the running appliance's agent how its services are (JSON)
+    /// Ask the running appliance's agent how its services are
     Status {
+        /// For programs
+        #[arg(long)]
+        json: bool,
         /// The port that `run` was given
         #[arg(long, default_value = "6379", value_parser = port)]
         port: u16,
@@ -99,8 +102,9 @@ fn dispatch(command: Command) -> Result<()> {
             let kernel = kernel.unwrap_or(Choice::Quickest);
             run::run(&run::Options { memory_mib: memory, port, uefi, kernel })
         }
-        Command::Status { port } => {
-            let reply = status::ask(status::Note::find(port)?, "status json")?;
+        Command::Status { json, port } => {
+            let request = if json { "status json" } else { "status" };
+            let reply = status::ask(status::Note::find(port)?, request)?;
             println!("{}", reply.trim_end());
             Ok(())
         }
@@ -146,4 +150,34 @@ fn port(text: &str) -> Result<u16, String> {
 fn memory(text: &str) -> Result<u32, String> {
     let mib = text.parse::<u32>().ok().filter(|m| (64..=1 << 20).contains(m));
     mib.ok_or_else(|| "a number of MiB from 64 to 1048576, without a unit".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the user reads when `words` are wrong.
+    fn complaint(words: &[&str]) -> String {
+        let all = ["cargo image"].iter().chain(words);
+        match Arguments::try_parse_from(all) {
+            Ok(_) => panic!("{words:?} were accepted"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn ports_and_memory_out_of_range_are_explained() {
+        for port in ["0", "65536", "-1", "redis", ""] {
+            let text = complaint(&["run", &format!("--port={port}")]);
+            assert!(text.contains("1 to 65535"), "{text}");
+        }
+        for memory in ["63", "1048577", "1G"] {
+            assert!(complaint(&["run", "--memory", memory]).contains("from 64 to 1048576"));
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+    }
 }

@@ -34,9 +34,15 @@ pub struct Options {
     pub kernel: Choice,
 }
 
+/// OVMF does not start with less.
+const UEFI_MEMORY_MIB: u32 = 128;
+
 /// Boots the appliance and stays until it ends or a signal says stop. An error if it ends itself.
 pub fn run(options: &Options) -> Result<()> {
     let stop = stop_flag()?;
+    if options.uefi && options.memory_mib < UEFI_MEMORY_MIB {
+        bail!("UEFI firmware needs a machine of {UEFI_MEMORY_MIB} MiB or more: see --memory");
+    }
     check_port(options.port)?;
     let mut packages = vec!["qemu-system-x86", "e2fsprogs"];
     if options.uefi {
@@ -119,5 +125,20 @@ fn check_port(port: u16) -> Result<()> {
             bail!("port {port} is for root only: choose one above 1023 with --port")
         }
         Err(error) => Err(error).with_context(|| format!("cannot listen on 127.0.0.1:{port}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_named_with_a_way_out() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let error = check_port(port).unwrap_err().to_string();
+        assert!(error.contains(&port.to_string()) && error.contains("--port"), "{error}");
+        drop(taken);
+        check_port(port).unwrap();
     }
 }
