@@ -14,7 +14,8 @@ pub struct Command {
     /// Lower case; for a subcommand only its own word.
     pub name: &'static str,
     /// The arguments behind the name, in the notation of the Redis documentation:
-    /// `key value [NX | XX] [EX seconds]`, `key [key ...]`. Arity follows from it.
+    /// `key value [NX | XX] [EX seconds]`, `key [key ...]`. Arity follows from it. Types follow from
+    /// names, except where it says `name:integer`.
     pub syntax: &'static str,
     pub summary: &'static str,
     pub complexity: &'static str,
@@ -154,7 +155,14 @@ pub struct KeySpec {
     pub access: Access,
     /// `access update insert delete` and the like, as COMMAND INFO shows them.
     pub effects: &'static [&'static str],
+    /// Why the access is what it is, where that is not plain; else empty.
+    pub notes: &'static str,
+    /// For `variable_flags`: access and effects that a given command line has.
+    pub varies: Option<Varies>,
 }
+
+/// From a command line to a specification that says how it uses its keys.
+pub(super) type Varies = fn(&[&[u8]]) -> &'static KeySpec;
 
 #[derive(Clone, Copy, Debug)]
 pub enum Find {
@@ -186,12 +194,39 @@ impl Access {
 impl KeySpec {
     /// One key at `begin`.
     pub const fn one(begin: usize, access: Access, effects: &'static [&'static str]) -> Self {
-        Self { begin, find: Find::Range { last: 0, step: 1 }, access, effects }
+        Self {
+            begin,
+            find: Find::Range { last: 0, step: 1 },
+            access,
+            effects,
+            notes: "",
+            varies: None,
+        }
+    }
+
+    /// The same keys, found in another way.
+    pub const fn found(self, find: Find) -> Self {
+        Self { find, ..self }
+    }
+
+    pub const fn noted(self, notes: &'static str) -> Self {
+        Self { notes, ..self }
+    }
+
+    pub const fn varying(self, varies: Varies) -> Self {
+        Self { varies: Some(varies), ..self }
     }
 
     /// Every argument from `begin` to the end.
     pub const fn rest(begin: usize, access: Access, effects: &'static [&'static str]) -> Self {
-        Self { begin, find: Find::Range { last: -1, step: 1 }, access, effects }
+        Self {
+            begin,
+            find: Find::Range { last: -1, step: 1 },
+            access,
+            effects,
+            notes: "",
+            varies: None,
+        }
     }
 
     /// Indices of the keys in a command of `argc` arguments; `None` when the arguments are wrong.
@@ -312,19 +347,10 @@ mod tests {
     fn key_positions_follow_the_shape() {
         let args: Vec<&[u8]> = vec![b"MSETEX", b"2", b"a", b"1", b"b", b"2", b"NX"];
         let arg = |index: usize| args.get(index).copied();
-        let counted = KeySpec {
-            begin: 1,
-            find: Find::Count { step: 2 },
-            access: Access::Overwrite,
-            effects: &[],
-        };
+        let counted = KeySpec::one(1, Access::Overwrite, &[]).found(Find::Count { step: 2 });
         assert_eq!(counted.positions(args.len(), arg), Some(vec![2, 4]));
-        let pairs = KeySpec {
-            begin: 1,
-            find: Find::Range { last: -1, step: 2 },
-            access: Access::Overwrite,
-            effects: &[],
-        };
+        let pairs =
+            KeySpec::one(1, Access::Overwrite, &[]).found(Find::Range { last: -1, step: 2 });
         assert_eq!(pairs.positions(5, arg), Some(vec![1, 3]));
         assert_eq!(KeySpec::rest(1, Access::Remove, &[]).positions(1, arg), None);
     }

@@ -42,7 +42,8 @@ fn write(reply: &mut Reply<'_>, id: Id) {
     }
     if !arguments.is_empty() {
         reply.bulk(b"arguments");
-        write_arguments(reply, &arguments, &mut 0);
+        let last = command.keys.len().saturating_sub(1);
+        write_arguments(reply, &arguments, &mut KeySpecs { next: 0, last });
     }
     if !entry.subcommands.is_empty() {
         reply.bulk(b"subcommands");
@@ -50,15 +51,28 @@ fn write(reply: &mut Reply<'_>, id: Id) {
     }
 }
 
-/// `key_spec` counts the key arguments met so far.
-fn write_arguments(reply: &mut Reply<'_>, arguments: &[Argument], key_spec: &mut i64) {
-    reply.array(arguments.len());
-    for argument in arguments {
-        write_argument(reply, argument, key_spec);
+/// Tells the key arguments, one after the other, which key specification they belong to.
+struct KeySpecs {
+    next: usize,
+    last: usize,
+}
+
+impl KeySpecs {
+    /// Keys beyond the specifications belong to the last of them (LCS has two keys and one range).
+    fn take(&mut self) -> usize {
+        self.next += 1;
+        (self.next - 1).min(self.last)
     }
 }
 
-fn write_argument(reply: &mut Reply<'_>, argument: &Argument, key_spec: &mut i64) {
+fn write_arguments(reply: &mut Reply<'_>, arguments: &[Argument], key_specs: &mut KeySpecs) {
+    reply.array(arguments.len());
+    for argument in arguments {
+        write_argument(reply, argument, key_specs);
+    }
+}
+
+fn write_argument(reply: &mut Reply<'_>, argument: &Argument, key_specs: &mut KeySpecs) {
     let (kind, parts) = match &argument.kind {
         Kind::Value(kind) => (*kind, None),
         Kind::PureToken => ("pure-token", None),
@@ -82,8 +96,7 @@ fn write_argument(reply: &mut Reply<'_>, argument: &Argument, key_spec: &mut i64
     }
     if is_key {
         reply.bulk(b"key_spec_index");
-        reply.int(*key_spec);
-        *key_spec += 1;
+        reply.len(key_specs.take());
     }
     if let Some(token) = &argument.token {
         reply.bulk(b"token");
@@ -96,6 +109,6 @@ fn write_argument(reply: &mut Reply<'_>, argument: &Argument, key_spec: &mut i64
     }
     if let Some(parts) = parts {
         reply.bulk(b"arguments");
-        write_arguments(reply, parts, key_spec);
+        write_arguments(reply, parts, key_specs);
     }
 }

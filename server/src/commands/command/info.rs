@@ -65,7 +65,12 @@ fn legacy_range(keys: &[KeySpec]) -> (i64, i64, i64) {
 }
 
 fn write_key_spec(reply: &mut Reply<'_>, spec: &KeySpec) {
-    reply.map(3);
+    let noted = !spec.notes.is_empty();
+    reply.map(if noted { 4 } else { 3 });
+    if noted {
+        reply.bulk(b"notes");
+        reply.bulk(spec.notes.as_bytes());
+    }
     reply.bulk(b"flags");
     write_key_flags(reply, spec);
     reply.bulk(b"begin_search");
@@ -127,6 +132,7 @@ pub(super) fn keys_of<'a>(call: &Call<'a>) -> Result<Vec<FoundKey<'a>>> {
     for spec in entry.command.keys {
         let arg = |index: usize| line.get(index).copied();
         let positions = spec.positions(line.len(), arg).ok_or(BAD_ARGUMENTS)?;
+        let spec = spec.varies.map_or(spec, |varies| varies(&line));
         found.extend(positions.into_iter().map(|at| FoundKey { key: line[at], spec }));
     }
     Ok(found)

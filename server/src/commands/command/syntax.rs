@@ -5,6 +5,7 @@
 //! item         = word | TOKEN [value] | "[" alternatives "]" | "<" alternatives ">"
 //! alternatives = sequence { "|" sequence }
 //! ```
+//! A value's type follows from its name; where one name stands for two types, `name:type` says which.
 //! `x [x ...]` is x once or more; `[x ...]` any number of x.
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +116,7 @@ fn alternatives(words: &mut Words<'_>) -> Argument {
     }
     let name = match choices.as_slice() {
         [Argument { kind: Kind::PureToken, .. }, ..] => "condition",
+        [Argument { token: Some(token), .. }, ..] if token == "EX" => "expiration",
         _ => "option",
     };
     Argument {
@@ -152,10 +154,15 @@ fn word_item(words: &mut Words<'_>) -> Argument {
     }
 }
 
-fn value(name: &str, token: Option<String>) -> Argument {
+fn value(word: &str, token: Option<String>) -> Argument {
+    let (name, kind) = match word.split_once(':') {
+        Some((name, "integer")) => (name, "integer"),
+        Some((name, "double")) => (name, "double"),
+        _ => (word, type_of(word)),
+    };
     Argument {
         name: name.to_owned(),
-        kind: Kind::Value(type_of(name)),
+        kind: Kind::Value(kind),
         token,
         optional: false,
         multiple: false,
@@ -173,7 +180,6 @@ fn type_of(name: &str) -> &'static str {
         | "protover" | "destination-db" | "len" | "maxage" | "idle" | "db-id" | "samples" => {
             "integer"
         }
-        "float-increment" => "double",
         _ => "string",
     }
 }
@@ -217,6 +223,7 @@ mod tests {
                 "key value [NX | XX] [GET] [EX seconds | KEEPTTL]",
                 "key:key value:string (NX=token|XX=token)? GET=token? (EX=seconds:integer|KEEPTTL=token)?",
             ),
+            ("key increment:double", "key:key increment:double"),
             ("<ON | OFF>", "(ON=token|OFF=token)"),
         ] {
             assert_eq!(shown(&parse(syntax)), expected, "{syntax}");

@@ -12,7 +12,7 @@ const BITMAP: Command = Command { group: Group::Bitmap, since: "2.2.0", ..Comman
 
 pub(super) const SETBIT: Command = Command {
     name: "setbit",
-    syntax: "key offset value",
+    syntax: "key offset value:integer",
     summary: "Sets or clears the bit at offset of the string value. Creates the key if it doesn't exist.",
     flags: GROWS,
     keys: &[UPDATES],

@@ -35,7 +35,7 @@ fn add_one(call: &mut Call<'_>, increment: i64) -> Result {
 
 pub(super) const INCRBY: Command = Command {
     name: "incrby",
-    syntax: "key increment",
+    syntax: "key increment:integer",
     summary: "Increments the integer value of a key by a number. Uses 0 as initial value if the key doesn't exist.",
     handler: Some(incrby),
     ..COUNTER
@@ -84,7 +84,7 @@ fn add(call: &mut Call<'_>, key: &[u8], increment: i64) -> Result {
 
 pub(super) const INCRBYFLOAT: Command = Command {
     name: "incrbyfloat",
-    syntax: "key increment",
+    syntax: "key increment:double",
     summary: "Increments the floating point value of a key by a number. Uses 0 as initial value if the key doesn't exist.",
     since: "2.6.0",
     handler: Some(incrbyfloat),

@@ -30,8 +30,7 @@ pub(super) const GETEX: Command = Command {
     summary: "Returns the string value of a key after setting its expiration time.",
     since: "6.2.0",
     flags: Flags::WRITE.union(Flags::FAST),
-    // Updates because it changes the expiry.
-    keys: &[UPDATES],
+    keys: &[UPDATES.noted("RW and UPDATE because it changes the TTL")],
     handler: Some(getex),
     ..STRING
 };

@@ -1,24 +1,19 @@
 //! LCS: what two strings have in common, in order.
 
-use super::STRING;
-use crate::commands::spec::{Access, Command, Find, Flags, KeySpec};
+use super::{READS, STRING};
+use crate::commands::spec::{Command, Find, Flags};
 use crate::engine::{Args, Call};
 use crate::error::{self, Result};
 use crate::types::lcs::{self, Match};
 
 pub(super) const LCS: Command = Command {
     name: "lcs",
-    syntax: "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]",
+    syntax: "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len:integer] [WITHMATCHLEN]",
     summary: "Finds the longest common substring.",
     complexity: "O(N*M) where N and M are the lengths of s1 and s2, respectively",
     since: "7.0.0",
     flags: Flags::READONLY,
-    keys: &[KeySpec {
-        begin: 1,
-        find: Find::Range { last: 1, step: 1 },
-        access: Access::ReadOnly,
-        effects: &["access"],
-    }],
+    keys: &[READS.found(Find::Range { last: 1, step: 1 })],
     handler: Some(lcs),
     ..STRING
 };

@@ -42,7 +42,7 @@ pub(super) const MSET: Command = Command {
     complexity: "O(N) where N is the number of keys to set.",
     since: "1.0.1",
     flags: GROWS,
-    keys: &[KeySpec { begin: 1, find: PAIRS, access: Access::Overwrite, effects: &["update"] }],
+    keys: &[KeySpec::one(1, Access::Overwrite, &["update"]).found(PAIRS)],
     handler: Some(mset),
     tips: &["request_policy:multi_shard", "response_policy:all_succeeded"],
     ..STRING
@@ -62,7 +62,7 @@ pub(super) const MSETNX: Command = Command {
     complexity: "O(N) where N is the number of keys to set.",
     since: "1.0.1",
     flags: GROWS,
-    keys: &[KeySpec { begin: 1, find: PAIRS, access: Access::Overwrite, effects: &["insert"] }],
+    keys: &[KeySpec::one(1, Access::Overwrite, &["insert"]).found(PAIRS)],
     handler: Some(msetnx),
     ..STRING
 };
@@ -79,12 +79,7 @@ pub(super) const MSETEX: Command = Command {
     complexity: "O(N) where N is the number of keys to set.",
     since: "9.1.0",
     flags: GROWS,
-    keys: &[KeySpec {
-        begin: 1,
-        find: Find::Count { step: 2 },
-        access: Access::Overwrite,
-        effects: &["update"],
-    }],
+    keys: &[KeySpec::one(1, Access::Overwrite, &["update"]).found(Find::Count { step: 2 })],
     handler: Some(msetex),
     tips: &["request_policy:multi_shard", "response_policy:all_succeeded"],
     ..STRING

@@ -14,8 +14,9 @@ pub(super) const SET: Command = Command {
     syntax: "key value [NX | XX | IFEQ comparison-value] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
     summary: "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.",
     flags: GROWS,
-    // Reads and accesses because of GET.
-    keys: &[KeySpec::one(1, Access::ReadWrite, &["access", "update", "variable_flags"])],
+    keys: &[KeySpec::one(1, Access::ReadWrite, &["access", "update", "variable_flags"])
+        .noted("RW and ACCESS due to the optional `GET` argument")
+        .varying(|line| if asks_for_get(line) { &UPDATES } else { &OVERWRITES })],
     handler: Some(set),
     history: &[
         ("2.6.12", "Added the `EX`, `PX`, `NX` and `XX` options."),
@@ -26,6 +27,10 @@ pub(super) const SET: Command = Command {
     ],
     ..STRING
 };
+
+fn asks_for_get(line: &[&[u8]]) -> bool {
+    line.iter().skip(3).any(|word| word.eq_ignore_ascii_case(b"get"))
+}
 
 fn set(call: &mut Call<'_>) -> Result {
     let mut args = call.args();
