@@ -165,8 +165,6 @@ impl Host for Process {
                 std::env::set_current_dir(&settings.dir).map_err(|e| load::reason(&e))?;
             }
             Effect::Log => log::configure(&settings.log),
-            // These are read from the settings whenever they matter.
-            Effect::Password | Effect::ProcTitle | Effect::MaxMemory | Effect::Hz => {}
         }
         Ok(())
     }

@@ -55,14 +55,6 @@ pub enum Effect {
     Dir,
     /// The logger's level or format.
     Log,
-    /// The default user's password.
-    Password,
-    /// Show the new process title.
-    ProcTitle,
-    /// Evict until the limit holds.
-    MaxMemory,
-    /// The frequency of background work.
-    Hz,
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -80,34 +80,6 @@ impl Config {
         self.publish();
     }
 
-    /// The title for the process list, from `proc-title-template`.
-    pub fn proc_title(&self, executable: &str) -> String {
-        let settings = &self.settings;
-        let listen = match settings.bind.first() {
-            _ if settings.port == 0 => format!(
-                "unixsocket:{}",
-                settings.unix_socket.as_deref().unwrap_or("".as_ref()).display()
-            ),
-            Some(bind) => format!("{}:{}", bind.host, settings.port),
-            None => format!("*:{}", settings.port),
-        };
-        let path = |path: Option<&std::path::Path>, none: &str| {
-            path.map_or(none.to_owned(), |path| path.display().to_string())
-        };
-        let value = |name: &str| match name {
-            "title" => Some(executable.to_owned()),
-            "listen-addr" => Some(listen.clone()),
-            "server-mode" => Some(String::new()),
-            "port" => Some(settings.port.to_string()),
-            "tls-port" => Some(self.show("tls-port")),
-            "unixsocket" => Some(path(settings.unix_socket.as_deref(), "")),
-            "config-file" => Some(path(self.file(), "-")),
-            _ => None,
-        };
-        proc_title::expand(&settings.proc_title_template, value)
-            .unwrap_or_else(|| executable.to_owned())
-    }
-
     /// What `CONFIG GET` answers for one directive; empty for a name that is none.
     pub fn show(&self, name: &str) -> String {
         let shown = directives::find(name.as_bytes())

@@ -116,6 +116,14 @@ mod tests {
     }
 
     #[test]
+    fn every_command_can_be_renamed() {
+        for id in crate::commands::TABLE.top_level() {
+            let name = id.entry().command.name;
+            assert!(COMMANDS.contains(&name), "{name}");
+        }
+    }
+
+    #[test]
     fn wrong_renames_are_refused() {
         check(&[["nosuch", "x"]], Err("No such command in rename-command"));
         check(&[["get", "a"], ["get", "b"]], Err("No such command in rename-command"));

@@ -26,8 +26,6 @@ pub struct Settings {
     pub max_bulk_len: usize,
     pub max_query_buffer_len: usize,
     pub normal_output_limit: OutputLimit,
-    pub replica_output_limit: OutputLimit,
-    pub pubsub_output_limit: OutputLimit,
     /// How many threads `io-threads` asks for; 1 is the default and asks for nothing special.
     pub io_threads: usize,
     // Who may do what.
@@ -44,31 +42,15 @@ pub struct Settings {
     pub hz: u32,
     /// Keys do not expire, so that another server's data can be brought in as it is.
     pub import_mode: bool,
-    /// 1 to 10.
-    pub active_expire_effort: u32,
-    pub lazy: LazyFree,
-    pub notify_keyspace_events: u32,
-    pub encodings: Encodings,
     // The process.
     pub dir: PathBuf,
     pub pid_file: Option<PathBuf>,
     pub daemonize: bool,
     pub supervised: Supervised,
-    pub set_proc_title: bool,
-    pub proc_title_template: Vec<u8>,
-    pub shutdown_on_sigint: ShutdownFlags,
-    pub shutdown_on_sigterm: ShutdownFlags,
-    pub busy_reply_threshold: Duration,
     // What it tells.
     pub log: log::Settings,
-    pub hide_user_data_from_log: bool,
     /// Empty: HELLO does not tell one.
     pub availability_zone: Vec<u8>,
-    /// Microseconds; negative turns the log off, zero logs every command.
-    pub slowlog_slower_than_us: i64,
-    pub slowlog_max_len: usize,
-    pub latency_tracking: bool,
-    pub latency_percentiles: Vec<f64>,
     // Persistence.
     pub save: Vec<SavePoint>,
     pub append_only: bool,
@@ -130,47 +112,9 @@ pub enum Supervised {
     Auto,
 }
 
-/// Which deletions free their memory in the background.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LazyFree {
-    pub eviction: bool,
-    pub expire: bool,
-    pub server_del: bool,
-    pub user_del: bool,
-    pub user_flush: bool,
-}
-
-/// Up to which size collections keep their compact encoding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Encodings {
-    pub hash_max_listpack_entries: usize,
-    pub hash_max_listpack_value: usize,
-    /// Positive: elements of a node. -1 to -5: 4, 8, 16, 32, 64 KiB.
-    pub list_max_listpack_size: i32,
-    pub list_compress_depth: usize,
-    pub set_max_intset_entries: usize,
-    pub set_max_listpack_entries: usize,
-    pub set_max_listpack_value: usize,
-    pub zset_max_listpack_entries: usize,
-    pub zset_max_listpack_value: usize,
-    pub hll_sparse_max_bytes: usize,
-    pub stream_node_max_bytes: usize,
-    pub stream_node_max_entries: usize,
-}
-
-/// What a signal asks of the shutdown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ShutdownFlags {
-    pub save: bool,
-    pub nosave: bool,
-    pub now: bool,
-    pub force: bool,
-}
-
 impl Settings {
     pub(super) fn new(values: &[Value]) -> Self {
         let v = Values(values);
-        let [normal_output_limit, replica_output_limit, pubsub_output_limit] = v.output_limits();
         Self {
             port: v.int("port"),
             bind: v.list("bind").iter().map(|text| Bind::parse(text)).collect(),
@@ -182,9 +126,7 @@ impl Settings {
             max_clients: v.int("maxclients"),
             max_bulk_len: v.int("proto-max-bulk-len"),
             max_query_buffer_len: v.int("client-query-buffer-limit"),
-            normal_output_limit,
-            replica_output_limit,
-            pubsub_output_limit,
+            normal_output_limit: v.normal_output_limit(),
             io_threads: v.int("io-threads"),
             require_pass: v.text("requirepass").to_vec(),
             protected_mode: v.bool("protected-mode"),
@@ -195,45 +137,12 @@ impl Settings {
             max_memory_policy: v.policy(),
             hz: v.int("hz"),
             import_mode: v.bool("import-mode"),
-            active_expire_effort: v.int("active-expire-effort"),
-            lazy: LazyFree {
-                eviction: v.bool("lazyfree-lazy-eviction"),
-                expire: v.bool("lazyfree-lazy-expire"),
-                server_del: v.bool("lazyfree-lazy-server-del"),
-                user_del: v.bool("lazyfree-lazy-user-del"),
-                user_flush: v.bool("lazyfree-lazy-user-flush"),
-            },
-            notify_keyspace_events: v.events(),
-            encodings: Encodings {
-                hash_max_listpack_entries: v.int("hash-max-listpack-entries"),
-                hash_max_listpack_value: v.int("hash-max-listpack-value"),
-                list_max_listpack_size: v.int("list-max-listpack-size"),
-                list_compress_depth: v.int("list-compress-depth"),
-                set_max_intset_entries: v.int("set-max-intset-entries"),
-                set_max_listpack_entries: v.int("set-max-listpack-entries"),
-                set_max_listpack_value: v.int("set-max-listpack-value"),
-                zset_max_listpack_entries: v.int("zset-max-listpack-entries"),
-                zset_max_listpack_value: v.int("zset-max-listpack-value"),
-                hll_sparse_max_bytes: v.int("hll-sparse-max-bytes"),
-                stream_node_max_bytes: v.int("stream-node-max-bytes"),
-                stream_node_max_entries: v.int("stream-node-max-entries"),
-            },
             dir: v.path("dir").unwrap_or_default(),
             pid_file: v.path("pidfile"),
             daemonize: v.bool("daemonize"),
             supervised: v.supervised(),
-            set_proc_title: v.bool("set-proc-title"),
-            proc_title_template: v.text("proc-title-template").to_vec(),
-            shutdown_on_sigint: v.shutdown_flags("shutdown-on-sigint"),
-            shutdown_on_sigterm: v.shutdown_flags("shutdown-on-sigterm"),
-            busy_reply_threshold: Duration::from_millis(v.int("busy-reply-threshold")),
             log: v.log(),
-            hide_user_data_from_log: v.bool("hide-user-data-from-log"),
             availability_zone: v.text("availability-zone").to_vec(),
-            slowlog_slower_than_us: v.int("commandlog-execution-slower-than"),
-            slowlog_max_len: v.int("commandlog-slow-execution-max-len"),
-            latency_tracking: v.bool("latency-tracking"),
-            latency_percentiles: v.percentiles(),
             save: v.save_points(),
             append_only: v.bool("appendonly"),
         }
@@ -283,28 +192,17 @@ impl Values<'_> {
         value
     }
 
-    fn output_limits(&self) -> [OutputLimit; 3] {
-        let Value::OutputLimits(limits) = self.get("client-output-buffer-limit") else {
+    /// Of all limits, the one for clients that are neither replicas nor subscribers.
+    fn normal_output_limit(&self) -> OutputLimit {
+        let Value::OutputLimits([normal, ..]) = self.get("client-output-buffer-limit") else {
             panic!("{KIND}");
         };
-        *limits
+        *normal
     }
 
     fn save_points(&self) -> Vec<SavePoint> {
         let Value::Save(points) = self.get("save") else { panic!("{KIND}") };
         points.clone()
-    }
-
-    fn percentiles(&self) -> Vec<f64> {
-        let Value::Percentiles(list) = self.get("latency-tracking-info-percentiles") else {
-            panic!("{KIND}");
-        };
-        list.clone()
-    }
-
-    fn events(&self) -> u32 {
-        let Value::Events(flags) = self.get("notify-keyspace-events") else { panic!("{KIND}") };
-        *flags
     }
 
     fn allowed(&self, name: &str) -> Allowed {
@@ -327,16 +225,6 @@ impl Values<'_> {
             directives::SUPERVISED_UPSTART => Supervised::Upstart,
             directives::SUPERVISED_AUTO => Supervised::Auto,
             _ => Supervised::No,
-        }
-    }
-
-    fn shutdown_flags(&self, name: &str) -> ShutdownFlags {
-        let flags = self.choice(name);
-        ShutdownFlags {
-            save: flags & directives::SHUTDOWN_SAVE != 0,
-            nosave: flags & directives::SHUTDOWN_NOSAVE != 0,
-            now: flags & directives::SHUTDOWN_NOW != 0,
-            force: flags & directives::SHUTDOWN_FORCE != 0,
         }
     }
 

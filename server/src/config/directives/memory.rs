@@ -1,8 +1,8 @@
 //! Memory: its limit, what goes first, how collections are encoded, how expired keys leave.
 
 use super::super::directive::{
-    Choices, Directive, Effect, INT_MAX, INT_MIN, LONG_MAX, MB, ULONG_MAX, Unit, boolean, choice,
-    int, memory,
+    Choices, Directive, INT_MAX, INT_MIN, LONG_MAX, MB, ULONG_MAX, Unit, boolean, choice, int,
+    memory,
 };
 use super::super::rules;
 
@@ -20,7 +20,7 @@ pub(crate) const MAXMEMORY_POLICY: Choices = &[
 
 pub(super) const DIRECTIVES: &[Directive] = &[
     // Writes are refused beyond it; nothing is evicted yet.
-    memory("maxmemory", 0, ULONG_MAX, 0).effect(Effect::MaxMemory),
+    memory("maxmemory", 0, ULONG_MAX, 0),
     choice("maxmemory-policy", MAXMEMORY_POLICY, POLICY_NOEVICTION).not_yet(),
     int("maxmemory-samples", 1, 64, 5).not_yet(),
     int("maxmemory-eviction-tenacity", 0, 100, 10).not_yet(),
@@ -29,7 +29,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     int("lfu-decay-time", 0, INT_MAX, 1).not_yet(),
     int("tracking-table-max-keys", 0, LONG_MAX, 1_000_000).not_yet(),
     // Expiry and background work.
-    int("hz", 0, INT_MAX, 10).rule(rules::hz).effect(Effect::Hz),
+    int("hz", 0, INT_MAX, 10).rule(rules::hz),
     // Redis only; Valkey's hz is always dynamic.
     boolean("dynamic-hz", true).moot(),
     // An index of expiry times finds every due key: there is no effort to choose.

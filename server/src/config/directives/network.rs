@@ -58,7 +58,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     int("rdma-rx-size", 64 * KB, 16 * MB, MB).immutable().not_yet(),
     int("rdma-completion-vector", -1, 1024, -1).immutable().not_yet(),
     // Who may do what.
-    optional("requirepass").sensitive().effect(Effect::Password),
+    optional("requirepass").sensitive(),
     boolean("protected-mode", true),
     choice("enable-protected-configs", PROTECTED_ACTION, PROTECTED_NO).immutable(),
     choice("enable-debug-command", PROTECTED_ACTION, PROTECTED_NO).immutable(),

@@ -1,8 +1,7 @@
 //! The process: its databases, its place in the system, how it starts and stops.
 
 use super::super::directive::{
-    Choices, Directive, Effect, INT_MAX, LONG_MAX, Special, boolean, choice, int, optional,
-    special, text,
+    Choices, Directive, INT_MAX, LONG_MAX, Special, boolean, choice, int, optional, special, text,
 };
 use super::super::rules;
 use super::super::value::Value;
@@ -49,7 +48,6 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     boolean("set-proc-title", true).immutable().moot(),
     text("proc-title-template", "{title} {listen-addr} {server-mode}")
         .rule(rules::proc_title_template)
-        .effect(Effect::ProcTitle)
         .not_yet(),
     // Holdfast prints no logo.
     boolean("always-show-logo", false).immutable().moot(),
