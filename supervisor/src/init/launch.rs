@@ -13,7 +13,7 @@ use holdfast_supervisor::snapshot::Mode;
 use crate::arguments::{self, Command};
 use crate::metal::Machine;
 use crate::sys::child::MAX_WORDS;
-use crate::sys::process::{environment, keep};
+use crate::sys::process::{Environment, environment, keep};
 
 pub(crate) type Words<'a> = Vec<&'a CStr, MAX_WORDS>;
 
@@ -22,8 +22,9 @@ pub(crate) struct Launch {
     pub command: Option<Command>,
     /// `holdfast.arg=` of the kernel command line, after everything else.
     tail: std::vec::Vec<&'static CStr>,
-    environment: std::vec::Vec<&'static CStr>,
-    channel_variable: &'static CStr,
+    environment: Environment,
+    /// The same, and the word that tells the agent of its channel.
+    environment_of_agent: Environment,
     pub directory: &'static CStr,
     /// Services change to the user of the plan; otherwise they stay what init is.
     pub drops_privileges: bool,
@@ -39,12 +40,13 @@ impl Launch {
         };
         let has_data = !machine.degraded.contains(Degraded::NoDataDirectory);
         add_server_defaults(&mut environment, mode, has_data);
+        let channel = keep(format!("{CHANNEL_ENV}={CHANNEL_VALUE}").as_bytes());
         let tail = cmdline::values(&machine.cmdline, "holdfast.arg");
         Self {
             command,
             tail: tail.map(|word| keep(word.as_bytes())).collect(),
-            environment,
-            channel_variable: keep(format!("{CHANNEL_ENV}={CHANNEL_VALUE}").as_bytes()),
+            environment: Environment::new(&environment),
+            environment_of_agent: Environment::new(&[&environment[..], &[channel]].concat()),
             directory: if has_data { c"/data" } else { c"/" },
             drops_privileges: !machine.degraded.contains(Degraded::NoPrivilegeDrop) && is_root(),
             mode,
@@ -95,13 +97,8 @@ impl Launch {
         Some(words)
     }
 
-    pub(crate) fn envp(&self, with_channel: bool) -> Option<Words<'static>> {
-        let mut words = Words::new();
-        words.extend_from_slice(&self.environment).ok()?;
-        if with_channel {
-            words.push(self.channel_variable).ok()?;
-        }
-        Some(words)
+    pub(crate) fn environment(&self, of_agent: bool) -> &Environment {
+        if of_agent { &self.environment_of_agent } else { &self.environment }
     }
 
     /// The agent is not in the plan: it is who brings the plan.

@@ -68,11 +68,10 @@ impl Supervisor {
             None => c_string(&service.program, &mut buffer)?,
         };
         let argv = self.launch.argv(service, program, main).ok_or(Errno::TOOBIG)?;
-        let envp = self.launch.envp(channel.is_some()).ok_or(Errno::TOOBIG)?;
         child::spawn(&Child {
             program,
             argv: &argv,
-            envp: &envp,
+            environment: self.launch.environment(channel.is_some()),
             directory: self.launch.directory,
             user: self.launch.user(service),
             new_session,

@@ -19,16 +19,17 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 use rustix::thread::{Gid, Uid};
 
-/// Words of one argument or environment vector. Kubernetes gives a container seven variables for
-/// every service of its namespace.
-pub(crate) const MAX_WORDS: usize = 4096;
+use super::process::Environment;
+
+/// Arguments of one service.
+pub(crate) const MAX_WORDS: usize = 512;
 const CAPABILITIES: u32 = 64;
 const FIRST_TO_CLOSE: u32 = 3;
 
 pub(crate) struct Child<'a> {
     pub program: &'a CStr,
     pub argv: &'a [&'a CStr],
-    pub envp: &'a [&'a CStr],
+    pub environment: &'a Environment,
     pub directory: &'a CStr,
     /// `None` keeps the user init runs as.
     pub user: Option<(u32, u32)>,
@@ -53,7 +54,6 @@ type Pointers = Vec<*const libc::c_char, { MAX_WORDS + 1 }>;
 
 pub(crate) fn spawn(child: &Child) -> Result<Spawned, Errno> {
     let argv = pointers(child.argv)?;
-    let envp = pointers(child.envp)?;
     let (failure, report) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     rustix::io::ioctl_fionbio(&failure, true)?;
     let mut pidfd: RawFd = -1;
@@ -62,7 +62,7 @@ pub(crate) fn spawn(child: &Child) -> Result<Spawned, Errno> {
         other => (other?, false),
     };
     let Some(pid) = Pid::from_raw(pid) else {
-        become_service(child, &argv, &envp, report.as_fd(), fell_back);
+        become_service(child, &argv, report.as_fd(), fell_back);
     };
     let pidfd = if pidfd >= 0 {
         // SAFETY: clone3 succeeded and stored a descriptor of ours there.
@@ -126,18 +126,13 @@ fn last_errno() -> Errno {
 }
 
 /// In the child: does not return.
-fn become_service(
-    child: &Child,
-    argv: &Pointers,
-    envp: &Pointers,
-    report: BorrowedFd,
-    fell_back: bool,
-) -> ! {
+fn become_service(child: &Child, argv: &Pointers, report: BorrowedFd, fell_back: bool) -> ! {
     let (step, errno) = match prepare(child, fell_back) {
         Err(failed) => failed,
         Ok(()) => {
+            let environment = child.environment.as_ptr();
             // SAFETY: both vectors end with a null pointer and their strings outlive the call.
-            unsafe { libc::execve(child.program.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+            unsafe { libc::execve(child.program.as_ptr(), argv.as_ptr(), environment) };
             (SpawnStep::Exec, last_errno())
         }
     };

@@ -19,6 +19,22 @@ pub(crate) fn environment() -> Vec<&'static CStr> {
     joined.map(|variable| keep(&variable)).collect()
 }
 
+/// An environment as `execve` takes it, made once: Kubernetes gives a container seven variables for
+/// every service of its namespace.
+pub(crate) struct Environment(Vec<*const libc::c_char>);
+
+impl Environment {
+    pub(crate) fn new(variables: &[&'static CStr]) -> Self {
+        let pointers = variables.iter().map(|variable| variable.as_ptr());
+        Self(pointers.chain([std::ptr::null()]).collect())
+    }
+
+    /// Ends with a null pointer; what it points to is never freed.
+    pub(super) fn as_ptr(&self) -> *const *const libc::c_char {
+        self.0.as_ptr()
+    }
+}
+
 /// A word that lives as long as PID 1. What follows a NUL is dropped, as C does.
 pub(crate) fn keep(word: &[u8]) -> &'static CStr {
     let end = word.iter().position(|&byte| byte == 0).unwrap_or(word.len());
