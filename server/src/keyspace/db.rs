@@ -116,6 +116,12 @@ impl Db {
             + self.deadlines.used_bytes()
     }
 
+    /// Bytes of the database's slabs that are free for further keys. The process's allocator
+    /// counts them as used; what is weighed against `maxmemory` should not.
+    pub fn free_bytes(&self) -> usize {
+        self.heap.free_bytes()
+    }
+
     /// See [`Keyspace::set_initial_access`](super::Keyspace::set_initial_access).
     pub fn set_initial_access(&mut self, access: u32) {
         self.initial_access = access;

@@ -7,9 +7,9 @@
 //! to the horizon that fits them by now. Keys farther off are not touched.
 //!
 //! Between two visits of a horizon at least its near edge passes, since nothing nearer was put into
-//! it; so a key with a deadline d away is read at most 8 times in each horizon, 50 times in all
-//! however long it lives, most of it as a sequential pass over 8 KiB of slots with its misses
-//! overlapped.
+//! it; so a key is read at most 8 times in each horizon from the second on, and in the first at
+//! each call until it goes: 50 times however long it lives, in passes over 8 KiB of slots with
+//! their misses overlapped.
 //!
 //! **Segments** stand in a tournament tree by their nearest bound: the oldest is found at once, and
 //! a bound that changes costs the way up to where it no longer matters.
@@ -17,7 +17,10 @@
 //! PERSIST, DEL and overwriting leave bounds as they are: too early a bound costs one visit.
 //!
 //! Why not a timing wheel of key tokens: it costs 5 to 8 bytes per volatile key and a lookup for
-//! each stage of the wheel. This costs 72 bytes per segment (0.1 byte per key).
+//! each stage of the wheel. This costs about 90 bytes per segment, 0.13 per key, and 2 µs of CPU
+//! per key that comes due, all looks included. (`--example keyspace_bytes expiry`: a million keys
+//! due within 10 seconds to an hour, looked for every 20 ms, go 9 ms late in the median, 51 ms at
+//! the 99th percentile of the worst case.)
 
 /// Horizons 1 to 7; 0 is for keys without expiry.
 pub(super) const HORIZONS: usize = 8;

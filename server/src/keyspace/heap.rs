@@ -52,7 +52,9 @@ pub(super) struct Heap {
     spare: *mut Slab,
     /// Every slab, in no order; each knows its place here.
     slabs: Vec<*mut Slab>,
-    used_bytes: usize,
+    /// Bytes of the pieces in use: of those in slabs, and of those that are not.
+    slab_bytes: usize,
+    alone_bytes: usize,
 }
 
 // SAFETY: a heap and its slabs are reached only through the value itself.
@@ -119,22 +121,29 @@ impl Heap {
             partial: [ptr::null_mut(); CLASSES],
             spare: ptr::null_mut(),
             slabs: Vec::new(),
-            used_bytes: 0,
+            slab_bytes: 0,
+            alone_bytes: 0,
         }
     }
 
     /// Bytes of all pieces in use.
     pub(super) fn used_bytes(&self) -> usize {
-        self.used_bytes
+        self.slab_bytes + self.alone_bytes
+    }
+
+    /// Bytes of the slabs that no piece uses: the allocator has given them out, yet they are free.
+    pub(super) fn free_bytes(&self) -> usize {
+        self.slabs.len() * SLAB - self.slab_bytes
     }
 
     /// A piece of at least `size` bytes, not initialised.
     pub(super) fn alloc(&mut self, size: usize) -> NonNull<u8> {
         let size = piece_size(size);
-        self.used_bytes += size;
         if size > LARGEST || !SLABS {
+            self.alone_bytes += size;
             return alloc_alone(size);
         }
+        self.slab_bytes += size;
         let class = class_of(size);
         if self.partial[class].is_null() {
             let slab = self.new_slab(size);
@@ -167,11 +176,12 @@ impl Heap {
     /// `piece` came from this heap's `alloc` for a size of the same class, and is not used again.
     pub(super) unsafe fn free(&mut self, piece: NonNull<u8>, size: usize) {
         let size = piece_size(size);
-        self.used_bytes -= size;
         if size > LARGEST || !SLABS {
+            self.alone_bytes -= size;
             // SAFETY: such a piece came from `alloc_alone` with the same size.
             return unsafe { dealloc(piece.as_ptr(), alone(size)) };
         }
+        self.slab_bytes -= size;
         let class = class_of(size);
         let slab = slab_of(piece);
         let header = header_offset(Slab::base(slab).addr());
@@ -342,6 +352,7 @@ mod tests {
         }
         assert_eq!(heap.used_bytes(), 0);
         assert!(heap.slabs.len() <= 1, "only the spare slab is left");
+        assert_eq!(heap.free_bytes(), heap.slabs.len() * SLAB);
     }
 
     #[test]

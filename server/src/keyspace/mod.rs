@@ -76,6 +76,11 @@ impl Keyspace {
         self.len() == 0
     }
 
+    /// See [`Db::free_bytes`].
+    pub fn free_bytes(&self) -> usize {
+        self.dbs.iter().map(Db::free_bytes).sum()
+    }
+
     /// Bytes that keys, values, table and expiry index take.
     pub fn used_bytes(&self) -> usize {
         self.dbs.iter().map(Db::used_bytes).sum()

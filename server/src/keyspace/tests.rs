@@ -562,6 +562,23 @@ fn memory_is_accounted_to_the_byte() {
 }
 
 #[test]
+fn removed_keys_leave_room_that_counts_as_free() {
+    let mut db = new_db();
+    let keys = scaled(10_000) as u64;
+    for number in 0..keys {
+        db.set_string(&name(number), &[b'v'; 40], Ttl::Clear);
+    }
+    let (used, free) = (db.used_bytes(), db.free_bytes());
+    for number in (0..keys).step_by(2) {
+        db.remove(&name(number));
+    }
+    assert!(db.used_bytes() < used * 2 / 3);
+    if !cfg!(miri) {
+        assert!(db.free_bytes() - free >= used / 3, "slabs are half empty");
+    }
+}
+
+#[test]
 fn databases_swap_and_flush_alone() {
     let mut keyspace = Keyspace::new(4, SECRET);
     keyspace.db_mut(0).set_string(b"a", b"0", Ttl::Clear);
