@@ -12,7 +12,7 @@ use crate::commands::run;
 use crate::paths;
 use crate::progress::say;
 
-/// The release line that our goals name. sid moves on; another line has to be looked at first.
+/// The release line that our goals and lists name. sid moves on.
 const RELEASE_LINE: &str = "9.1.";
 
 /// Valkey's unpacked source tree, fetched on first use.
@@ -80,13 +80,9 @@ fn description_file(package: &Path) -> Result<PathBuf, String> {
     let mut found = entries.flatten().map(|entry| entry.path());
     let dsc = found.find(|path| path.extension().is_some_and(|e| e == "dsc"));
     let dsc = dsc.ok_or("apt has downloaded no .dsc of valkey")?;
-    let name = dsc.file_name().unwrap_or_default().to_string_lossy();
+    let name = dsc.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if !name.starts_with(&format!("valkey_{RELEASE_LINE}")) {
-        return Err(format!(
-            "Debian's source package is {name}, not {RELEASE_LINE}*: look through the suite's \
-             changes, then change RELEASE_LINE in {}",
-            file!()
-        ));
+        say(format!("Debian has moved on to {name}; our lists are made for {RELEASE_LINE}*"));
     }
     Ok(dsc)
 }
@@ -128,16 +124,20 @@ impl PrivateApt {
 
 /// The address of the Debian archive among this machine's own sources.
 fn debian_archive() -> Result<String, String> {
+    if let Some(archive) = listed_archive()? {
+        return Ok(archive);
+    }
+    // A machine whose package lists were never fetched does not know yet what its sources are.
+    say("fetching Debian's package lists");
+    run(Command::new("apt-get").args(["--quiet", "update"]).stdin(Stdio::null()))?;
+    listed_archive()?.ok_or_else(|| "no Debian archive among apt's sources".to_owned())
+}
+
+fn listed_archive() -> Result<Option<String>, String> {
     let mut list = Command::new("apt-get");
-    list.args([
-        "indextargets",
-        "--format",
-        "$(ORIGIN)|$(LABEL)|$(REPO_URI)",
-        "Created-By: Packages",
-    ]);
+    let format = "$(ORIGIN)|$(LABEL)|$(REPO_URI)";
+    list.args(["indextargets", "--format", format, "Created-By: Packages"]);
     let targets = run(&mut list)?;
     let archive = targets.lines().find_map(|line| line.strip_prefix("Debian|Debian|"));
-    archive.map(str::to_owned).ok_or_else(|| {
-        "no Debian archive among apt's sources (run `apt-get update` once, on Debian)".to_owned()
-    })
+    Ok(archive.map(str::to_owned))
 }

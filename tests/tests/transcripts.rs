@@ -1,12 +1,31 @@
 //! The corpus of transcripts, run every way on the server under test and on the references.
 
+use std::process::Command;
+
 use holdfast_tests::binaries::Flavour::{self, Holdfast, Redis, Valkey};
+use holdfast_tests::binaries::server;
+use holdfast_tests::commands::run;
+use holdfast_tests::progress::say;
 use holdfast_tests::transcript::Protocol::{self, Resp2, Resp3};
 use holdfast_tests::transcript::{Way, corpus, run::check_corpus};
+
+/// The release of Debian's Redis (bookworm's) whose words the corpus has.
+const REDIS_RELEASE: &str = "v=7.0.";
 
 #[track_caller]
 fn check(flavour: Flavour, protocol: Protocol, way: Way) {
     check_corpus(&corpus(), flavour, protocol, way);
+}
+
+/// Another Debian has another Redis, whose words differ here and there; Valkey is asked everywhere.
+#[track_caller]
+fn check_redis(protocol: Protocol, way: Way) {
+    let version = run(Command::new(server(Redis)).arg("--version")).expect("it can be executed");
+    if version.contains(REDIS_RELEASE) {
+        check(Redis, protocol, way);
+    } else {
+        say(format!("the corpus is for {REDIS_RELEASE}, not asked: {version}"));
+    }
 }
 
 #[test]
@@ -42,17 +61,17 @@ fn holdfast_answers_the_same_inside_multi() {
 /// Debian's Redis keeps the corpus honest: what it does not answer is no expectation of ours.
 #[test]
 fn debians_redis_agrees_in_resp2() {
-    check(Redis, Resp2, Way::Plain);
+    check_redis(Resp2, Way::Plain);
 }
 
 #[test]
 fn debians_redis_agrees_in_resp3() {
-    check(Redis, Resp3, Way::Plain);
+    check_redis(Resp3, Way::Plain);
 }
 
 #[test]
 fn debians_redis_agrees_inside_multi() {
-    check(Redis, Resp2, Way::InMulti);
+    check_redis(Resp2, Way::InMulti);
 }
 
 #[test]
