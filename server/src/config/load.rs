@@ -14,6 +14,10 @@ use super::{Config, renames, set};
 
 /// A file that includes itself has to end somewhere; Redis would run out of stack.
 const MAX_INCLUDE_DEPTH: usize = 16;
+/// Patterns that match the including files themselves would multiply at every depth.
+const MAX_INCLUDES: usize = 1000;
+/// A file is read as a whole; a device that never ends is none.
+const MAX_FILE_BYTES: u64 = 64 << 20;
 /// Of a server that is told to go to the background and not where to note its number.
 const DEFAULT_PID_FILE: &str = "/var/run/redis.pid";
 
@@ -69,8 +73,13 @@ impl std::error::Error for Fatal {}
 
 /// Reads everything that `launch` names.
 pub fn load(launch: &Launch, files: &mut impl Files) -> Result<Config, Fatal> {
-    let mut loader =
-        Loader { config: Config::default(), files, save_seen: false, users: Users::default() };
+    let mut loader = Loader {
+        config: Config::default(),
+        files,
+        save_seen: false,
+        users: Users::default(),
+        includes: 0,
+    };
     loader.run(launch)?;
     let Loader { mut config, users, .. } = loader;
     config.file = launch.file.clone();
@@ -85,6 +94,8 @@ struct Loader<'a, F> {
     /// The first `save` line replaces the default save points, those behind it add to it.
     save_seen: bool,
     users: Users,
+    /// Files that `include` named so far.
+    includes: usize,
 }
 
 impl<F: Files> Loader<'_, F> {
@@ -209,6 +220,10 @@ impl<F: Files> Loader<'_, F> {
         } else {
             vec![path(pattern)]
         };
+        self.includes += included.len();
+        if self.includes > MAX_INCLUDES {
+            return Err(Failure::Here(format!("more than {MAX_INCLUDES} files are included")));
+        }
         included.iter().try_for_each(|path| self.file(path, depth + 1)).map_err(Failure::Included)
     }
 
@@ -297,13 +312,11 @@ pub struct SystemFiles;
 
 impl Files for SystemFiles {
     fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
+        read_bounded(std::fs::File::open(path)?)
     }
 
     fn read_stdin(&mut self) -> io::Result<Vec<u8>> {
-        let mut text = Vec::new();
-        io::Read::read_to_end(&mut io::stdin().lock(), &mut text)?;
-        Ok(text)
+        read_bounded(io::stdin().lock())
     }
 
     fn matching(&mut self, pattern: &str) -> Vec<PathBuf> {
@@ -324,4 +337,13 @@ impl Files for SystemFiles {
     fn check_log(&mut self, path: &Path) -> io::Result<()> {
         std::fs::OpenOptions::new().append(true).create(true).open(path).map(drop)
     }
+}
+
+fn read_bounded(source: impl io::Read) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    io::Read::read_to_end(&mut source.take(MAX_FILE_BYTES + 1), &mut text)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::other(format!("larger than {} MiB", MAX_FILE_BYTES >> 20)));
+    }
+    Ok(text)
 }

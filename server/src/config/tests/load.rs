@@ -234,6 +234,24 @@ fn a_file_that_includes_itself_ends() {
     assert!(error.ends_with("include goes deeper than 16 files"), "{error}");
 }
 
+#[test]
+fn files_that_include_each_other_end_at_some_depth() {
+    let text = "include /*.conf";
+    let mut files = Fake::new(&[("/a.conf", text), ("/b.conf", text)]);
+    let error = run(&["/a.conf"], &mut files).unwrap_err().to_string();
+    assert!(error.ends_with("include goes deeper than 16 files"), "{error}");
+}
+
+#[test]
+fn the_number_of_included_files_is_bounded() {
+    let names: Vec<String> = (0..1001).map(|index| format!("/d/{index}.conf")).collect();
+    let many: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let mut files = Fake::new(&many);
+    files.files.insert("/c.conf".into(), b"include /d/*.conf".to_vec());
+    let error = run(&["/c.conf"], &mut files).unwrap_err().to_string();
+    assert!(error.ends_with("more than 1000 files are included"), "{error}");
+}
+
 /// Flags, and the lines they become.
 #[track_caller]
 fn check_flags(args: &[&str], expected: &str) {
