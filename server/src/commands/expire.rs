@@ -109,7 +109,7 @@ impl Scale {
         };
         let ms = ms.max(0);
         match self.unit {
-            Unit::Seconds => ms.saturating_add(500) / 1000,
+            Unit::Seconds => ms / 1000 + i64::from(ms % 1000 >= 500),
             Unit::Milliseconds => ms,
         }
     }
@@ -263,6 +263,14 @@ mod tests {
                 assert_eq!(scale.tell(deadline, NOW), 1_000_000);
             }
         }
+    }
+
+    #[test]
+    fn seconds_are_rounded_to_the_nearest() {
+        let told = |ms| Scale { unit: Unit::Seconds, from: From::Now }.tell(NOW.ms() + ms, NOW);
+        assert_eq!([499, 500, 1_499, 1_500, -700].map(told), [0, 1, 1, 2, 0]);
+        let forever = Scale { unit: Unit::Seconds, from: From::Epoch }.tell(i64::MAX, NOW);
+        assert_eq!(forever, i64::MAX / 1000 + 1);
     }
 
     #[test]
