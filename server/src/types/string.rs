@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn embstr_ends_where_valkeys_does() {
-        // As measured on Valkey 9.1.2: with a three-byte key, 110 bytes are the last embstr.
+        // 8 of object, 1 + 1 + 3 + 1 of key, 3 + 110 + 1 of value: 128.
         assert!(embeds(3, 110, false));
         assert!(!embeds(3, 111, false));
         assert!(embeds(3, 102, true));
