@@ -7,11 +7,15 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::packages::ensure_packages;
 use crate::paths;
 use crate::process::{say, stream};
 
 /// The one target of this tool. Everything that names an architecture starts here.
 pub const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Crates between two lines of progress.
+const SAY_EVERY: usize = 10;
 
 /// The three programs of the house.
 #[derive(Clone, Debug)]
@@ -64,6 +68,8 @@ pub fn binaries_with_test_hooks() -> Result<Binaries> {
 }
 
 fn cargo_build(target: &Path, packages: &[&str], more: &[&str]) -> Result<PathBuf> {
+    // The allocator's C sources and the static C library.
+    ensure_packages(&["gcc", "libc6-dev", "make"])?;
     let _one_at_a_time = paths::lock("binaries")?;
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(paths::workspace()).env("RUSTFLAGS", rustflags());
@@ -72,15 +78,22 @@ fn cargo_build(target: &Path, packages: &[&str], more: &[&str]) -> Result<PathBu
     for package in packages {
         cargo.args(["-p", package]);
     }
-    let mut said = false;
+    let mut crates = 0;
     stream(&mut cargo, |line| {
-        if line.trim_start().starts_with("Compiling holdfast") {
-            said = true;
-            say(format!("{} (static, {TARGET})", line.trim()));
+        let line = line.trim();
+        if !line.starts_with("Compiling ") {
+            return;
+        }
+        crates += 1;
+        if crates == 1 {
+            say(format!("building the static binaries ({TARGET}); minutes the first time"));
+        }
+        if crates % SAY_EVERY == 0 || line.starts_with("Compiling holdfast") {
+            say(format!("  {crates:3} {line}"));
         }
     })
     .context("the static binaries do not build")?;
-    if said {
+    if crates > 0 {
         say("static binaries are ready");
     }
     Ok(target.join(TARGET).join("release"))

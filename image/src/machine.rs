@@ -124,7 +124,7 @@ impl Machine {
         );
         // No option ROM: nothing boots from the network, and a second is saved.
         qemu.args(["-netdev", &net, "-device", "virtio-net-pci,netdev=net,romfile="]);
-        qemu.args(["-device", "virtio-rng-pci", "-device", "i6300esb"]);
+        qemu.args(["-device", "virtio-rng-pci"]);
         if !self.reboots {
             qemu.arg("-no-reboot");
         }

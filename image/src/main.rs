@@ -27,9 +27,9 @@ enum Command {
     /// Builds what is missing, starts QEMU (with KVM where it truly works), shows the console and
     /// prints "ready" once the server answers PING. Ctrl-C stops it; nothing stays behind.
     Run {
-        /// Memory of the machine in MiB
-        #[arg(long, value_name = "MIB", default_value = "128", value_parser = memory)]
-        memory: u32,
+        /// Memory of the machine in MiB [default: 128, with --uefi 256]
+        #[arg(long, value_name = "MIB", value_parser = memory)]
+        memory: Option<u32>,
         /// Port of 127.0.0.1 that reaches the server
         #[arg(long, default_value = "6379", value_parser = port)]
         port: u16,
@@ -100,7 +100,9 @@ fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::Run { memory, port, uefi, kernel } => {
             let kernel = kernel.unwrap_or(Choice::Quickest);
-            run::run(&run::Options { memory_mib: memory, port, uefi, kernel })
+            // Firmware unpacks the kernel while everything is in memory twice.
+            let memory_mib = memory.unwrap_or(if uefi { 256 } else { 128 });
+            run::run(&run::Options { memory_mib, port, uefi, kernel })
         }
         Command::Status { json, port } => {
             let request = if json { "status json" } else { "status" };

@@ -34,7 +34,7 @@ pub struct Options {
     pub kernel: Choice,
 }
 
-/// OVMF does not start with less.
+/// OVMF and our kernel do not start with less; Debian's kernel, being larger, takes some more.
 const UEFI_MEMORY_MIB: u32 = 128;
 
 /// Boots the appliance and stays until it ends or a signal says stop. An error if it ends itself.

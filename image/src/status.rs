@@ -46,11 +46,9 @@ impl Note {
 
     /// The agent's port of the appliance that `run` serves on `port`.
     pub fn find(port: u16) -> Result<u16> {
-        let text = fs::read_to_string(path(port)?).with_context(|| {
-            format!(
-                "no appliance runs on port {port}: start it with `cargo image run --port {port}`"
-            )
-        })?;
+        let Ok(text) = fs::read_to_string(path(port)?) else {
+            bail!("no appliance runs on port {port}: `cargo image run --port {port}` starts one")
+        };
         text.trim().parse().context("the note that `run` left is damaged: start it again")
     }
 }

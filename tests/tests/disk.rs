@@ -14,8 +14,8 @@ use holdfast_image::{appliance, disk, ensure_packages, static_binaries, uki};
 /// Firmware, kernel and formatting under TCG on a busy machine.
 const BOOT: Duration = Duration::from_secs(240);
 
-/// The firmware itself needs 128.
-const MEMORY_MIB: u32 = 160;
+/// What firmware takes to unpack Debian's kernel, and some.
+const MEMORY_MIB: u32 = 256;
 
 const DATA_MIB: u64 = 96;
 const DATA_AT: u64 = 65 << 20;

@@ -18,8 +18,8 @@ use crate::process::{output, say};
 /// Signed images only: `-unsigned` and `-dbg` do not end like this.
 const PACKAGE: &str = r"^linux-image-6\.12\.[0-9]+(\+deb[0-9]+)?-cloud-amd64$";
 
-/// What the appliance's machines need, where it is not built in: network, disks, entropy, watchdogs.
-const WANTED: [&str; 6] = ["virtio_net", "virtio_blk", "ahci", "virtio_rng", "i6300esb", "softdog"];
+/// What a virtual machine needs, where it is not built in. Real hardware is our own kernel's.
+const WANTED: [&str; 3] = ["virtio_net", "virtio_blk", "virtio_rng"];
 
 /// The newest 6.12 cloud kernel that was fetched before, else the newest that apt offers.
 pub fn get() -> Result<Kernel> {
