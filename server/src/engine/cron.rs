@@ -41,7 +41,7 @@ impl Engine {
         if now_ms - self.cron.sampled_ms >= SAMPLE_MS {
             self.cron.sampled_ms = now_ms;
             self.stats.sample(now_ms);
-            let used = crate::alloc::used_bytes() as u64;
+            let used = self.used_memory();
             self.stats.peak_memory_bytes = self.stats.peak_memory_bytes.max(used);
             self.keyspace.set_initial_access(super::call::access_now(now));
         }

@@ -54,7 +54,7 @@ impl Engine {
 
     pub(crate) fn is_out_of_memory(&self) -> bool {
         let limit = self.config.settings().max_memory;
-        limit > 0 && crate::alloc::used_bytes() as u64 > limit
+        limit > 0 && self.used_memory() > limit
     }
 }
 

@@ -138,6 +138,12 @@ impl Engine {
         client.watch_broken.clear();
     }
 
+    /// Bytes in use, as `maxmemory` counts them: what removed keys left free for the next is not.
+    pub fn used_memory(&self) -> u64 {
+        let free = self.keyspace.free_bytes();
+        crate::alloc::used_bytes().saturating_sub(free) as u64
+    }
+
     /// A new connection. `None` when there are `maxclients` already.
     pub fn connect(
         &mut self,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop::has_budget_remaining;
 
 use super::Shared;
 use crate::engine::{Bell, Buffers, ClientLimits, Closing, Progress, Slot, Traffic};
@@ -142,6 +143,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             match self.state {
                 State::Waiting => return Poll::Pending,
+                // Not the socket but the turn of this task is over; it is woken for the next.
+                State::Full if flushed.is_pending() && !has_budget_remaining() => {
+                    return Poll::Pending;
+                }
                 State::Full => {
                     self.state = State::Open;
                     self.execute_input(scratch);

@@ -7,7 +7,7 @@ use crate::engine::Client;
 pub(super) fn memory(text: &mut Text, view: &View<'_>) {
     let stats = &view.engine.stats;
     let settings = view.engine.config.settings();
-    let used = alloc::used_bytes() as u64;
+    let used = view.engine.used_memory();
     let rss = view.process.rss_bytes;
     let peak = stats.peak_memory_bytes.max(used);
     let startup = stats.startup_memory_bytes;
