@@ -5,6 +5,7 @@
 //! from another scratch buffer; only what the socket does not take is kept.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -28,6 +29,8 @@ const INPUT_ROOM: usize = 16 * 1024;
 const INPUT_STEP: usize = 1024 * 1024;
 /// Read at once of an argument that is longer than the scratch buffer.
 const INPUT_READ: usize = 128 * 1024;
+/// Replies that wait are gathered in pieces of about this size.
+const BACKLOG_PIECE: usize = 64 * 1024;
 /// A scratch output buffer that grew beyond this is given back.
 const SCRATCH_KEEP: usize = 1024 * 1024;
 
@@ -63,6 +66,8 @@ where
         input: Vec::new(),
         output: Vec::new(),
         sent: 0,
+        backlog: VecDeque::new(),
+        backlog_len: 0,
         state: State::Open,
         limits,
         traffic: Traffic::default(),
@@ -93,9 +98,12 @@ struct Connection<S> {
     decoder: Decoder,
     /// Bytes of a command that is not complete, or that waits.
     input: Vec<u8>,
-    /// Replies not sent yet; the first `sent` bytes are.
+    /// Replies being sent; the first `sent` bytes are.
     output: Vec<u8>,
     sent: usize,
+    /// Replies behind those, in pieces that are never copied together.
+    backlog: VecDeque<Vec<u8>>,
+    backlog_len: usize,
     state: State,
     limits: ClientLimits,
     /// Since the engine last heard of it.
@@ -267,24 +275,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn queue(&mut self, fresh: &mut Vec<u8>) {
         if self.output.is_empty() {
             std::mem::swap(&mut self.output, fresh);
-        } else {
-            self.output.append(fresh);
+            return;
         }
+        self.backlog_len += fresh.len();
+        match self.backlog.back_mut() {
+            Some(last) if last.len() + fresh.len() <= BACKLOG_PIECE => last.append(fresh),
+            _ if fresh.is_empty() => {}
+            _ => self.backlog.push_back(std::mem::take(fresh)),
+        }
+    }
+
+    /// Bytes of replies that the socket has not taken.
+    fn waiting_len(&self) -> usize {
+        self.output.len() - self.sent + self.backlog_len
     }
 
     /// Sends what waits. Ready when nothing does.
     fn poll_flush(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> io::Result<Poll<()>> {
-        while self.sent < self.output.len() {
-            let rest = &self.output[self.sent..];
-            match Pin::new(&mut self.stream).poll_write(cx, rest)? {
-                Poll::Pending => return Ok(Poll::Pending),
-                Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(len) => {
-                    self.sent += len;
-                    self.traffic.bytes_out += len as u64;
-                    self.traffic.writes += 1;
+        loop {
+            while self.sent < self.output.len() {
+                let rest = &self.output[self.sent..];
+                match Pin::new(&mut self.stream).poll_write(cx, rest)? {
+                    Poll::Pending => return Ok(Poll::Pending),
+                    Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Poll::Ready(len) => {
+                        self.sent += len;
+                        self.traffic.bytes_out += len as u64;
+                        self.traffic.writes += 1;
+                    }
                 }
             }
+            let Some(next) = self.backlog.pop_front() else { break };
+            self.backlog_len -= next.len();
+            self.output = next;
+            self.sent = 0;
         }
         self.over_soft_limit_since_ms = None;
         self.sent = 0;
@@ -313,7 +337,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// `client-output-buffer-limit normal`, for replies that the socket does not take.
     fn is_over_output_limit(&mut self) -> bool {
-        let waiting = (self.output.len() - self.sent) as u64;
+        let waiting = self.waiting_len() as u64;
         let limit = self.limits.output;
         let now_ms = self.shared.clock.now().ms();
         let over_soft = limit.soft_bytes > 0 && waiting > limit.soft_bytes;
@@ -351,8 +375,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let buffers = Buffers {
             query_len: self.input.len(),
             query_free: self.input.capacity() - self.input.len(),
-            output_len: self.output.len() - self.sent,
-            output_capacity: self.output.capacity(),
+            output_len: self.waiting_len(),
+            output_capacity: self.output.capacity() + self.backlog_len,
         };
         if buffers != self.told {
             self.told = buffers;
