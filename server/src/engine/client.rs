@@ -2,11 +2,9 @@
 //! to the connection (`net`); what other clients may ask about or act upon is here.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
-
-use atomic_waker::AtomicWaker;
 
 use super::transaction::Transaction;
 use super::watch::{Broken, Watch};
@@ -43,22 +41,27 @@ impl std::fmt::Display for Address {
 #[derive(Debug, Default)]
 pub struct Bell {
     rung: AtomicBool,
-    waker: AtomicWaker,
+    /// The task's waker, which stays the same for as long as the task lives.
+    waker: OnceLock<Waker>,
 }
 
 impl Bell {
     pub fn ring(&self) {
-        self.rung.store(true, Ordering::Release);
-        self.waker.wake();
+        self.rung.store(true, Ordering::SeqCst);
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
     }
 
-    /// Whether it rang since the last call; `waker` is woken by the next ring.
+    /// Whether it rang since it was last answered; `waker` is woken by every ring from now on.
     pub fn answer(&self, waker: &Waker) -> bool {
-        if self.rung.swap(false, Ordering::Acquire) {
-            return true;
+        if self.waker.get().is_none() {
+            let kept = self.waker.get_or_init(|| waker.clone());
+            debug_assert!(kept.will_wake(waker), "one task listens to a bell");
+            // A ring that came too early for the waker is seen below; one too late for that sees it.
+            fence(Ordering::SeqCst);
         }
-        self.waker.register(waker);
-        self.rung.swap(false, Ordering::Acquire)
+        self.rung.load(Ordering::Acquire) && self.rung.swap(false, Ordering::SeqCst)
     }
 }
 
