@@ -202,6 +202,7 @@ impl Guest {
                 let seconds = limit.as_secs();
                 bail!("no answer to PING in {seconds} s; the console:\n{}", self.console.tail());
             }
+            // Between two questions; nothing tells us of a guest's progress.
             thread::sleep(Duration::from_millis(50));
         }
     }
@@ -218,6 +219,7 @@ impl Guest {
             if Instant::now() > end {
                 return Ok(false);
             }
+            // A child's end with a time limit can only be asked for.
             thread::sleep(Duration::from_millis(20));
         }
         Ok(true)

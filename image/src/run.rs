@@ -81,6 +81,7 @@ fn stay(mut guest: Guest, stopped: impl Fn() -> bool) -> Result<()> {
         if let Some(status) = guest.ended()? {
             bail!("the appliance ended by itself ({status})");
         }
+        // Looks for Ctrl-C and for the guest's end alike.
         thread::sleep(Duration::from_millis(50));
     }
     guest.stop()?;

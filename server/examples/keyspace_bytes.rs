@@ -97,6 +97,7 @@ fn measure(row: &Row) {
     }
     let fill = ns_each(start, row.keys);
     let resident = resident_bytes() - before;
+    // The allocator gives unused pages back within about a second.
     std::thread::sleep(Duration::from_secs(2));
     let settled = resident_bytes() - before;
     let per_key = |bytes: usize| bytes as f64 / row.keys as f64;

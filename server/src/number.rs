@@ -3,6 +3,7 @@
 /// Parses an integer in its canonical form only: no `+`, no leading zero, no spaces, no `-0`.
 ///
 /// What passes prints back to the same bytes, so a string value may be stored as an integer.
+#[inline]
 pub fn parse_int(bytes: &[u8]) -> Option<i64> {
     let (negative, digits) = match bytes {
         [b'-', rest @ ..] => (true, rest),

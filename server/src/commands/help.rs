@@ -2,9 +2,10 @@
 
 use super::Id;
 use crate::engine::Call;
+use crate::error::Result;
 
 /// Answers with one line per subcommand and one for what it does.
-pub(super) fn of_container(call: &mut Call<'_>) {
+pub(super) fn of_container(call: &mut Call<'_>) -> Result {
     let container = call.id.entry().parent.unwrap_or(call.id).entry();
     let mut subcommands: Vec<Id> = container.subcommands.clone();
     subcommands.retain(|id| id.entry().command.name != "help");
@@ -17,4 +18,5 @@ pub(super) fn of_container(call: &mut Call<'_>) {
         lines.push(format!("    {}", command.summary));
     }
     call.reply.help(&container.command.name.to_ascii_uppercase(), &lines);
+    Ok(())
 }

@@ -54,11 +54,6 @@ const HELP: Command = Command {
     since: "4.0.0",
     group: Group::Server,
     flags: Flags::LOADING.union(Flags::STALE),
-    handler: Some(tell_help),
+    handler: Some(help::of_container),
     ..Command::BASE
 };
-
-fn tell_help(call: &mut Call<'_>) -> Result {
-    help::of_container(call);
-    Ok(())
-}

@@ -95,11 +95,6 @@ const HELP: Command = Command {
     since: "6.2.0",
     group: Group::Generic,
     flags: Flags::LOADING.union(Flags::STALE),
-    handler: Some(tell_help),
+    handler: Some(help::of_container),
     ..Command::BASE
 };
-
-fn tell_help(call: &mut Call<'_>) -> Result {
-    help::of_container(call);
-    Ok(())
-}

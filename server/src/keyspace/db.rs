@@ -8,7 +8,7 @@ use super::{
     string_mut::StrMut,
     table::{Place, Table},
 };
-use crate::types::string::canonical_int;
+use crate::number::parse_int;
 
 pub struct Db {
     pub(super) table: Table,
@@ -203,7 +203,7 @@ impl Db {
     /// SET: stored as an integer where `text` is a canonical one. True if the key was there.
     #[inline]
     pub fn set_string<'k>(&mut self, key: impl AsKey<'k>, text: &[u8], ttl: Ttl) -> bool {
-        match canonical_int(text) {
+        match parse_int(text) {
             Some(int) => self.set_int(key, int, ttl),
             None => self.set_bytes(key, text, ttl),
         }

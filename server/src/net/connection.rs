@@ -339,11 +339,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn is_over_output_limit(&mut self) -> bool {
         let waiting = self.waiting_len() as u64;
         let limit = self.limits.output;
-        let now_ms = self.shared.clock.now().ms();
-        let over_soft = limit.soft_bytes > 0 && waiting > limit.soft_bytes;
-        let since_ms = over_soft.then(|| self.over_soft_limit_since_ms.unwrap_or(now_ms));
-        self.over_soft_limit_since_ms = since_ms;
-        let soft = since_ms.is_some_and(|since_ms| now_ms - since_ms >= limit.soft_seconds * 1000);
+        let mut soft = false;
+        if limit.soft_bytes > 0 && waiting > limit.soft_bytes {
+            let now_ms = self.shared.clock.now().ms();
+            let since_ms = *self.over_soft_limit_since_ms.get_or_insert(now_ms);
+            soft = now_ms - since_ms >= limit.soft_seconds * 1000;
+        } else {
+            self.over_soft_limit_since_ms = None;
+        }
         let hard = limit.hard_bytes > 0 && waiting > limit.hard_bytes;
         if hard || soft {
             let mut engine = self.shared.engine();

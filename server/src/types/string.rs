@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::number::parse_int;
+
 /// Scratch room for the decimal text of an integer value.
 pub type Digits = itoa::Buffer;
 
@@ -20,7 +22,7 @@ pub enum Str {
 impl Str {
     /// The value that SET stores for `bytes`.
     pub fn new(bytes: Vec<u8>) -> Self {
-        match canonical_int(&bytes) {
+        match parse_int(&bytes) {
             Some(int) => Self::Int(int),
             None => Self::Bytes(bytes),
         }
@@ -76,7 +78,7 @@ impl<'a> StrRef<'a> {
     pub fn as_int(self) -> Option<i64> {
         match self {
             Self::Int(int) => Some(int),
-            Self::Bytes(bytes) => canonical_int(bytes),
+            Self::Bytes(bytes) => parse_int(bytes),
         }
     }
 }
@@ -112,31 +114,6 @@ pub fn embeds(key_len: usize, value_len: usize, has_expiry: bool) -> bool {
     value.saturating_add(OBJECT + key + expiry) <= LIMIT
 }
 
-/// The integer whose decimal form is exactly `text`: no plus sign, no leading zero, no `-0`.
-#[inline]
-pub fn canonical_int(text: &[u8]) -> Option<i64> {
-    const LONGEST: usize = 20; // "-9223372036854775808"
-    let (negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    match digits {
-        [b'0'] if !negative => return Some(0),
-        [b'1'..=b'9', ..] if text.len() <= LONGEST => {}
-        _ => return None,
-    }
-    // Counted downwards, since i64::MIN has no positive counterpart.
-    let mut below_zero = 0i64;
-    for &digit in digits {
-        let digit = digit.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        below_zero = below_zero.checked_mul(10)?.checked_sub(i64::from(digit))?;
-    }
-    if negative { Some(below_zero) } else { below_zero.checked_neg() }
-}
-
 fn decimal_len(int: i64) -> usize {
     let digits = int.unsigned_abs().checked_ilog10().unwrap_or(0) as usize + 1;
     digits + usize::from(int < 0)
@@ -150,7 +127,7 @@ mod tests {
     fn only_the_text_that_an_integer_prints_as_is_an_integer() {
         for int in [0, 7, -7, 10, 1234567890, i64::MAX, i64::MIN, i64::MIN + 1] {
             let text = int.to_string();
-            assert_eq!(canonical_int(text.as_bytes()), Some(int));
+            assert_eq!(parse_int(text.as_bytes()), Some(int));
             assert_eq!(decimal_len(int), text.len());
         }
         for text in [
@@ -172,7 +149,7 @@ mod tests {
             "99999999999999999999",
             "100000000000000000000",
         ] {
-            assert_eq!(canonical_int(text.as_bytes()), None, "{text:?}");
+            assert_eq!(parse_int(text.as_bytes()), None, "{text:?}");
         }
     }
 

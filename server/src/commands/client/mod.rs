@@ -505,11 +505,6 @@ const HELP: Command = Command {
     summary: "Returns helpful text about the different subcommands.",
     since: "5.0.0",
     flags: Flags::LOADING.union(Flags::STALE),
-    handler: Some(help),
+    handler: Some(super::help::of_container),
     ..SUBCOMMAND
 };
-
-fn help(call: &mut Call<'_>) -> Result {
-    super::help::of_container(call);
-    Ok(())
-}

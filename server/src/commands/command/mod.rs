@@ -201,14 +201,9 @@ const HELP: Command = Command {
     name: "help",
     summary: "Returns helpful text about the different subcommands.",
     since: "5.0.0",
-    handler: Some(help),
+    handler: Some(super::help::of_container),
     ..SUBCOMMAND
 };
-
-fn help(call: &mut Call<'_>) -> Result {
-    super::help::of_container(call);
-    Ok(())
-}
 
 const NOT_A_COMMAND: Error = Error::text("ERR Invalid command specified");
 const NO_KEYS: Error = Error::text("ERR The command has no key arguments");
