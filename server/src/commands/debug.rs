@@ -101,7 +101,10 @@ fn object(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
 
 /// Bytes of the value in an RDB file, without compression.
 fn serialized_len(entry: Entry<'_>) -> usize {
-    let ValueRef::Str(string) = entry.value();
+    let string = match entry.value() {
+        ValueRef::Str(string) => string,
+        ValueRef::Collection(collection) => return collection.memory_bytes(),
+    };
     /// Longer text is not looked at for being an integer.
     const MAX_INT_LEN: usize = 11;
     let int = match string {

@@ -56,7 +56,15 @@ pub enum Group {
     Bitmap,
     Connection,
     Generic,
+    Geo,
+    Hash,
+    HyperLogLog,
+    List,
+    PubSub,
     Server,
+    Set,
+    SortedSet,
+    Stream,
     String,
     Transactions,
 }
@@ -68,7 +76,15 @@ impl Group {
             Group::Bitmap => "bitmap",
             Group::Connection => "connection",
             Group::Generic => "generic",
+            Group::Geo => "geo",
+            Group::Hash => "hash",
+            Group::HyperLogLog => "hyperloglog",
+            Group::List => "list",
+            Group::PubSub => "pubsub",
             Group::Server => "server",
+            Group::Set => "set",
+            Group::SortedSet => "sorted-set",
+            Group::Stream => "stream",
             Group::String => "string",
             Group::Transactions => "transactions",
         }
@@ -80,7 +96,15 @@ impl Group {
             Group::Bitmap => Some("@bitmap"),
             Group::Connection => Some("@connection"),
             Group::Generic => Some("@keyspace"),
+            Group::Geo => Some("@geo"),
+            Group::Hash => Some("@hash"),
+            Group::HyperLogLog => Some("@hyperloglog"),
+            Group::List => Some("@list"),
+            Group::PubSub => Some("@pubsub"),
             Group::Server => None,
+            Group::Set => Some("@set"),
+            Group::SortedSet => Some("@sortedset"),
+            Group::Stream => Some("@stream"),
             Group::String => Some("@string"),
             Group::Transactions => Some("@transaction"),
         }
@@ -149,8 +173,11 @@ impl Flags {
 /// Where a command's keys are and what it does with them.
 #[derive(Debug)]
 pub struct KeySpec {
-    /// Index of the argument where the search begins (the command's name is 0).
+    /// Index of the argument where the search begins (the command's name is 0); with `keyword`,
+    /// where the search for that begins.
     pub begin: usize,
+    /// The keys follow this word; there are none without it.
+    pub keyword: Option<&'static str>,
     pub find: Find,
     pub access: Access,
     /// `access update insert delete` and the like, as COMMAND INFO shows them.
@@ -168,8 +195,12 @@ pub(super) type Varies = fn(&[&[u8]]) -> &'static KeySpec;
 pub enum Find {
     /// Keys from `begin` to `begin + last` (negative counts from the end), every `step`-th argument.
     Range { last: i32, step: usize },
+    /// The first half of all arguments from `begin` on: XREAD's keys, before their ids.
+    FirstHalf,
     /// A count at `begin`, keys behind it, every `step`-th argument.
     Count { step: usize },
+    /// Beyond what clients are told: SORT's STORE, the last of several.
+    Unknown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,6 +227,7 @@ impl KeySpec {
     pub const fn one(begin: usize, access: Access, effects: &'static [&'static str]) -> Self {
         Self {
             begin,
+            keyword: None,
             find: Find::Range { last: 0, step: 1 },
             access,
             effects,
@@ -209,6 +241,11 @@ impl KeySpec {
         Self { find, ..self }
     }
 
+    /// The same keys, behind `word`, which is looked for from `begin` on.
+    pub const fn behind(self, word: &'static str) -> Self {
+        Self { keyword: Some(word), ..self }
+    }
+
     pub const fn noted(self, notes: &'static str) -> Self {
         Self { notes, ..self }
     }
@@ -219,14 +256,7 @@ impl KeySpec {
 
     /// Every argument from `begin` to the end.
     pub const fn rest(begin: usize, access: Access, effects: &'static [&'static str]) -> Self {
-        Self {
-            begin,
-            find: Find::Range { last: -1, step: 1 },
-            access,
-            effects,
-            notes: "",
-            varies: None,
-        }
+        Self::one(begin, access, effects).found(Find::Range { last: -1, step: 1 })
     }
 
     /// Indices of the keys in a command of `argc` arguments; `None` when the arguments are wrong.
@@ -235,28 +265,41 @@ impl KeySpec {
         argc: usize,
         arg: impl Fn(usize) -> Option<&'a [u8]>,
     ) -> Option<Vec<usize>> {
+        let Some(begin) = self.begin_in(argc, &arg) else { return Some(Vec::new()) };
         let (first, count, step) = match self.find {
             Find::Range { last, step } => {
                 let end = match usize::try_from(last) {
-                    Ok(offset) => self.begin + offset,
+                    Ok(offset) => begin + offset,
                     Err(_) => argc.checked_sub(last.unsigned_abs() as usize)?,
                 };
-                if end >= argc || end < self.begin {
+                if end >= argc || end < begin {
                     return None;
                 }
-                (self.begin, (end - self.begin) / step + 1, step)
+                (begin, (end - begin) / step + 1, step)
             }
+            Find::FirstHalf => (begin, argc.checked_sub(begin)? / 2, 1),
             Find::Count { step } => {
-                let count = crate::number::parse_int(arg(self.begin)?)?;
+                let count = crate::number::parse_int(arg(begin)?)?;
                 let count = usize::try_from(count).ok().filter(|&count| count > 0)?;
-                let behind = argc.checked_sub(self.begin + 1)?;
+                let behind = argc.checked_sub(begin + 1)?;
                 if count.checked_mul(step)? > behind + (step - 1) {
                     return None;
                 }
-                (self.begin + 1, count, step)
+                (begin + 1, count, step)
             }
+            Find::Unknown => (begin, 0, 1),
         };
         Some((0..count).map(|nth| first + nth * step).filter(|&at| at < argc).collect())
+    }
+}
+
+impl KeySpec {
+    /// Where the keys begin in a command; `None` without the keyword that they follow.
+    fn begin_in<'a>(&self, argc: usize, arg: impl Fn(usize) -> Option<&'a [u8]>) -> Option<usize> {
+        let Some(word) = self.keyword else { return Some(self.begin) };
+        let is_word =
+            |at: &usize| arg(*at).is_some_and(|a| a.eq_ignore_ascii_case(word.as_bytes()));
+        (self.begin..argc).find(is_word).map(|at| at + 1)
     }
 }
 
@@ -353,5 +396,11 @@ mod tests {
             KeySpec::one(1, Access::Overwrite, &[]).found(Find::Range { last: -1, step: 2 });
         assert_eq!(pairs.positions(5, arg), Some(vec![1, 3]));
         assert_eq!(KeySpec::rest(1, Access::Remove, &[]).positions(1, arg), None);
+        let args: Vec<&[u8]> = vec![b"XREAD", b"COUNT", b"1", b"streams", b"a", b"b", b"0", b"0"];
+        let arg = |index: usize| args.get(index).copied();
+        let streams =
+            KeySpec::one(1, Access::ReadOnly, &[]).behind("STREAMS").found(Find::FirstHalf);
+        assert_eq!(streams.positions(args.len(), arg), Some(vec![4, 5]));
+        assert_eq!(streams.positions(3, arg), Some(vec![]));
     }
 }

@@ -2,11 +2,13 @@
 //! make. Handlers see the keyspace only through here, so due keys are never seen and every change is
 //! counted, watched and (later) logged in one place.
 
+use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::Rng as _;
 
 use super::{Args, Client, Engine, Garbage, Policy};
 use crate::clock::Now;
 use crate::commands::Id;
+use crate::config::settings::Settings;
 use crate::error::{self, Result};
 use crate::keyspace::{AsKey, Db, Entry, EntryMut, Kind, StrMut, Taken, Ttl, Value};
 use crate::resp::{Argv, Reply};
@@ -29,6 +31,9 @@ impl<'a> Call<'a> {
         let start = self.reply.position();
         let result = handler(&mut self);
         self.engine.remove_overdue(self.now);
+        if self.db().has_replaced() {
+            self.engine.discard_replaced(self.client.db);
+        }
         self.engine.stats.commands += 1;
         self.engine.stats.command(self.id).calls += 1;
         if let Err(error) = result {
@@ -62,6 +67,14 @@ impl<'a> Call<'a> {
         error::wrong_arity(self.full_name())
     }
 
+    pub fn settings(&self) -> &Settings {
+        self.engine.config.settings()
+    }
+
+    pub fn rng(&mut self) -> &mut Pcg64Mcg {
+        &mut self.engine.rng
+    }
+
     pub fn db(&self) -> &Db {
         self.engine.keyspace.db(self.client.db)
     }
@@ -76,7 +89,7 @@ impl<'a> Call<'a> {
     }
 
     /// The same, with the reply to write what was found into.
-    fn read_and_reply(&mut self, key: &[u8]) -> (Option<Entry<'_>>, &mut Reply<'a>) {
+    pub fn read_and_reply(&mut self, key: &[u8]) -> (Option<Entry<'_>>, &mut Reply<'a>) {
         let access = self.access_to_note();
         let (found, reply) = self.inspect_and_reply(key);
         if let (Some(entry), Some(access)) = (found, access) {
@@ -162,13 +175,18 @@ impl<'a> Call<'a> {
         Some(found)
     }
 
+    /// Whether there is no such key, after a change that may have removed it.
+    pub fn is_gone(&self, key: &[u8]) -> bool {
+        !self.db().contains(key)
+    }
+
     /// What an entry's access field is set to now.
     pub fn access_clock(&self) -> u32 {
         access_now(self.now)
     }
 
     /// The same, unless the client wants its accesses not to be noted.
-    fn access_to_note(&self) -> Option<u32> {
+    pub(super) fn access_to_note(&self) -> Option<u32> {
         (!self.client.no_touch).then(|| self.access_clock())
     }
 
@@ -230,6 +248,11 @@ impl<'a> Call<'a> {
         self.changed_in(self.client.db, key);
     }
 
+    /// More changes than the one that [`Self::changed`] counts.
+    pub fn dirty(&mut self, changes: u64) {
+        self.engine.stats.dirty += changes;
+    }
+
     pub fn changed_in(&mut self, db: usize, key: &[u8]) {
         self.engine.stats.dirty += 1;
         self.engine.touch_watchers(db, key);
@@ -276,7 +299,7 @@ impl<'a> Call<'a> {
     }
 
     /// Makes room for a write: a key that is due goes now.
-    fn remove_if_due<'k>(&mut self, db: usize, key: impl AsKey<'k> + Copy) {
+    pub(super) fn remove_if_due<'k>(&mut self, db: usize, key: impl AsKey<'k> + Copy) {
         let keyspace = &self.engine.keyspace;
         let now_ms = self.now.ms();
         if keyspace.db(db).volatile_len() == 0 {

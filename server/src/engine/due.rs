@@ -96,6 +96,16 @@ impl Engine {
         self.touch_watchers(db, &bytes);
     }
 
+    /// Frees what a command overwrote; where that is big, outside the lock.
+    #[cold]
+    pub(super) fn discard_replaced(&mut self, db: usize) {
+        for dropped in self.keyspace.db_mut(db).take_replaced() {
+            if dropped.is_big() {
+                self.host.discard(Garbage::Value(dropped));
+            }
+        }
+    }
+
     /// Removes a key; whether it was there. A big value is freed outside the lock.
     pub(crate) fn remove<'k>(&mut self, db: usize, key: impl AsKey<'k>) -> bool {
         let Some(dropped) = self.keyspace.db_mut(db).remove(key) else { return false };

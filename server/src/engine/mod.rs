@@ -9,6 +9,7 @@
 mod args;
 mod call;
 mod client;
+mod collections;
 mod cron;
 mod due;
 mod execute;
@@ -24,6 +25,7 @@ mod watch;
 pub use args::Args;
 pub use call::Call;
 pub use client::{Address, Bell, Buffers, Client, Clients, Closing, ReplyMode, Slot, Traffic};
+pub use collections::With;
 pub(crate) use due::Policy;
 pub use execute::Progress;
 pub use host::{Garbage, Host};

@@ -9,6 +9,7 @@ use super::{
     table::{Place, Table},
 };
 use crate::number::parse_int;
+use crate::types::collection::Collection;
 
 pub struct Db {
     pub(super) table: Table,
@@ -20,6 +21,8 @@ pub struct Db {
     vector_bytes: usize,
     /// How many keys own memory that does not go with the heap.
     owners: usize,
+    /// Collections that were overwritten, for the caller to free where it likes.
+    replaced: Vec<Dropped>,
     initial_access: u32,
     /// The time of the last look for due keys. Deadlines are sorted into horizons by it; it need
     /// not be exact.
@@ -42,6 +45,11 @@ impl<'a> EntryMut<'a> {
         self.entry().value().as_str()?;
         Some(StrMut { db: self.db, place: self.place })
     }
+
+    /// For the other types' commands; `None` if the key holds a string.
+    pub fn into_collection(self) -> Option<&'a mut Collection> {
+        self.db.table.slot_mut(self.place).edit_collection()
+    }
 }
 
 /// A key's content after it was taken out of a database whole.
@@ -55,6 +63,7 @@ pub struct Taken {
 
 /// What is left of a removed key: a value with memory of its own. Dropping it frees the value;
 /// where [`Self::is_big`], better outside the engine's lock.
+#[derive(Debug)]
 pub struct Dropped {
     value: Option<Value>,
 }
@@ -62,8 +71,14 @@ pub struct Dropped {
 impl Dropped {
     /// Whether freeing takes long enough to be left to another thread.
     pub fn is_big(&self) -> bool {
-        const BIG: usize = 64 * 1024;
-        matches!(&self.value, Some(Value::Str(string)) if string.view().len() > BIG)
+        const BIG_BYTES: usize = 64 * 1024;
+        /// Allocations, as Redis' `LAZYFREE_THRESHOLD`.
+        const BIG_EFFORT: usize = 64;
+        match &self.value {
+            None => false,
+            Some(Value::Str(string)) => string.view().len() > BIG_BYTES,
+            Some(Value::Collection(collection)) => collection.free_effort() > BIG_EFFORT,
+        }
     }
 }
 
@@ -85,6 +100,7 @@ impl Db {
             volatile: 0,
             vector_bytes: 0,
             owners: 0,
+            replaced: Vec::new(),
             initial_access: 0,
             now_ms: 0,
         }
@@ -189,14 +205,10 @@ impl Db {
     }
 
     /// Sets key, value and expiry; true if the key was there.
-    pub fn set<'k>(
-        &mut self,
-        key: impl AsKey<'k>,
-        mut value: Value,
-        expire_at: Option<i64>,
-    ) -> bool {
+    pub fn set<'k>(&mut self, key: impl AsKey<'k>, value: Value, expire_at: Option<i64>) -> bool {
         let ttl = expire_at.map_or(Ttl::Clear, Ttl::At);
-        let (content, edited) = Content::of(&mut value);
+        let mut room = Vec::new();
+        let (content, edited) = Content::of(value, &mut room);
         self.put(key.hashed(self.table.hasher()), content, edited, ttl)
     }
 
@@ -231,7 +243,7 @@ impl Db {
         let entry = self.table.slot(place).entry();
         let (expire_at, access) = (entry.expire_at(), entry.access());
         // A value with memory of its own comes back from the removal, and is not copied.
-        let copied = (entry.vector_bytes() == 0).then(|| entry.to_value());
+        let copied = (!entry.has_own_value()).then(|| entry.to_value());
         let dropped = self.remove_at(place);
         self.shrink(place.segment);
         let value = dropped.value.or(copied).expect("a value is in the entry or owns memory");
@@ -265,6 +277,16 @@ impl Db {
         true
     }
 
+    #[inline]
+    pub fn has_replaced(&self) -> bool {
+        !self.replaced.is_empty()
+    }
+
+    /// Collections that were overwritten since the last call.
+    pub fn take_replaced(&mut self) -> Vec<Dropped> {
+        std::mem::take(&mut self.replaced)
+    }
+
     /// Empties the database; the old content comes back, to be dropped now or elsewhere.
     pub fn flush(&mut self) -> Db {
         let mut empty = Self::new(*self.table.hasher());
@@ -281,7 +303,17 @@ impl Db {
             self.insert(key, entry);
             return false;
         };
-        let expire_at = ttl.applied_to(self.table.slot(place).entry().expire_at());
+        let entry = self.table.slot(place).entry();
+        let expire_at = ttl.applied_to(entry.expire_at());
+        if entry.collection().is_some() {
+            let mut replaced = None;
+            self.change(place, expire_at, |mut entry, heap| {
+                replaced = entry.take_value();
+                entry.refill(heap, expire_at, content, edited)
+            });
+            self.replaced.push(Dropped { value: replaced });
+            return true;
+        }
         self.change(place, expire_at, |entry, heap| {
             entry.rewrite(heap, expire_at, content, edited)
         });

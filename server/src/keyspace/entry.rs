@@ -6,7 +6,8 @@
 //!        | flags  | access  | key length  | key | expiry 0/6/8 | value                     |
 //!        +--------+---------+-------------+-----+--------------+---------------------------+
 //! flags  bits 0-3 form of the value: a 4-byte or 8-byte integer | length (1 or 2 bytes) and
-//!                 bytes | pointer, length, capacity of a byte vector of its own
+//!                 bytes | pointer, length, capacity of a byte vector of its own | a
+//!                 collection, aligned to 8
 //!        bits 4-5 width of the expiry: none, 6 bytes (until the year 10889), 8 bytes
 //!        bit 6    edited in place (OBJECT ENCODING says raw)
 //!        bit 7    the key's length takes 4 bytes
@@ -24,6 +25,7 @@ use super::{
     heap::{Heap, is_alone, piece_size},
     value::{Encoding, Value, ValueRef},
 };
+use crate::types::collection::Collection;
 use crate::types::string::{Str, StrRef, StringEncoding, embeds};
 
 /// A longer byte value gets a vector of its own, which can grow and be freed elsewhere.
@@ -34,6 +36,7 @@ const INT32: u8 = 0;
 const INT64: u8 = 1;
 const INLINE: u8 = 2;
 const VECTOR: u8 = 3;
+const COLLECTION: u8 = 4;
 const EXPIRY_SHIFT: u8 = 4;
 const EXPIRY: u8 = 0x30;
 const EDITED: u8 = 0x40;
@@ -43,6 +46,8 @@ const SHORT_KEY_MAX: usize = 255;
 const HEADER: usize = 4;
 /// A vector's three words.
 const VECTOR_LEN: usize = 3 * size_of::<usize>();
+/// Where a collection may lie: pieces are aligned to this too.
+const COLLECTION_ALIGN: usize = 8;
 
 /// A key's content on its way into an entry.
 pub(super) enum Content<'a> {
@@ -50,6 +55,7 @@ pub(super) enum Content<'a> {
     /// At most [`INLINE_MAX`] bytes.
     Inline(&'a [u8]),
     Vector(Vec<u8>),
+    Collection(Collection),
 }
 
 impl<'a> Content<'a> {
@@ -58,22 +64,23 @@ impl<'a> Content<'a> {
         if bytes.len() <= INLINE_MAX { Self::Inline(bytes) } else { Self::Vector(bytes.to_vec()) }
     }
 
-    /// An owned value's content, and whether it counts as edited.
-    pub(super) fn of(value: &'a mut Value) -> (Self, bool) {
-        let Value::Str(string) = value;
-        match string {
-            Str::Int(int) => (Self::Int(*int), false),
-            Str::Bytes(bytes) => (Self::of_vector(bytes), false),
-            Str::Raw(bytes) => (Self::of_vector(bytes), true),
+    /// An owned value's content, and whether it counts as edited. Short bytes are borrowed from
+    /// `room`.
+    pub(super) fn of(value: Value, room: &'a mut Vec<u8>) -> (Self, bool) {
+        match value {
+            Value::Str(Str::Int(int)) => (Self::Int(int), false),
+            Value::Str(Str::Bytes(bytes)) => (Self::of_vector(bytes, room), false),
+            Value::Str(Str::Raw(bytes)) => (Self::of_vector(bytes, room), true),
+            Value::Collection(collection) => (Self::Collection(collection), false),
         }
     }
 
-    fn of_vector(bytes: &'a mut Vec<u8>) -> Self {
-        if bytes.len() <= INLINE_MAX {
-            Self::Inline(bytes)
-        } else {
-            Self::Vector(std::mem::take(bytes))
+    fn of_vector(bytes: Vec<u8>, room: &'a mut Vec<u8>) -> Self {
+        if bytes.len() > INLINE_MAX {
+            return Self::Vector(bytes);
         }
+        *room = bytes;
+        Self::Inline(room)
     }
 
     fn form(&self) -> u8 {
@@ -82,18 +89,18 @@ impl<'a> Content<'a> {
             Self::Int(_) => INT64,
             Self::Inline(_) => INLINE,
             Self::Vector(_) => VECTOR,
+            Self::Collection(_) => COLLECTION,
         }
     }
 
-    fn size(&self) -> usize {
-        match self.form() {
-            INT32 => 4,
-            INT64 => 8,
-            VECTOR => VECTOR_LEN,
-            _ => match self {
-                Self::Inline(bytes) => inline_size(bytes.len()),
-                _ => unreachable!("every other form is above"),
-            },
+    /// Where an entry ends whose content may begin at `at`.
+    fn end(&self, at: usize) -> usize {
+        match self {
+            Self::Int(_) if self.form() == INT32 => at + 4,
+            Self::Int(_) => at + 8,
+            Self::Inline(bytes) => at + inline_size(bytes.len()),
+            Self::Vector(_) => at + VECTOR_LEN,
+            Self::Collection(_) => at.next_multiple_of(COLLECTION_ALIGN) + size_of::<Collection>(),
         }
     }
 }
@@ -137,7 +144,7 @@ impl OwnedEntry {
     ) -> Self {
         let long_key = if key.len() > SHORT_KEY_MAX { LONG_KEY } else { 0 };
         let flags = long_key | expiry_flags(expire_at);
-        let size = key_offset(flags) + key.len() + expiry_size(flags) + content.size();
+        let size = content.end(key_offset(flags) + key.len() + expiry_size(flags));
         let start = heap.alloc(size);
         // SAFETY: the piece is new and has room for all that is written, as `size` counts it.
         unsafe {
@@ -180,14 +187,25 @@ impl OwnedEntry {
         content: Content<'_>,
         edited: bool,
     ) -> Self {
-        drop(self.take_vector());
+        drop(self.take_value());
+        self.refill(heap, expire_at, content, edited)
+    }
+
+    /// Fills an entry whose value was taken out.
+    pub(super) fn refill(
+        self,
+        heap: &mut Heap,
+        expire_at: Option<i64>,
+        content: Content<'_>,
+        edited: bool,
+    ) -> Self {
         let entry = self.entry();
         let flags = (entry.flags() & LONG_KEY) | expiry_flags(expire_at);
         let key = entry.key();
-        let new_size = key_offset(flags) + key.len() + expiry_size(flags) + content.size();
+        let new_size = content.end(key_offset(flags) + key.len() + expiry_size(flags));
         if piece_size(new_size) != piece_size(entry.size()) {
             let new = Self::new(heap, entry.access(), key, expire_at, content, edited);
-            self.destroy(heap);
+            self.free_piece(heap);
             return new;
         }
         let key_len = key.len();
@@ -207,18 +225,20 @@ impl OwnedEntry {
             return self;
         }
         let edited = flags & EDITED != 0;
-        if let Some(vector) = self.take_vector() {
-            return self.rewrite(heap, expire_at, Content::Vector(vector), edited);
-        }
         let mut copy = [0; INLINE_MAX];
-        let content = match self.entry().string() {
-            StrRef::Int(int) => Content::Int(int),
-            StrRef::Bytes(bytes) => {
-                copy[..bytes.len()].copy_from_slice(bytes);
-                Content::Inline(&copy[..bytes.len()])
-            }
+        let content = match self.take_value() {
+            Some(Value::Collection(collection)) => Content::Collection(collection),
+            Some(Value::Str(Str::Bytes(vector) | Str::Raw(vector))) => Content::Vector(vector),
+            Some(Value::Str(Str::Int(int))) => Content::Int(int),
+            None => match self.entry().string() {
+                StrRef::Int(int) => Content::Int(int),
+                StrRef::Bytes(bytes) => {
+                    copy[..bytes.len()].copy_from_slice(bytes);
+                    Content::Inline(&copy[..bytes.len()])
+                }
+            },
         };
-        self.rewrite(heap, expire_at, content, edited)
+        self.refill(heap, expire_at, content, edited)
     }
 
     /// Sets an integer in place; false if that takes another size of entry.
@@ -285,28 +305,51 @@ impl OwnedEntry {
 
     /// Frees the entry; a value with memory of its own comes back, not freed.
     pub(super) fn destroy(mut self, heap: &mut Heap) -> Option<Value> {
+        let value = self.take_value();
+        self.free_piece(heap);
+        value
+    }
+
+    fn free_piece(self, heap: &mut Heap) {
         let size = self.entry().size();
-        let edited = self.entry().flags() & EDITED != 0;
-        let vector = self.take_vector();
         // SAFETY: the piece is this heap's (see the type), of the class of `size`: entries are
         // made for their size and keep its class.
         unsafe { heap.free(self.0, size) };
-        vector.map(|vector| Value::Str(if edited { Str::Raw(vector) } else { Str::Bytes(vector) }))
     }
 
-    /// Takes the vector out and leaves an empty one, which owns nothing.
-    fn take_vector(&mut self) -> Option<Vec<u8>> {
+    /// Takes out a value that has memory of its own. The entry is hollow after that: it must be
+    /// refilled or freed before anybody looks at its value.
+    pub(super) fn take_value(&mut self) -> Option<Value> {
         let entry = self.entry();
-        if entry.flags() & FORM != VECTOR {
+        let flags = entry.flags();
+        let at = entry.value_offset();
+        match flags & FORM {
+            VECTOR => {
+                // SAFETY: the form says that a vector is there; an empty one takes its place.
+                let vector = unsafe { read_vector(self.0, at) };
+                // SAFETY: the same place.
+                unsafe { write_vector(self.0, at, Vec::new()) };
+                let edited = flags & EDITED != 0;
+                Some(Value::Str(if edited { Str::Raw(vector) } else { Str::Bytes(vector) }))
+            }
+            // SAFETY: the form says that a collection is there; nobody reads it again (see above).
+            COLLECTION => Some(Value::Collection(unsafe { entry.collection_at(at).read() })),
+            _ => None,
+        }
+    }
+
+    /// The collection of a live entry.
+    ///
+    /// # Safety
+    /// `start` is a live entry, which nobody reads or writes during `'a`.
+    pub(super) unsafe fn edit_collection<'a>(start: NonNull<u8>) -> Option<&'a mut Collection> {
+        // SAFETY: the caller's.
+        let entry = unsafe { Entry::from_raw(start) };
+        if entry.flags() & FORM != COLLECTION {
             return None;
         }
-        let at = entry.value_offset();
-        // SAFETY: the form says that a vector is there; an empty one takes its place.
-        unsafe {
-            let vector = read_vector(self.0, at);
-            write_vector(self.0, at, Vec::new());
-            Some(vector)
-        }
+        // SAFETY: the form says that a collection is there; it is nobody else's during `'a`.
+        Some(unsafe { entry.collection_at(entry.value_offset()).as_mut() })
     }
 }
 
@@ -364,6 +407,10 @@ unsafe fn write_tail(
                 at.copy_from_nonoverlapping(bytes.as_ptr(), len);
             }
             Content::Vector(vector) => write_vector(start, at, vector),
+            Content::Collection(collection) => {
+                let at = at.next_multiple_of(COLLECTION_ALIGN);
+                start.as_ptr().add(at).cast::<Collection>().write(collection);
+            }
         }
     }
 }
@@ -429,7 +476,28 @@ impl<'a> Entry<'a> {
 
     #[inline]
     pub fn value(self) -> ValueRef<'a> {
-        ValueRef::Str(self.string())
+        match self.collection() {
+            None => ValueRef::Str(self.string()),
+            Some(collection) => ValueRef::Collection(collection),
+        }
+    }
+
+    /// The value, unless it is a string.
+    #[inline]
+    pub fn collection(self) -> Option<&'a Collection> {
+        if self.flags() & FORM != COLLECTION {
+            return None;
+        }
+        // SAFETY: the form says that a collection is there; it changes only where the entry is
+        // borrowed mutably.
+        Some(unsafe { self.collection_at(self.value_offset()).as_ref() })
+    }
+
+    /// Where the collection lies of an entry whose value begins at or after `at`.
+    fn collection_at(self, at: usize) -> NonNull<Collection> {
+        debug_assert_eq!(self.flags() & FORM, COLLECTION);
+        // SAFETY: the form says that the entry goes on behind `at`.
+        unsafe { self.start.add(at.next_multiple_of(COLLECTION_ALIGN)).cast() }
     }
 
     /// Unix milliseconds on the server's timeline.
@@ -467,6 +535,9 @@ impl<'a> Entry<'a> {
     }
 
     pub fn encoding(self) -> Encoding {
+        if let Some(collection) = self.collection() {
+            return Encoding::Collection(collection.encoding());
+        }
         Encoding::String(match self.string() {
             StrRef::Int(_) => StringEncoding::Int,
             _ if self.flags() & EDITED != 0 => StringEncoding::Raw,
@@ -482,7 +553,9 @@ impl<'a> Entry<'a> {
     /// Bytes that this key takes in memory: entry, value and its share of the table.
     pub fn used_bytes(self) -> usize {
         const SLOT: usize = 9; // 8 at a mean load of 0.9
-        piece_size(self.size()) + self.vector_bytes() + SLOT
+        let behind =
+            self.collection().map_or_else(|| self.vector_bytes(), Collection::memory_bytes);
+        piece_size(self.size()) + behind + SLOT
     }
 
     /// Bytes of the value's own vector.
@@ -516,6 +589,9 @@ impl<'a> Entry<'a> {
 
     /// A copy of the value, for COPY.
     pub fn to_value(self) -> Value {
+        if let Some(collection) = self.collection() {
+            return Value::Collection(collection.clone());
+        }
         Value::Str(match self.string() {
             StrRef::Int(int) => Str::Int(int),
             StrRef::Bytes(bytes) if self.flags() & EDITED != 0 => Str::Raw(bytes.to_vec()),
@@ -526,7 +602,13 @@ impl<'a> Entry<'a> {
     /// Whether something of this entry outlives the heap, unless freed.
     #[inline]
     pub(super) fn owns_memory(self) -> bool {
-        self.flags() & FORM == VECTOR || is_alone(self.size())
+        self.has_own_value() || is_alone(self.size())
+    }
+
+    /// Whether the value's memory is its own, apart from the entry's.
+    #[inline]
+    pub(super) fn has_own_value(self) -> bool {
+        matches!(self.flags() & FORM, VECTOR | COLLECTION)
     }
 
     fn vector_slice(self, at: usize) -> &'a [u8] {
@@ -549,14 +631,15 @@ impl<'a> Entry<'a> {
     /// Bytes that the entry needs; its piece is of this size's class.
     fn size(self) -> usize {
         let at = self.value_offset();
-        at + match self.flags() & FORM {
-            INT32 => 4,
-            INT64 => 8,
+        match self.flags() & FORM {
+            INT32 => at + 4,
+            INT64 => at + 8,
             INLINE => {
                 let (header, len) = self.inline_len(at);
-                header + len
+                at + header + len
             }
-            _ => VECTOR_LEN,
+            COLLECTION => at.next_multiple_of(COLLECTION_ALIGN) + size_of::<Collection>(),
+            _ => at + VECTOR_LEN,
         }
     }
 

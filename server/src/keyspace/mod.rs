@@ -16,11 +16,12 @@ mod table;
 mod tests;
 mod value;
 
+pub use crate::types::collection::Kind;
 pub use db::{Db, Dropped, EntryMut, Slice, Taken};
 pub use entry::Entry;
 pub use hash::{AsKey, Hash, Hasher, Key};
 pub use string_mut::StrMut;
-pub use value::{Encoding, Kind, Ttl, Value, ValueRef};
+pub use value::{Encoding, Ttl, Value, ValueRef};
 
 /// All databases of one server.
 pub struct Keyspace {

@@ -13,6 +13,7 @@ use super::{
     entry::{Entry, OwnedEntry},
     heap::ALIGN,
 };
+use crate::types::collection::Collection;
 
 const TAG_SHIFT: u32 = 48;
 const HORIZON: usize = ALIGN - 1;
@@ -79,6 +80,12 @@ impl Slot {
         // SAFETY: the slot owns its entry and is borrowed for as long as the bytes are. Editing
         // does not move the entry.
         unsafe { OwnedEntry::edit_bytes(self.raw()) }
+    }
+
+    /// See [`OwnedEntry::edit_collection`].
+    pub(super) fn edit_collection(&mut self) -> Option<&mut Collection> {
+        // SAFETY: the slot owns its entry and is borrowed for as long as the collection is.
+        unsafe { OwnedEntry::edit_collection(self.raw()) }
     }
 
     /// Takes the entry out. No copy of this slot may remain in the table.

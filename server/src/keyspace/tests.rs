@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::types::collection::Collection;
+use crate::types::list::List;
 use crate::types::string::{Digits, Str, StrRef};
 
 const SECRET: &[u8; 16] = b"a secret of 16 B";
@@ -35,7 +37,7 @@ fn name(number: u64) -> Vec<u8> {
 }
 
 fn text(entry: Entry<'_>) -> Vec<u8> {
-    let ValueRef::Str(string) = entry.value();
+    let ValueRef::Str(string) = entry.value() else { panic!("only strings here") };
     string.bytes(&mut Digits::new()).to_vec()
 }
 
@@ -588,4 +590,36 @@ fn databases_swap_and_flush_alone() {
     let old = keyspace.db_mut(0).flush();
     assert_eq!((old.len(), keyspace.len()), (1, 1));
     std::thread::spawn(move || drop(old)).join().expect("a database can be dropped elsewhere");
+}
+
+#[test]
+fn a_collection_lies_in_its_entry_and_leaves_it_whole() {
+    let mut db = new_db();
+    let list = || Value::Collection(Collection::List(List::new()));
+    for key_len in 0..20 {
+        let key = vec![b'k'; key_len];
+        assert!(!db.set(&*key, list(), None));
+        for expire_at in [1, i64::MAX, 5] {
+            assert!(db.set_expire(&*key, expire_at));
+            let entry = db.find(&*key).expect("set above");
+            assert_eq!((entry.key(), entry.expire_at()), (&*key, Some(expire_at)));
+            assert_eq!(entry.value().kind(), Kind::List);
+        }
+        let taken = db.take(&*key).expect("still there");
+        assert_eq!(taken.value, list());
+        db.put_back(&*key, taken);
+        assert!(db.persist(&*key));
+        let found = db.find_mut(&*key).expect("put back");
+        assert!(found.into_str().is_none());
+        assert!(db.find_mut(&*key).and_then(EntryMut::into_collection).is_some());
+    }
+    assert!(db.set_string(b"kk", b"text", Ttl::Keep));
+    assert!(db.set(b"kk", list(), None));
+    assert!(db.set(b"kk", list(), Some(1)));
+    assert_eq!(db.take_replaced().len(), 2, "the two lists that were overwritten");
+    assert_eq!(db.find(b"kk").expect("set above").encoding().name(), List::new().encoding());
+    for key_len in 0..20 {
+        assert!(db.remove(&*vec![b'k'; key_len]).is_some());
+    }
+    assert_eq!(db.heap.used_bytes(), 0);
 }

@@ -1,43 +1,41 @@
-//! What a key holds, owned or in place. Room for list, set, sorted set, hash and stream.
+//! What a key holds, owned or in place.
 
+use crate::types::collection::{Collection, Kind};
 use crate::types::string::{Str, StrRef, StringEncoding};
 
 /// An owned value, on its way into the keyspace or out of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     Str(Str),
+    Collection(Collection),
 }
 
 /// A value where it lies in the keyspace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ValueRef<'a> {
     Str(StrRef<'a>),
+    Collection(&'a Collection),
 }
 
 impl<'a> ValueRef<'a> {
     pub fn kind(self) -> Kind {
         match self {
             Self::Str(_) => Kind::String,
+            Self::Collection(collection) => collection.kind(),
         }
     }
 
     pub fn as_str(self) -> Option<StrRef<'a>> {
         match self {
             Self::Str(string) => Some(string),
+            Self::Collection(_) => None,
         }
     }
-}
 
-/// The type of a value, as TYPE names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    String,
-}
-
-impl Kind {
-    pub fn name(self) -> &'static str {
+    pub fn as_collection(self) -> Option<&'a Collection> {
         match self {
-            Self::String => "string",
+            Self::Str(_) => None,
+            Self::Collection(collection) => Some(collection),
         }
     }
 }
@@ -46,12 +44,14 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     String(StringEncoding),
+    Collection(&'static str),
 }
 
 impl Encoding {
     pub fn name(self) -> &'static str {
         match self {
             Self::String(encoding) => encoding.name(),
+            Self::Collection(name) => name,
         }
     }
 }

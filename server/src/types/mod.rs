@@ -1,6 +1,12 @@
 //! What a key can hold. A type knows its own bytes and operations; it never sees a client, a key
 //! or a clock.
 
+pub mod collection;
 pub mod decimal;
+pub mod hash;
 pub mod lcs;
+pub mod list;
+pub mod set;
+pub mod sorted_set;
+pub mod stream;
 pub mod string;

@@ -48,13 +48,14 @@ fn flag_names(id: Id) -> Vec<&'static str> {
 fn legacy_range(keys: &[KeySpec]) -> (i64, i64, i64) {
     let ranges: Vec<(i64, i64, i64)> = keys
         .iter()
+        .filter(|spec| spec.keyword.is_none())
         .filter_map(|spec| match spec.find {
             Find::Range { last, step } => {
                 let first = spec.begin as i64;
                 let last = i64::from(last);
                 Some((first, if last >= 0 { first + last } else { last }, step as i64))
             }
-            Find::Count { .. } => None,
+            Find::FirstHalf | Find::Count { .. } | Find::Unknown => None,
         })
         .collect();
     match ranges.as_slice() {
@@ -74,30 +75,53 @@ fn write_key_spec(reply: &mut Reply<'_>, spec: &KeySpec) {
     reply.bulk(b"flags");
     write_key_flags(reply, spec);
     reply.bulk(b"begin_search");
-    reply.map(2);
-    reply.bulk(b"type");
-    reply.bulk(b"index");
-    reply.bulk(b"spec");
-    reply.map(1);
-    reply.bulk(b"index");
-    reply.len(spec.begin);
+    write_begin(reply, spec);
     reply.bulk(b"find_keys");
-    reply.map(2);
-    reply.bulk(b"type");
-    let (kind, fields): (&str, [(&str, i64); 3]) = match spec.find {
+    match spec.find {
         Find::Range { last, step } => {
-            ("range", [("lastkey", last.into()), ("keystep", step as i64), ("limit", 0)])
+            let fields = [("lastkey", last.into()), ("keystep", step as i64), ("limit", 0)];
+            write_typed(reply, "range", &fields);
+        }
+        Find::FirstHalf => {
+            write_typed(reply, "range", &[("lastkey", -1), ("keystep", 1), ("limit", 2)]);
         }
         Find::Count { step } => {
-            ("keynum", [("keynumidx", 0), ("firstkey", 1), ("keystep", step as i64)])
+            let fields = [("keynumidx", 0), ("firstkey", 1), ("keystep", step as i64)];
+            write_typed(reply, "keynum", &fields);
         }
+        Find::Unknown => write_typed(reply, "unknown", &[]),
+    }
+}
+
+fn write_begin(reply: &mut Reply<'_>, spec: &KeySpec) {
+    let Some(word) = spec.keyword else {
+        match spec.find {
+            Find::Unknown => write_typed(reply, "unknown", &[]),
+            _ => write_typed(reply, "index", &[("index", spec.begin as i64)]),
+        }
+        return;
     };
+    reply.map(2);
+    reply.bulk(b"type");
+    reply.bulk(b"keyword");
+    reply.bulk(b"spec");
+    reply.map(2);
+    reply.bulk(b"keyword");
+    reply.bulk(word.as_bytes());
+    reply.bulk(b"startfrom");
+    reply.len(spec.begin);
+}
+
+/// `type` and `spec` of one half of a key specification.
+fn write_typed(reply: &mut Reply<'_>, kind: &str, fields: &[(&str, i64)]) {
+    reply.map(2);
+    reply.bulk(b"type");
     reply.bulk(kind.as_bytes());
     reply.bulk(b"spec");
     reply.map(fields.len());
     for (name, value) in fields {
         reply.bulk(name.as_bytes());
-        reply.int(value);
+        reply.int(*value);
     }
 }
 

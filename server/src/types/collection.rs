@@ -1,0 +1,145 @@
+//! Every type but strings, as one value that lies in its key's own piece of memory.
+//!
+//! Each variant is at most two words: what a collection holds is behind its pointer. To add a type:
+//! a variant here, and [`CollectionType`] for it.
+
+use super::{hash::Hash, list::List, set::Set, sorted_set::SortedSet, stream::Stream};
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Collection {
+    List(List),
+    Set(Set),
+    Hash(Hash),
+    SortedSet(SortedSet),
+    Stream(Stream),
+}
+
+const _: () = assert!(size_of::<Collection>() <= 24 && align_of::<Collection>() <= 8);
+
+/// The type of a value, as TYPE names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    String,
+    List,
+    Set,
+    SortedSet,
+    Hash,
+    Stream,
+}
+
+impl Kind {
+    pub const ALL: [Self; 6] =
+        [Self::String, Self::List, Self::Set, Self::SortedSet, Self::Hash, Self::Stream];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::SortedSet => "zset",
+            Self::Hash => "hash",
+            Self::Stream => "stream",
+        }
+    }
+}
+
+/// What lets a handler ask for a collection by its type.
+pub trait CollectionType: Sized {
+    const KIND: Kind;
+
+    fn of(collection: &Collection) -> Option<&Self>;
+
+    fn of_mut(collection: &mut Collection) -> Option<&mut Self>;
+
+    fn into_collection(self) -> Collection;
+
+    /// Whether its key goes: a collection that runs empty does, but for a stream.
+    fn is_void(&self) -> bool;
+}
+
+macro_rules! collection_types {
+    ($($variant:ident: $is_void:expr;)*) => {$(
+        impl CollectionType for $variant {
+            const KIND: Kind = Kind::$variant;
+
+            fn of(collection: &Collection) -> Option<&Self> {
+                if let Collection::$variant(value) = collection { Some(value) } else { None }
+            }
+
+            fn of_mut(collection: &mut Collection) -> Option<&mut Self> {
+                if let Collection::$variant(value) = collection { Some(value) } else { None }
+            }
+
+            fn into_collection(self) -> Collection {
+                Collection::$variant(self)
+            }
+
+            fn is_void(&self) -> bool {
+                let is_void: fn(&Self) -> bool = $is_void;
+                is_void(self)
+            }
+        }
+    )*};
+}
+
+collection_types! {
+    List: |list| list.len() == 0;
+    Set: |set| set.len() == 0;
+    Hash: |hash| hash.len() == 0;
+    SortedSet: |set| set.len() == 0;
+    Stream: |_| false;
+}
+
+/// Calls the same method of whichever type it is.
+macro_rules! each {
+    ($collection:expr, $value:ident => $call:expr) => {
+        match $collection {
+            Collection::List($value) => $call,
+            Collection::Set($value) => $call,
+            Collection::Hash($value) => $call,
+            Collection::SortedSet($value) => $call,
+            Collection::Stream($value) => $call,
+        }
+    };
+}
+
+impl Collection {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::List(_) => Kind::List,
+            Self::Set(_) => Kind::Set,
+            Self::Hash(_) => Kind::Hash,
+            Self::SortedSet(_) => Kind::SortedSet,
+            Self::Stream(_) => Kind::Stream,
+        }
+    }
+
+    /// Elements, fields, members or entries.
+    pub fn len(&self) -> usize {
+        each!(self, value => value.len())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// See [`CollectionType::is_void`].
+    pub fn is_void(&self) -> bool {
+        each!(self, value => value.is_void())
+    }
+
+    /// As `OBJECT ENCODING` names it.
+    pub fn encoding(&self) -> &'static str {
+        each!(self, value => value.encoding())
+    }
+
+    /// Bytes that the value takes beyond its place in the entry.
+    pub fn memory_bytes(&self) -> usize {
+        each!(self, value => value.memory_bytes())
+    }
+
+    /// Allocations to be freed with it.
+    pub fn free_effort(&self) -> usize {
+        each!(self, value => value.free_effort())
+    }
+}

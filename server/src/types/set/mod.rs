@@ -1,0 +1,29 @@
+//! The set. Minimal until its room is furnished.
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Set {
+    items: Box<[Vec<u8>]>,
+}
+
+#[allow(clippy::len_without_is_empty)]
+impl Set {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub fn encoding(&self) -> &'static str {
+        "hashtable"
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        self.items.iter().map(Vec::capacity).sum()
+    }
+
+    pub fn free_effort(&self) -> usize {
+        self.items.len()
+    }
+}
