@@ -3,7 +3,7 @@
 
 use holdfast_server::config::syntax;
 use holdfast_tests::fuzz::resp::{Decode, Outcome, holdfast};
-use holdfast_tests::fuzz::{Random, conf, resp, seeds};
+use holdfast_tests::fuzz::{Random, conf, packed, resp, seeds};
 
 /// Inputs of one run: some seconds in a debug build.
 const INPUTS: usize = 20_000;
@@ -26,6 +26,25 @@ fn conf_failure(parse: conf::Parse) -> Option<String> {
     let generated = (0..INPUTS).map(|_| conf::generate(&mut random, &seeds));
     let inputs = seeds.iter().cloned().chain(generated);
     inputs.map(|text| conf::check(parse, &text)).find_map(Result::err)
+}
+
+/// The first listpack that `read` reads otherwise than the simple reader.
+fn listpack_failure(read: packed::Read) -> Option<String> {
+    let seeds = seeds("listpack");
+    let mut random = Random::from_seed(SEED);
+    let generated = (0..INPUTS).map(|_| packed::generate_listpack(&mut random, &seeds));
+    let inputs = seeds.iter().cloned().chain(generated);
+    let check = |bytes: Vec<u8>| packed::check(read, packed::simple_listpack, &bytes);
+    inputs.map(check).find_map(Result::err)
+}
+
+fn intset_failure(read: packed::Read) -> Option<String> {
+    let seeds = seeds("intset");
+    let mut random = Random::from_seed(SEED);
+    let generated = (0..INPUTS).map(|_| packed::generate_intset(&mut random, &seeds));
+    let inputs = seeds.iter().cloned().chain(generated);
+    let check = |bytes: Vec<u8>| packed::check(read, packed::simple_intset, &bytes);
+    inputs.map(check).find_map(Result::err)
 }
 
 #[test]
@@ -111,4 +130,36 @@ fn canary_a_parser_that_loses_an_empty_argument_is_caught() {
         Ok(lines)
     }
     assert!(conf_failure(broken).is_some());
+}
+
+#[test]
+fn listpacks_and_intsets_are_read_as_simple_readers_do() {
+    assert_eq!(listpack_failure(packed::listpack), None);
+    assert_eq!(intset_failure(packed::intset), None);
+}
+
+#[test]
+fn canary_a_reader_that_does_not_count_is_caught() {
+    fn broken(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
+        let mut bytes = bytes.to_vec();
+        bytes.get_mut(4..6)?.fill(0xff);
+        packed::listpack(&bytes)
+    }
+    assert!(listpack_failure(broken).is_some());
+}
+
+#[test]
+fn canary_a_reader_that_sorts_for_itself_is_caught() {
+    fn broken(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
+        let mut bytes = bytes.to_vec();
+        if bytes.first() == Some(&2) {
+            bytes
+                .get_mut(8..)?
+                .as_chunks_mut::<2>()
+                .0
+                .sort_by_key(|slot| i16::from_le_bytes(*slot));
+        }
+        packed::intset(&bytes)
+    }
+    assert!(intset_failure(broken).is_some());
 }

@@ -1,11 +1,15 @@
 //! What a key can hold. A type knows its own bytes and operations; it never sees a client, a key
 //! or a clock.
 
+mod block;
+
 pub mod collection;
 pub mod decimal;
 pub mod hash;
+pub mod intset;
 pub mod lcs;
 pub mod list;
+pub mod listpack;
 pub mod set;
 pub mod sorted_set;
 pub mod stream;

@@ -1,0 +1,149 @@
+//! An element as a listpack's entry: which encoding it takes, and its bytes.
+//!
+//! | first byte  | element                                                     |
+//! |-------------|-------------------------------------------------------------|
+//! | `0xxxxxxx`  | integer 0 to 127                                            |
+//! | `10xxxxxx`  | string of up to 63 bytes                                    |
+//! | `110xxxxx`  | integer of 13 bits, its lower 8 in the next byte            |
+//! | `1110xxxx`  | string of up to 4095 bytes, length's lower 8 in the next    |
+//! | `11110000`  | string, length in the next 4 bytes                          |
+//! | `11110001` to `11110100` | integer in the next 2, 3, 4 or 8 bytes         |
+//! | `11111111`  | not an element: the listpack's end                          |
+//!
+//! Behind the element comes the length of all that ("backlen"), to walk backwards by: 7 bits a byte,
+//! the most significant first; all bytes but the first have the top bit set. Everything else is
+//! little-endian.
+
+use crate::number::parse_int;
+
+pub(super) const STR_6: u8 = 0x80;
+pub(super) const INT_13: u8 = 0xc0;
+pub(super) const STR_12: u8 = 0xe0;
+pub(super) const STR_32: u8 = 0xf0;
+pub(super) const INT_16: u8 = 0xf1;
+pub(super) const INT_24: u8 = 0xf2;
+pub(super) const INT_32: u8 = 0xf3;
+pub(super) const INT_64: u8 = 0xf4;
+pub(super) const END: u8 = 0xff;
+
+/// An entry in the pieces that are copied one behind the other.
+pub(super) struct Encoded<'a> {
+    /// An integer, or what comes before a string.
+    head: Few<9>,
+    text: &'a [u8],
+    backlen: Few<5>,
+}
+
+impl<'a> Encoded<'a> {
+    /// As an integer if the text is the canonical form of one.
+    pub(super) fn of(element: &'a [u8]) -> Self {
+        match parse_int(element) {
+            Some(value) => Self::int(value),
+            None => Self::string(element),
+        }
+    }
+
+    pub(super) fn int(value: i64) -> Self {
+        Self::new(int_head(value), &[])
+    }
+
+    fn string(text: &'a [u8]) -> Self {
+        Self::new(string_head(text.len()), text)
+    }
+
+    fn new(head: Few<9>, text: &'a [u8]) -> Self {
+        let backlen = backlen(head.len() + text.len());
+        Self { head, text, backlen }
+    }
+
+    pub(super) fn pieces(&self) -> [&[u8]; 3] {
+        [self.head.as_slice(), self.text, self.backlen.as_slice()]
+    }
+
+    /// Bytes of the whole entry.
+    pub(super) fn len(&self) -> usize {
+        self.head.len() + self.text.len() + self.backlen.len()
+    }
+}
+
+fn int_head(value: i64) -> Few<9> {
+    let bytes = value.to_le_bytes();
+    let wide = |kind: u8, len: usize| {
+        let mut head = Few::new(&[kind]);
+        head.extend(&bytes[..len]);
+        head
+    };
+    match value {
+        0..=0x7f => Few::new(&bytes[..1]),
+        -0x1000..=0xfff => Few::new(&[INT_13 | (bytes[1] & 0x1f), bytes[0]]),
+        -0x8000..=0x7fff => wide(INT_16, 2),
+        -0x80_0000..=0x7f_ffff => wide(INT_24, 3),
+        -0x8000_0000..=0x7fff_ffff => wide(INT_32, 4),
+        _ => wide(INT_64, 8),
+    }
+}
+
+fn string_head(len: usize) -> Few<9> {
+    let bytes = u32::try_from(len).expect("a listpack's element is below 4 GiB").to_le_bytes();
+    match len {
+        0..=0x3f => Few::new(&[STR_6 | bytes[0]]),
+        0x40..=0xfff => Few::new(&[STR_12 | bytes[1], bytes[0]]),
+        _ => {
+            let mut head = Few::new(&[STR_32]);
+            head.extend(&bytes);
+            head
+        }
+    }
+}
+
+/// The length that stands behind an element of `len` bytes.
+pub(super) fn backlen(len: usize) -> Few<5> {
+    let count = backlen_len(len);
+    let mut few = Few { bytes: [0; 5], len: count as u8 };
+    for (nth, byte) in few.bytes[..count].iter_mut().rev().enumerate() {
+        let continues = if nth + 1 == count { 0 } else { 0x80 };
+        *byte = (len >> (7 * nth)) as u8 & 0x7f | continues;
+    }
+    few
+}
+
+/// Bytes that the length behind an element of `len` bytes takes.
+#[inline]
+pub(super) fn backlen_len(len: usize) -> usize {
+    match len {
+        0..=0x7f => 1,
+        0x80..=0x3fff => 2,
+        0x4000..=0x1f_ffff => 3,
+        0x20_0000..=0xfff_ffff => 4,
+        _ => 5,
+    }
+}
+
+/// Up to `N` bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Few<const N: usize> {
+    bytes: [u8; N],
+    len: u8,
+}
+
+impl<const N: usize> Few<N> {
+    fn new(bytes: &[u8]) -> Self {
+        let mut few = Self { bytes: [0; N], len: 0 };
+        few.extend(bytes);
+        few
+    }
+
+    fn extend(&mut self, more: &[u8]) {
+        let (start, end) = (self.len(), self.len() + more.len());
+        self.bytes[start..end].copy_from_slice(more);
+        self.len = end as u8;
+    }
+
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len()]
+    }
+}
