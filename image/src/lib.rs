@@ -20,6 +20,7 @@ pub mod uki;
 
 pub mod accel;
 pub mod console;
+mod forward;
 pub mod machine;
 pub mod run;
 pub mod status;

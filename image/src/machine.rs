@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::accel::Accel;
 use crate::console::Console;
+use crate::forward::Forward;
 use crate::packages::ensure_packages;
 use crate::sys::die_with_parent;
 
@@ -69,7 +70,7 @@ pub struct Guest {
     group: Pid,
     reader: Option<JoinHandle<()>>,
     console: Arc<Console>,
-    port: u16,
+    forward: Forward,
     status_port: u16,
     /// Sockets and the firmware's variables.
     _scratch: TempDir,
@@ -93,9 +94,9 @@ impl Machine {
     pub fn start(&self) -> Result<Guest> {
         ensure_packages(&["qemu-system-x86"])?;
         let scratch = tempfile::tempdir().context("cannot make a scratch directory")?;
-        let port = if self.port == 0 { free_port()? } else { self.port };
-        let status_port = free_port()?;
-        let mut command = self.command(scratch.path(), port, status_port)?;
+        let (redis_port, status_port) = (free_port()?, free_port()?);
+        let forward = Forward::start(self.port, redis_port)?;
+        let mut command = self.command(scratch.path(), redis_port, status_port)?;
         let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
         let errors = writer.try_clone().context("cannot make a pipe")?;
         command.stdin(Stdio::null()).stdout(writer).stderr(errors);
@@ -108,10 +109,10 @@ impl Machine {
         let reader = thread::spawn(move || filled.fill(reader));
         let group = Pid::from_child(&qemu);
         let reader = Some(reader);
-        Ok(Guest { qemu, group, reader, console, port, status_port, _scratch: scratch })
+        Ok(Guest { qemu, group, reader, console, forward, status_port, _scratch: scratch })
     }
 
-    fn command(&self, scratch: &Path, port: u16, status_port: u16) -> Result<Command> {
+    fn command(&self, scratch: &Path, redis_port: u16, status_port: u16) -> Result<Command> {
         let mut qemu = Command::new("qemu-system-x86_64");
         qemu.args(["-M", "q35", "-nodefaults", "-no-user-config", "-display", "none"]);
         qemu.args(["-serial", "stdio", "-m", &self.memory_mib.to_string()])
@@ -119,7 +120,7 @@ impl Machine {
         let forward = |host, guest| format!("hostfwd=tcp:127.0.0.1:{host}-:{guest}");
         let net = format!(
             "user,id=net,restrict=on,{},{}",
-            forward(port, REDIS_PORT),
+            forward(redis_port, REDIS_PORT),
             forward(status_port, STATUS_PORT)
         );
         // No option ROM: nothing boots from the network, and a second is saved.
@@ -172,7 +173,7 @@ impl Guest {
 
     /// Where the server answers: 127.0.0.1 and this port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.forward.port()
     }
 
     /// Where the agent answers `status`, likewise.
@@ -189,7 +190,7 @@ impl Guest {
     pub fn wait_ready(&mut self, limit: Duration, give_up: impl Fn() -> bool) -> Result<Duration> {
         let begun = Instant::now();
         loop {
-            if ping(self.port) {
+            if ping(self.port()) {
                 return Ok(begun.elapsed());
             }
             if let Some(status) = self.ended()? {

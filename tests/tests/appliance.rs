@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Without KVM on a busy machine a boot takes its time.
+/// Without KVM on a busy machine a boot takes its time, and so does a benchmark.
 const BOOT: Duration = Duration::from_secs(180);
 
 /// The least memory that is promised.
@@ -71,7 +71,8 @@ impl Appliance {
     }
 
     fn redis(&self, program: &str, arguments: &[&str]) -> String {
-        let mut command = Command::new(program);
+        let mut command = Command::new("timeout");
+        command.args([&BOOT.as_secs().to_string(), program]);
         command.args(["-p", &self.guest.port().to_string()]).args(arguments);
         let out = command.output().unwrap();
         let text = String::from_utf8_lossy(&out.stdout).into_owned();
@@ -93,13 +94,21 @@ fn it_serves_redis_tools_with_96_mib() {
     let appliance = Appliance::boot();
     assert_eq!(appliance.redis("redis-cli", &["set", "a", "b"]), "OK\n");
     assert_eq!(appliance.redis("redis-cli", &["get", "a"]), "b\n");
-    let report = appliance.redis("redis-benchmark", &["-t", "set,get", "-n", "2000", "-q"]);
-    for line in ["SET: ", "GET: "] {
-        assert!(report.contains(line) && report.contains("requests per second"), "{report}");
-    }
     appliance.wait_for_server("ready", is_ready);
     let status = appliance.status().unwrap();
     assert_eq!(status["init_allocations"], 0, "PID 1 allocated after its start: {status:#}");
+}
+
+/// QEMU's own forward loses most of so many clients at once. The requests are enough that the few
+/// who come through cannot do the work of all.
+#[test]
+fn fifty_clients_at_once_are_all_served() {
+    let appliance = Appliance::boot();
+    let load = ["-c", "50", "-n", "50000", "-t", "set,get", "-q"];
+    let report = appliance.redis("redis-benchmark", &load);
+    for line in ["SET: ", "GET: "] {
+        assert!(report.contains(line) && report.contains("requests per second"), "{report}");
+    }
 }
 
 #[test]
