@@ -275,6 +275,7 @@ async fn serve(config: Config) -> Result<u8, String> {
 }
 
 async fn background(shared: Arc<Shared>) {
+    let bell = Arc::clone(&shared.engine().cron_bell);
     loop {
         let pause = {
             // The lock first: waiting for it is no part of the slice.
@@ -282,7 +283,8 @@ async fn background(shared: Arc<Shared>) {
             let now = shared.clock.now();
             engine.tick(now, || shared.clock.now().us)
         };
-        tokio::time::sleep(pause).await;
+        // Whichever comes first: the time, or work that is due before it.
+        let _ = tokio::time::timeout(pause, bell.rings()).await;
     }
 }
 

@@ -97,6 +97,12 @@ fn ping(call: &mut Call<'_>) -> Result {
     let mut args = call.args();
     match (args.next(), args.next()) {
         (_, Some(_)) => return Err(call.wrong_arity()),
+        (message, None) if call.client.is_subscriber_only() => {
+            // Shaped like the messages among which it comes.
+            call.reply.array(2);
+            call.reply.bulk(b"pong");
+            call.reply.bulk(message.unwrap_or_default());
+        }
         (Some(message), None) => call.reply.bulk(message),
         (None, None) => call.reply.simple("PONG"),
     }
@@ -160,14 +166,15 @@ fn reset(call: &mut Call<'_>) -> Result {
     client.transaction = None;
     call.engine.unwatch(client);
     client.db = 0;
-    client.protocol = Protocol::Resp2;
     client.name.clear();
     client.authenticated = call.engine.config.settings().require_pass.is_empty();
     client.reply_mode = Default::default();
     client.no_evict = false;
     client.no_touch = false;
     client.import_source = false;
-    call.reply.switch(Protocol::Resp2);
+    client.monitors = false;
+    call.engine.pubsub.unsubscribe_all(client);
+    call.switch_protocol(Protocol::Resp2);
     call.reply.simple("RESET");
     Ok(())
 }
@@ -225,8 +232,7 @@ fn hello(call: &mut Call<'_>) -> Result {
         call.client.name = name.to_vec();
     }
     if let Some(protocol) = protocol {
-        call.client.protocol = protocol;
-        call.reply.switch(protocol);
+        call.switch_protocol(protocol);
     }
     greet(call);
     Ok(())

@@ -17,6 +17,7 @@ mod info;
 mod memory;
 mod object;
 mod persistence;
+mod pubsub;
 mod rename;
 mod scan;
 mod server;
@@ -41,6 +42,7 @@ const ROOMS: &[&[Command]] = &[
     memory::COMMANDS,
     object::COMMANDS,
     persistence::COMMANDS,
+    pubsub::COMMANDS,
     rename::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,

@@ -209,6 +209,8 @@ pub enum Access {
     ReadWrite,
     Overwrite,
     Remove,
+    /// Treated like a key by clusters, but none: a shard channel.
+    NotKey,
 }
 
 impl Access {
@@ -218,6 +220,7 @@ impl Access {
             Access::ReadWrite => "RW",
             Access::Overwrite => "OW",
             Access::Remove => "RM",
+            Access::NotKey => "not_key",
         }
     }
 }

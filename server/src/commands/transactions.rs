@@ -86,9 +86,11 @@ fn exec(call: &mut Call<'_>) -> Result {
         return Err(error::exec_abort(&error::OOM));
     }
     call.reply.array(transaction.len());
+    call.client.in_exec = true;
     for (id, argv) in transaction.into_queue() {
         call.run(id, argv.view());
     }
+    call.client.in_exec = false;
     Ok(())
 }
 

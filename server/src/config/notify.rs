@@ -1,56 +1,74 @@
 //! The classes of keyspace events: the letters of `notify-keyspace-events` and their bits.
 
-pub const KEYSPACE: u32 = 1 << 0;
-pub const KEYEVENT: u32 = 1 << 1;
-pub const GENERIC: u32 = 1 << 2;
-pub const STRING: u32 = 1 << 3;
-pub const LIST: u32 = 1 << 4;
-pub const SET: u32 = 1 << 5;
-pub const HASH: u32 = 1 << 6;
-pub const ZSET: u32 = 1 << 7;
-pub const EXPIRED: u32 = 1 << 8;
-pub const EVICTED: u32 = 1 << 9;
-pub const STREAM: u32 = 1 << 10;
-pub const KEY_MISS: u32 = 1 << 11;
-pub const MODULE: u32 = 1 << 13;
-pub const NEW: u32 = 1 << 14;
+use bitflags::bitflags;
 
-/// The letter `A`: every class that tells of a change to a key that was there.
-pub const ALL: u32 =
-    GENERIC | STRING | LIST | SET | HASH | ZSET | EXPIRED | EVICTED | STREAM | MODULE;
+bitflags! {
+    /// What keyspace events are about, and how they are told.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Class: u32 {
+        /// To `__keyspace@<db>__:<key>`.
+        const KEYSPACE = 1 << 0;
+        /// To `__keyevent@<db>__:<event>`.
+        const KEYEVENT = 1 << 1;
+        const GENERIC = 1 << 2;
+        const STRING = 1 << 3;
+        const LIST = 1 << 4;
+        const SET = 1 << 5;
+        const HASH = 1 << 6;
+        const ZSET = 1 << 7;
+        const EXPIRED = 1 << 8;
+        const EVICTED = 1 << 9;
+        const STREAM = 1 << 10;
+        const KEY_MISS = 1 << 11;
+        const MODULE = 1 << 13;
+        const NEW = 1 << 14;
+        /// The letter `A`: every class that tells of a change to a key that was there.
+        const ALL = Self::GENERIC.bits()
+            | Self::STRING.bits()
+            | Self::LIST.bits()
+            | Self::SET.bits()
+            | Self::HASH.bits()
+            | Self::ZSET.bits()
+            | Self::EXPIRED.bits()
+            | Self::EVICTED.bits()
+            | Self::STREAM.bits()
+            | Self::MODULE.bits();
+    }
+}
 
 /// Letters in the order Redis prints them; `true` marks what `A` stands for or swallows.
-const LETTERS: [(char, u32, bool); 14] = [
-    ('g', GENERIC, true),
-    ('$', STRING, true),
-    ('l', LIST, true),
-    ('s', SET, true),
-    ('h', HASH, true),
-    ('z', ZSET, true),
-    ('x', EXPIRED, true),
-    ('e', EVICTED, true),
-    ('t', STREAM, true),
-    ('d', MODULE, true),
-    ('n', NEW, true),
-    ('K', KEYSPACE, false),
-    ('E', KEYEVENT, false),
-    ('m', KEY_MISS, false),
+const LETTERS: [(char, Class, bool); 14] = [
+    ('g', Class::GENERIC, true),
+    ('$', Class::STRING, true),
+    ('l', Class::LIST, true),
+    ('s', Class::SET, true),
+    ('h', Class::HASH, true),
+    ('z', Class::ZSET, true),
+    ('x', Class::EXPIRED, true),
+    ('e', Class::EVICTED, true),
+    ('t', Class::STREAM, true),
+    ('d', Class::MODULE, true),
+    ('n', Class::NEW, true),
+    ('K', Class::KEYSPACE, false),
+    ('E', Class::KEYEVENT, false),
+    ('m', Class::KEY_MISS, false),
 ];
 
-pub(super) fn parse(letters: &[u8]) -> Option<u32> {
-    letters.iter().try_fold(0, |flags, letter| {
+pub(super) fn parse(letters: &[u8]) -> Option<Class> {
+    letters.iter().try_fold(Class::empty(), |classes, letter| {
         if *letter == b'A' {
-            return Some(flags | ALL);
+            return Some(classes | Class::ALL);
         }
-        let (_, flag, _) = LETTERS.iter().find(|(name, ..)| *name == char::from(*letter))?;
-        Some(flags | flag)
+        let (_, class, _) = LETTERS.iter().find(|(name, ..)| *name == char::from(*letter))?;
+        Some(classes | *class)
     })
 }
 
 /// As Redis prints it: with `A`, the letter `n` is not shown.
-pub(super) fn to_text(flags: u32) -> String {
-    let all = flags & ALL == ALL;
-    let shown = |(_, flag, in_all): &&(char, u32, bool)| flags & flag != 0 && !(all && *in_all);
+pub(super) fn to_text(classes: Class) -> String {
+    let all = classes.contains(Class::ALL);
+    let shown =
+        |(_, class, in_all): &&(char, Class, bool)| classes.contains(*class) && !(all && *in_all);
     let letters = LETTERS.iter().filter(shown).map(|(letter, ..)| *letter);
     all.then_some('A').into_iter().chain(letters).collect()
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::directives;
+use super::notify::Class;
 use super::value::{OutputLimit, SavePoint, Value};
 use crate::log;
 
@@ -26,6 +27,7 @@ pub struct Settings {
     pub max_bulk_len: usize,
     pub max_query_buffer_len: usize,
     pub normal_output_limit: OutputLimit,
+    pub pubsub_output_limit: OutputLimit,
     /// How many threads `io-threads` asks for; 1 is the default and asks for nothing special.
     pub io_threads: usize,
     // Who may do what.
@@ -49,6 +51,9 @@ pub struct Settings {
     pub supervised: Supervised,
     // What it tells.
     pub log: log::Settings,
+    /// `notify-keyspace-events`: the classes that are told of; none where they are told neither
+    /// by key nor by event.
+    pub keyspace_events: Class,
     /// Empty: HELLO does not tell one.
     pub availability_zone: Vec<u8>,
     // Persistence.
@@ -126,7 +131,8 @@ impl Settings {
             max_clients: v.int("maxclients"),
             max_bulk_len: v.int("proto-max-bulk-len"),
             max_query_buffer_len: v.int("client-query-buffer-limit"),
-            normal_output_limit: v.normal_output_limit(),
+            normal_output_limit: v.output_limits()[0],
+            pubsub_output_limit: v.output_limits()[2],
             io_threads: v.int("io-threads"),
             require_pass: v.text("requirepass").to_vec(),
             protected_mode: v.bool("protected-mode"),
@@ -142,6 +148,7 @@ impl Settings {
             daemonize: v.bool("daemonize"),
             supervised: v.supervised(),
             log: v.log(),
+            keyspace_events: v.events(),
             availability_zone: v.text("availability-zone").to_vec(),
             save: v.save_points(),
             append_only: v.bool("appendonly"),
@@ -192,12 +199,17 @@ impl Values<'_> {
         value
     }
 
-    /// Of all limits, the one for clients that are neither replicas nor subscribers.
-    fn normal_output_limit(&self) -> OutputLimit {
-        let Value::OutputLimits([normal, ..]) = self.get("client-output-buffer-limit") else {
-            panic!("{KIND}");
-        };
-        *normal
+    /// For normal clients, replicas, subscribers.
+    fn output_limits(&self) -> [OutputLimit; 3] {
+        let name = "client-output-buffer-limit";
+        let Value::OutputLimits(limits) = self.get(name) else { panic!("{name}: {KIND}") };
+        *limits
+    }
+
+    fn events(&self) -> Class {
+        let name = "notify-keyspace-events";
+        let Value::Events(classes) = self.get(name) else { panic!("{name}: {KIND}") };
+        *classes
     }
 
     fn save_points(&self) -> Vec<SavePoint> {

@@ -17,7 +17,7 @@ pub enum Value {
     OutputLimits([OutputLimit; 3]),
     OomScores([i32; 3]),
     /// Bits of [`notify`].
-    Events(u32),
+    Events(notify::Class),
     Primary(Option<(Vec<u8>, u16)>),
     Percentiles(Vec<f64>),
 }

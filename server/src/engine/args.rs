@@ -1,6 +1,7 @@
 //! The argument cursor: a handler takes its arguments off one by one and ends with `finish`, before
 //! it touches anything.
 
+use crate::clock::Now;
 use crate::error::{self, Result};
 use crate::number;
 use crate::resp::Argv;
@@ -69,6 +70,23 @@ impl<'a> Args<'a> {
         number::parse_float(self.required()?).ok_or(error::NOT_FLOAT)
     }
 
+    /// A timeout in seconds, with fractions, as the time on the server's timeline when it is over;
+    /// `None` for 0, which is never.
+    pub fn deadline(&mut self, now: Now) -> Result<Option<i64>> {
+        let seconds = number::parse_float(self.required()?).ok_or(error::TIMEOUT_NOT_FLOAT)?;
+        let ms = (seconds * 1000.0).ceil();
+        if ms > i64::MAX as f64 {
+            return Err(error::TIMEOUT_OUT_OF_RANGE);
+        }
+        deadline_after(ms as i64, now)
+    }
+
+    /// The same for a timeout in milliseconds.
+    pub fn deadline_ms(&mut self, now: Now) -> Result<Option<i64>> {
+        let ms = self.int_or(error::TIMEOUT_NOT_INTEGER)?;
+        deadline_after(ms, now)
+    }
+
     /// The next `count` arguments as a cursor of their own; a syntax error when there are fewer.
     pub fn split_off(&mut self, count: usize) -> Result<Self> {
         let end = self.at.checked_add(count).filter(|&end| end <= self.end);
@@ -81,6 +99,14 @@ impl<'a> Args<'a> {
     /// Nothing may be left.
     pub fn finish(self) -> Result {
         if self.is_empty() { Ok(()) } else { Err(error::SYNTAX) }
+    }
+}
+
+fn deadline_after(ms: i64, now: Now) -> Result<Option<i64>> {
+    match ms {
+        ..0 => Err(error::TIMEOUT_NEGATIVE),
+        0 => Ok(None),
+        _ => now.ms().checked_add(ms).map(Some).ok_or(error::TIMEOUT_OUT_OF_RANGE),
     }
 }
 

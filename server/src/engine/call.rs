@@ -8,10 +8,11 @@ use rand_pcg::rand_core::Rng as _;
 use super::{Args, Client, Engine, Garbage, Policy};
 use crate::clock::Now;
 use crate::commands::Id;
+use crate::config::notify::Class;
 use crate::config::settings::Settings;
 use crate::error::{self, Result};
 use crate::keyspace::{AsKey, Db, Entry, EntryMut, Kind, StrMut, Taken, Ttl, Value};
-use crate::resp::{Argv, Reply};
+use crate::resp::{Argv, Protocol, Reply};
 use crate::types::string::StrRef;
 
 pub struct Call<'a> {
@@ -34,6 +35,10 @@ impl<'a> Call<'a> {
         if self.db().has_replaced() {
             self.engine.discard_replaced(self.client.db);
         }
+        if self.client.is_blocked() {
+            // It counts once it is answered.
+            return;
+        }
         self.engine.stats.commands += 1;
         self.engine.stats.command(self.id).calls += 1;
         if let Err(error) = result {
@@ -51,6 +56,23 @@ impl<'a> Call<'a> {
         reply.switch(client.protocol);
         Call { engine, client, reply, argv, now: *now, id }.execute();
         self.reply.switch(self.client.protocol);
+    }
+
+    /// From now on the client is spoken to in `protocol`: HELLO, RESET.
+    pub fn switch_protocol(&mut self, protocol: Protocol) {
+        self.client.protocol = protocol;
+        self.engine.clients.speak(self.client.slot, protocol);
+        self.reply.switch(protocol);
+    }
+
+    /// Tells of a keyspace event, after [`Self::changed`].
+    #[inline]
+    pub fn event(&mut self, class: Class, event: &str, key: &[u8]) {
+        self.engine.notify(class, event, self.client.db, key);
+    }
+
+    pub fn event_in(&mut self, class: Class, event: &str, db: usize, key: &[u8]) {
+        self.engine.notify(class, event, db, key);
     }
 
     /// The arguments behind the name, and behind the subcommand's.
@@ -282,6 +304,8 @@ impl<'a> Call<'a> {
             watches.replace(index, old, Some(new), self.now.ms());
         }
         keyspace.swap(a, b);
+        self.engine.signal_database(a);
+        self.engine.signal_database(b);
     }
 
     /// Whether a deadline is over already, so that giving it to a key means to delete the key.

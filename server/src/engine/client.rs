@@ -1,11 +1,15 @@
-//! A connected client as the engine sees it, and the table of all of them. Sockets and buffers belong
-//! to the connection (`net`); what other clients may ask about or act upon is here.
+//! A connected client as the engine sees it. Sockets and buffers belong to the connection (`net`); what
+//! other clients may ask about or act upon is here.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
+use super::blocking::Blocked;
+use super::clients::Slot;
+use super::pubsub::Subscriptions;
 use super::transaction::Transaction;
 use super::watch::{Broken, Watch};
 use crate::clock::Now;
@@ -51,6 +55,11 @@ impl Bell {
         if let Some(waker) = self.waker.get() {
             waker.wake_by_ref();
         }
+    }
+
+    /// Waits for the next ring.
+    pub async fn rings(&self) {
+        poll_fn(|cx| if self.answer(cx.waker()) { Poll::Ready(()) } else { Poll::Pending }).await
     }
 
     /// Whether it rang since it was last answered; `waker` is woken by every ring from now on.
@@ -111,6 +120,7 @@ pub struct Traffic {
 #[derive(Debug)]
 pub struct Client {
     pub id: u64,
+    pub slot: Slot,
     pub address: Address,
     pub local_address: Address,
     pub fd: i32,
@@ -135,6 +145,15 @@ pub struct Client {
     pub closing: Closing,
     /// Its next command waits for the end of CLIENT PAUSE.
     pub paused: bool,
+    /// The command that waits for a key: BLPOP and its like.
+    pub(super) blocked: Option<Box<Blocked>>,
+    /// The same while that command is tried again.
+    pub(super) retried: Option<Box<Blocked>>,
+    /// EXEC is executing what it queued.
+    pub in_exec: bool,
+    pub subscriptions: Subscriptions,
+    /// MONITOR.
+    pub monitors: bool,
     pub created_ms: i64,
     pub last_active_ms: i64,
     pub last_command: Option<Id>,
@@ -146,9 +165,17 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(id: u64, address: Address, local_address: Address, fd: i32, now: Now) -> Self {
+    pub(super) fn new(
+        id: u64,
+        slot: Slot,
+        address: Address,
+        local_address: Address,
+        fd: i32,
+        now: Now,
+    ) -> Self {
         Self {
             id,
+            slot,
             address,
             local_address,
             fd,
@@ -169,6 +196,11 @@ impl Client {
             can_redirect: false,
             closing: Closing::No,
             paused: false,
+            blocked: None,
+            retried: None,
+            in_exec: false,
+            subscriptions: Subscriptions::default(),
+            monitors: false,
             created_ms: now.ms(),
             last_active_ms: now.ms(),
             last_command: None,
@@ -190,6 +222,16 @@ impl Client {
         self.bell.ring();
     }
 
+    pub fn is_blocked(&self) -> bool {
+        self.blocked.is_some()
+    }
+
+    /// Whether only subscribing and a few more commands are allowed: in RESP2 a message could not
+    /// be told from a reply.
+    pub fn is_subscriber_only(&self) -> bool {
+        self.protocol == Protocol::Resp2 && !self.subscriptions.is_empty()
+    }
+
     /// Bytes kept for this client.
     pub fn memory_bytes(&self) -> usize {
         let transaction = self.transaction.as_ref().map_or(0, Transaction::len_bytes);
@@ -199,75 +241,5 @@ impl Client {
             + self.buffers.query_len
             + self.buffers.query_free
             + self.buffers.output_capacity
-    }
-}
-
-/// All connected clients. The one whose batch is being executed is out of the table meanwhile.
-#[derive(Debug, Default)]
-pub struct Clients {
-    slots: Vec<Option<Box<Client>>>,
-    free: Vec<usize>,
-    connected: usize,
-    last_id: u64,
-}
-
-/// A connection's place in the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot(usize);
-
-impl Clients {
-    pub fn next_id(&mut self) -> u64 {
-        self.last_id += 1;
-        self.last_id
-    }
-
-    /// Connected clients, the one executing included.
-    pub fn len(&self) -> usize {
-        self.connected
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.connected == 0
-    }
-
-    pub fn insert(&mut self, client: Client) -> Slot {
-        self.connected += 1;
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            self.slots.len() - 1
-        });
-        self.slots[slot] = Some(Box::new(client));
-        Slot(slot)
-    }
-
-    /// Takes a client out while its commands are executed.
-    pub(super) fn check_out(&mut self, slot: Slot) -> Box<Client> {
-        self.slots[slot.0].take().expect("a connection owns its slot until it removes it")
-    }
-
-    pub(super) fn check_in(&mut self, slot: Slot, client: Box<Client>) {
-        self.slots[slot.0] = Some(client);
-    }
-
-    pub fn get(&self, slot: Slot) -> &Client {
-        self.slots[slot.0].as_deref().expect("a connection owns its slot until it removes it")
-    }
-
-    pub fn get_mut(&mut self, slot: Slot) -> &mut Client {
-        self.slots[slot.0].as_deref_mut().expect("a connection owns its slot until it removes it")
-    }
-
-    pub(super) fn remove(&mut self, slot: Slot) -> Box<Client> {
-        self.connected -= 1;
-        self.free.push(slot.0);
-        self.slots[slot.0].take().expect("a connection removes its slot once")
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &Client> {
-        self.slots.iter().filter_map(Option::as_deref)
-    }
-
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Client> {
-        self.slots.iter_mut().filter_map(Option::as_deref_mut)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Closing, Engine};
+use super::{Client, Closing, Engine};
 use crate::clock::Now;
 
 /// The longest slice of active expiry, in microseconds. With [`BUSY`] between two, it takes at most
@@ -20,6 +20,8 @@ const IDLE_CHECK_MS: i64 = 1000;
 pub(super) struct Cron {
     sampled_ms: i64,
     idle_checked_ms: i64,
+    /// When the next slice is due; earlier work rings the bell.
+    next_ms: i64,
     /// The database whose turn it is to have its keys expired.
     next_db: usize,
 }
@@ -28,12 +30,28 @@ impl Engine {
     /// One slice of background work; how long to wait before the next. `clock_us` tells the time
     /// while the slice runs, in microseconds from wherever.
     pub fn tick(&mut self, now: Now, clock_us: impl Fn() -> i64) -> Duration {
+        let pause = self.slice(now, clock_us);
+        self.cron.next_ms = now.ms().saturating_add(pause.as_millis() as i64);
+        pause
+    }
+
+    /// Has background work come in time for something due at `deadline_ms`.
+    #[inline]
+    pub(crate) fn wake_cron_before(&mut self, deadline_ms: i64) {
+        if deadline_ms < self.cron.next_ms {
+            self.cron.next_ms = deadline_ms;
+            self.cron_bell.ring();
+        }
+    }
+
+    fn slice(&mut self, now: Now, clock_us: impl Fn() -> i64) -> Duration {
         let pause =
             Duration::from_millis(1000 / u64::from(self.config.settings().hz.clamp(1, 500)));
         if self.cron_paused {
             return pause;
         }
         let now_ms = now.ms();
+        self.release_overdue(now_ms);
         if self.pause.is_over(now_ms) {
             self.pause.end();
             self.wake_paused();
@@ -48,14 +66,17 @@ impl Engine {
         if now_ms - self.cron.idle_checked_ms >= IDLE_CHECK_MS {
             self.cron.idle_checked_ms = now_ms;
             self.close_idle(now_ms);
+            self.remind_slow();
         }
-        if !self.expires_keys(now_ms) {
-            return pause;
-        }
-        if self.expire_slice(now_ms, clock_us) {
+        let expires = self.expires_keys(now_ms);
+        if expires && self.expire_slice(now_ms, clock_us) {
             return BUSY;
         }
-        self.until_next_deadline(now_ms).map_or(pause, |wait| wait.clamp(BUSY, pause))
+        let keys =
+            self.keyspace.iter().filter(|_| expires).filter_map(|(_, db)| db.next_deadline());
+        let next_ms = keys.chain(self.waiters.next_deadline_ms()).min();
+        let wait = next_ms.map(|at| Duration::from_millis(at.saturating_sub(now_ms).max(0) as u64));
+        wait.map_or(pause, |wait| wait.clamp(BUSY, pause))
     }
 
     /// Wakes clients that CLIENT PAUSE held back.
@@ -69,11 +90,6 @@ impl Engine {
     fn expires_keys(&self, now_ms: i64) -> bool {
         let writes_paused = self.pause.at(now_ms).is_some();
         self.active_expire && !writes_paused && !self.config.settings().import_mode
-    }
-
-    fn until_next_deadline(&self, now_ms: i64) -> Option<Duration> {
-        let next = self.keyspace.iter().filter_map(|(_, db)| db.next_deadline()).min()?;
-        Some(Duration::from_millis(next.saturating_sub(now_ms).max(0).unsigned_abs()))
     }
 
     /// Removes keys that are due, in each database some and then again, until none is left or the
@@ -120,6 +136,12 @@ impl Engine {
         slice.more
     }
 
+    /// Has connections look at their soft output limit that send nothing and so never look.
+    fn remind_slow(&mut self) {
+        let holds_output = |client: &&Client| client.buffers.output_len > 0;
+        self.clients.iter().filter(holds_output).for_each(|client| client.bell.ring());
+    }
+
     /// The `timeout` directive.
     fn close_idle(&mut self, now_ms: i64) {
         let limit_ms = self.config.settings().timeout.as_millis() as i64;
@@ -127,7 +149,9 @@ impl Engine {
             return;
         }
         for client in self.clients.iter_mut() {
-            if now_ms - client.last_active_ms > limit_ms && client.closing == Closing::No {
+            let may_idle = client.is_blocked() || !client.subscriptions.is_empty();
+            let idles = now_ms - client.last_active_ms > limit_ms && !may_idle;
+            if idles && client.closing == Closing::No {
                 client.close(Closing::Now);
             }
         }

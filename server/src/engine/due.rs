@@ -99,6 +99,8 @@ impl Engine {
     /// Frees what a command overwrote; where that is big, outside the lock.
     #[cold]
     pub(super) fn discard_replaced(&mut self, db: usize) {
+        // Whoever waits on one of these keys is to learn that its type is another now.
+        self.signal_database(db);
         for dropped in self.keyspace.db_mut(db).take_replaced() {
             if dropped.is_big() {
                 self.host.discard(Garbage::Value(dropped));
@@ -108,7 +110,9 @@ impl Engine {
 
     /// Removes a key; whether it was there. A big value is freed outside the lock.
     pub(crate) fn remove<'k>(&mut self, db: usize, key: impl AsKey<'k>) -> bool {
+        let key = self.keyspace.db(db).key_of(key);
         let Some(dropped) = self.keyspace.db_mut(db).remove(key) else { return false };
+        self.signal(db, key.bytes);
         if dropped.is_big() {
             self.host.discard(Garbage::Value(dropped));
         }

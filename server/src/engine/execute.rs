@@ -12,7 +12,7 @@ use crate::resp::{Argv, Batch, Reply};
 pub enum Progress {
     /// All of it is answered.
     Done,
-    /// Command `at` and those behind it wait until the client's bell rings.
+    /// The commands from `at` on, if there are any, wait until the client's bell rings.
     Waiting { at: usize },
     /// Replies have piled up: send them, then execute command `at` and those behind it.
     Full { at: usize },
@@ -67,6 +67,8 @@ impl Engine {
         let mut client = self.clients.check_out(slot);
         let mut run = Run::starting(clock.now());
         client.last_active_ms = run.started.ms();
+        // What others had to say to this client came before its next command.
+        self.clients.collect(slot, out);
         let limit = out.len() + OUTPUT_STEP;
         let mut progress = Progress::Done;
         for at in 0..batch.len() {
@@ -80,6 +82,11 @@ impl Engine {
                 break;
             }
             self.execute_one(&mut client, argv, out, &mut run, clock);
+            self.clients.collect(slot, out);
+            if client.is_blocked() {
+                progress = Progress::Waiting { at: at + 1 };
+                break;
+            }
             if client.closing != Closing::No {
                 progress = Progress::Closing(client.closing);
                 break;
@@ -138,10 +145,20 @@ impl Engine {
         }
         client.commands += 1;
         suppress_reply(client, out, start);
+        if !self.waiters.nothing_ready() {
+            self.serve_ready(run.started);
+        }
     }
 
     /// Runs a handler and counts the call. An error takes back what the handler had written.
-    fn call(&mut self, client: &mut Client, id: Id, argv: Argv<'_>, out: &mut Vec<u8>, now: Now) {
+    pub(super) fn call(
+        &mut self,
+        client: &mut Client,
+        id: Id,
+        argv: Argv<'_>,
+        out: &mut Vec<u8>,
+        now: Now,
+    ) {
         let reply = Reply::new(out, client.protocol);
         Call { engine: self, client, reply, argv, now, id }.execute();
     }
@@ -198,7 +215,7 @@ impl Engine {
 }
 
 /// `CLIENT REPLY OFF | SKIP`.
-fn suppress_reply(client: &mut Client, out: &mut Vec<u8>, start: usize) {
+pub(super) fn suppress_reply(client: &mut Client, out: &mut Vec<u8>, start: usize) {
     match client.reply_mode {
         ReplyMode::On => {}
         ReplyMode::Off => out.truncate(start),

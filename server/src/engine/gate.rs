@@ -6,6 +6,19 @@ use crate::commands::{self, Flags, Id};
 use crate::error::{self, Error};
 use crate::resp::Argv;
 
+/// What a RESP2 client may execute while it listens to channels.
+const SUBSCRIBER_COMMANDS: [&str; 9] = [
+    "ping",
+    "psubscribe",
+    "punsubscribe",
+    "quit",
+    "reset",
+    "ssubscribe",
+    "subscribe",
+    "sunsubscribe",
+    "unsubscribe",
+];
+
 impl Engine {
     /// The command `argv` asks for, if this client may execute it now.
     pub(super) fn admit(&self, client: &Client, argv: Argv<'_>) -> Result<Id, Error> {
@@ -33,6 +46,12 @@ impl Engine {
         if client.transaction.is_some() && entry.command.flags.contains(Flags::NO_MULTI) {
             return Err(Error::owned(format!(
                 "ERR Command '{}' not allowed inside a transaction",
+                entry.full_name
+            )));
+        }
+        if client.is_subscriber_only() && !SUBSCRIBER_COMMANDS.contains(&entry.command.name) {
+            return Err(Error::owned(format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
                 entry.full_name
             )));
         }

@@ -7,8 +7,10 @@
 //! runs), [`call`] (what a handler may do), then the parts of the state.
 
 mod args;
+mod blocking;
 mod call;
 mod client;
+mod clients;
 mod collections;
 mod cron;
 mod due;
@@ -16,6 +18,7 @@ mod execute;
 mod gate;
 mod host;
 mod pause;
+mod pubsub;
 mod stats;
 #[cfg(test)]
 mod testing;
@@ -23,16 +26,21 @@ mod transaction;
 mod watch;
 
 pub use args::Args;
+pub use blocking::{Block, Release, Waiters};
 pub use call::Call;
-pub use client::{Address, Bell, Buffers, Client, Clients, Closing, ReplyMode, Slot, Traffic};
+pub use client::{Address, Bell, Buffers, Client, Closing, ReplyMode, Traffic};
+pub use clients::{Clients, Slot};
 pub use collections::With;
 pub(crate) use due::Policy;
 pub use execute::Progress;
 pub use host::{Garbage, Host};
 pub use pause::{Pause, PauseMode};
+pub use pubsub::{PubSub, Subscriptions, Topic};
 pub use stats::{CommandStats, Stats};
 pub use transaction::{Refused, Transaction};
 pub use watch::{Broken, Watch, Watches};
+
+use std::sync::Arc;
 
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::SeedableRng as _;
@@ -64,6 +72,14 @@ pub struct Seed {
     pub run_id: [u8; 20],
 }
 
+/// How it stands with a client whose bell rang.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    pub closing: Closing,
+    /// Its next command is not to be executed yet.
+    pub waits: bool,
+}
+
 pub struct Engine {
     pub keyspace: Keyspace,
     pub clients: Clients,
@@ -71,7 +87,11 @@ pub struct Engine {
     pub names: Names,
     pub stats: Stats,
     pub watches: Watches,
+    pub waiters: Waiters,
+    pub pubsub: PubSub,
     pub pause: Pause,
+    /// Wakes background work before its time.
+    pub cron_bell: Arc<Bell>,
     pub rng: Pcg64Mcg,
     pub host: Box<dyn Host>,
     /// 40 hexadecimal digits that name this run of the server.
@@ -95,7 +115,10 @@ impl Engine {
             names,
             stats: Stats::new(now.ms()),
             watches: Watches::default(),
+            waiters: Waiters::default(),
+            pubsub: PubSub::default(),
             pause: Pause::default(),
+            cron_bell: Arc::default(),
             rng: Pcg64Mcg::from_seed(seed.rng),
             host,
             run_id: seed.run_id.iter().map(|byte| format!("{byte:02x}")).collect(),
@@ -160,11 +183,14 @@ impl Engine {
         }
         self.stats.connections += 1;
         let id = self.clients.next_id();
-        let mut client = Client::new(id, address, local_address, fd, now);
-        if self.config.settings().require_pass.is_empty() {
-            client.authenticate();
-        }
-        Some(self.clients.insert(client))
+        let is_open = self.config.settings().require_pass.is_empty();
+        Some(self.clients.insert(|slot| {
+            let mut client = Client::new(id, slot, address, local_address, fd, now);
+            if is_open {
+                client.authenticate();
+            }
+            client
+        }))
     }
 
     /// What this client may send, and leave unread.
@@ -172,7 +198,9 @@ impl Engine {
         let settings = self.config.settings();
         let client = self.clients.get(slot);
         let open = settings.require_pass.is_empty();
-        let output = if open || client.ever_authenticated {
+        let output = if !client.subscriptions.is_empty() {
+            settings.pubsub_output_limit
+        } else if open || client.ever_authenticated {
             settings.normal_output_limit
         } else {
             OutputLimit { hard_bytes: OUTPUT_UNAUTHENTICATED, soft_bytes: 0, soft_seconds: 0 }
@@ -206,9 +234,18 @@ impl Engine {
         );
     }
 
+    /// Moves messages for a client to the end of `out`, and says how it stands with it.
+    pub fn collect(&mut self, slot: Slot, out: &mut Vec<u8>) -> Standing {
+        self.clients.collect(slot, out);
+        let client = self.clients.get(slot);
+        Standing { closing: client.closing, waits: client.paused || client.is_blocked() }
+    }
+
     /// The connection is gone.
     pub fn disconnect(&mut self, slot: Slot) {
         let mut client = self.clients.remove(slot);
         self.unwatch(&mut client);
+        self.stop_waiting(&mut client);
+        self.pubsub.unsubscribe_all(&mut client);
     }
 }

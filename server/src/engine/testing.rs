@@ -65,6 +65,13 @@ impl World {
         String::from_utf8_lossy(&out).into_owned()
     }
 
+    /// What others had the engine tell this client since it was last asked.
+    pub(crate) fn messages(&mut self, client: Slot) -> String {
+        let mut out = Vec::new();
+        self.engine.collect(client, &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
     pub(crate) fn pass_ms(&mut self, ms: i64) {
         self.now.us += ms * 1000;
     }

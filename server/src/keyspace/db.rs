@@ -151,6 +151,12 @@ impl Db {
         bytes.hashed(self.table.hasher())
     }
 
+    /// The same for what may be hashed already.
+    #[inline]
+    pub fn key_of<'k>(&self, key: impl AsKey<'k>) -> Key<'k> {
+        key.hashed(self.table.hasher())
+    }
+
     /// Starts to load what a lookup of `key` reads first. For a batch: call this for all its keys,
     /// then [`Self::prefetch_entry`] for all, then run the commands.
     #[inline]

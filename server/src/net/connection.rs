@@ -81,7 +81,7 @@ where
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Open,
-    /// Commands in `input` wait for the bell.
+    /// Commands in `input`, and those that follow, wait for the bell.
     Waiting,
     /// Commands in `input` wait until the replies before them are on their way.
     Full,
@@ -150,7 +150,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Poll::Ready(Ok(()));
             }
             match self.state {
-                State::Waiting => return Poll::Pending,
+                // Nothing is executed, but what comes is taken: so we hear of the peer's end.
+                State::Waiting => {
+                    if ready!(self.poll_read_ahead(cx, scratch))? == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                    continue;
+                }
                 // Not the socket but the turn of this task is over; it is woken for the next.
                 State::Full if flushed.is_pending() && !has_budget_remaining() => {
                     return Poll::Pending;
@@ -196,6 +202,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         ready!(read)?;
         self.count_read(len);
         self.execute_input(scratch);
+        Poll::Ready(Ok(len))
+    }
+
+    /// Reads once and keeps it for when the waiting is over. Zero at the end of the stream. Stops
+    /// at the query buffer's limit; what then stays in the socket is the client's own business.
+    fn poll_read_ahead(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Poll<io::Result<usize>> {
+        if self.input.len() >= self.limits.max_query_len {
+            return Poll::Pending;
+        }
+        let mut buf = ReadBuf::new(&mut scratch.input);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
+        self.input.extend_from_slice(buf.filled());
+        let len = buf.filled().len();
+        self.count_read(len);
         Poll::Ready(Ok(len))
     }
 
@@ -321,13 +345,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(Poll::Ready(()))
     }
 
-    /// Somebody rang: the client was killed, or a pause is over.
+    /// Somebody rang: there is a message, the client was killed, or its waiting is over.
     fn answer_bell(&mut self, scratch: &mut Scratch) {
-        let closing = self.shared.engine().clients.get(self.slot).closing;
-        match closing {
+        let standing = self.shared.engine().collect(self.slot, &mut scratch.output);
+        self.queue(&mut scratch.output);
+        match standing.closing {
             Closing::Now => self.state = State::Closed,
             Closing::AfterReply => self.state = State::Draining,
-            Closing::No if self.state == State::Waiting => {
+            Closing::No if self.state == State::Waiting && !standing.waits => {
                 self.state = State::Open;
                 self.execute_input(scratch);
             }

@@ -192,8 +192,12 @@ impl Condition<'_> {
                 Address::Tcp(address) => address.ip().to_string().as_bytes() == *ip,
                 Address::Unix(_) => false,
             },
-            // Replication and pub/sub are not built yet.
-            Condition::Kind(kind) => *kind == Kind::Normal,
+            // Replication is not built yet.
+            Condition::Kind(kind) => match kind {
+                Kind::Normal => client.subscriptions.is_empty(),
+                Kind::Pubsub => !client.subscriptions.is_empty(),
+                Kind::Primary | Kind::Replica => false,
+            },
             Condition::User(user) => *user == b"default",
             Condition::MaxAge(age_s) => (now_ms - client.created_ms) / 1000 >= *age_s,
             Condition::Idle(idle_s) => (now_ms - client.last_active_ms) / 1000 >= *idle_s,

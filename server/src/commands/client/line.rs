@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use crate::engine::{Address, Client, Closing};
+use crate::engine::{Address, Client, Closing, Topic};
 
 /// `field=value` pairs in Redis' order, with a line end.
 pub(super) fn of(client: &Client, now_ms: i64) -> Vec<u8> {
@@ -12,7 +12,7 @@ pub(super) fn of(client: &Client, now_ms: i64) -> Vec<u8> {
     // Writing to a Vec cannot fail.
     let _ = writeln!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa={} db={} sub=0 psub=0 ssub=0 multi={} watch={} qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp={} obl={} oll=0 omem=0 tot-mem={} events={} cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} tot-net-out={} tot-cmds={}",
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa={} db={} sub={} psub={} ssub={} multi={} watch={} qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp={} obl={} oll=0 omem=0 tot-mem={} events={} cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} tot-net-out={} tot-cmds={}",
         client.id,
         client.address,
         client.local_address,
@@ -23,6 +23,9 @@ pub(super) fn of(client: &Client, now_ms: i64) -> Vec<u8> {
         flags(client),
         if client.can_redirect { "r" } else { "" },
         client.db,
+        client.subscriptions.len(Topic::Channel),
+        client.subscriptions.len(Topic::Pattern),
+        client.subscriptions.len(Topic::Shard),
         transaction.map_or(-1, |transaction| transaction.len() as i64),
         client.watched.len(),
         client.buffers.query_len,
@@ -49,8 +52,10 @@ pub(super) const FLAGS: &[u8] = b"OSMPxbtRBdcuAUreTIiEN";
 
 pub(super) fn flags(client: &Client) -> String {
     let letters = [
-        (client.transaction.is_some(), 'x'),
-        (client.paused, 'b'),
+        (client.transaction.is_some() || client.in_exec, 'x'),
+        (client.monitors, 'O'),
+        (!client.subscriptions.is_empty(), 'P'),
+        (client.paused || client.is_blocked(), 'b'),
         (client.watch_broken.is_set(), 'd'),
         (client.closing == Closing::AfterReply, 'c'),
         (client.closing == Closing::Now, 'A'),

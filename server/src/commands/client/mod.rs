@@ -4,7 +4,7 @@ mod filter;
 mod line;
 
 use super::spec::{Command, Flags, Group};
-use crate::engine::{Call, Client, Closing, PauseMode, ReplyMode};
+use crate::engine::{Call, Client, Closing, PauseMode, Release, ReplyMode};
 use crate::error::{self, Error, Result};
 use filter::{Asker, Filter};
 
@@ -487,16 +487,22 @@ const UNBLOCK: Command = Command {
     ..SUBCOMMAND
 };
 
-/// No command blocks yet, so no client is ever found blocked.
 fn unblock(call: &mut Call<'_>) -> Result {
     let mut args = call.args();
     let id = args.required()?;
-    if !args.is_empty() && !args.keyword("timeout") && !args.keyword("error") {
+    let why = if args.is_empty() || args.keyword("timeout") {
+        Release::TimedOut
+    } else if args.keyword("error") {
+        Release::Refused(error::UNBLOCKED)
+    } else {
         return Err(Error::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
-    }
+    };
     args.finish()?;
-    crate::number::parse_int(id).ok_or(error::NOT_INTEGER)?;
-    call.reply.int(0);
+    let id = crate::number::parse_int(id).ok_or(error::NOT_INTEGER)?;
+    let found = call.engine.clients.iter().find(|client| client.id as i64 == id);
+    let slot = found.map(|client| client.slot);
+    let released = slot.is_some_and(|slot| call.engine.release(slot, why));
+    call.reply.int(i64::from(released));
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! COMMAND INFO's ten fields, and the keys of a given command line.
 
-use super::super::spec::{Find, Flags, KeySpec, categories};
+use super::super::spec::{Access, Find, Flags, KeySpec, categories};
 use super::super::{Id, subcommand};
 use super::{BAD_ARGUMENTS, BAD_ARITY, NO_KEYS, NOT_A_COMMAND};
 use crate::engine::Call;
@@ -146,14 +146,15 @@ pub(super) fn keys_of<'a>(call: &Call<'a>) -> Result<Vec<FoundKey<'a>>> {
         id = subcommand(id, word).ok_or(NOT_A_COMMAND)?;
     }
     let entry = id.entry();
-    if entry.command.keys.is_empty() {
+    let keys = || entry.command.keys.iter().filter(|spec| spec.access != Access::NotKey);
+    if keys().next().is_none() {
         return Err(NO_KEYS);
     }
     if !entry.accepts(line.len()) {
         return Err(BAD_ARITY);
     }
     let mut found = Vec::new();
-    for spec in entry.command.keys {
+    for spec in keys() {
         let arg = |index: usize| line.get(index).copied();
         let positions = spec.positions(line.len(), arg).ok_or(BAD_ARGUMENTS)?;
         let spec = spec.varies.map_or(spec, |varies| varies(&line));

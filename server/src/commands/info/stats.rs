@@ -1,7 +1,7 @@
 //! What happened: `# Clients`, `# Stats`, `# Commandstats`, `# Errorstats`.
 
 use super::{Text, View};
-use crate::engine::PauseMode;
+use crate::engine::{PauseMode, Topic};
 
 pub(super) fn clients(text: &mut Text, view: &View<'_>) {
     let buffers = || view.clients().map(|client| client.buffers);
@@ -13,12 +13,15 @@ pub(super) fn clients(text: &mut Text, view: &View<'_>) {
     text.field("client_recent_max_input_buffer", input.unwrap_or(0));
     let output = buffers().map(|buffers| buffers.output_capacity).max();
     text.field("client_recent_max_output_buffer", output.unwrap_or(0));
-    text.each(&["blocked_clients", "tracking_clients", "pubsub_clients"], 0);
+    text.field("blocked_clients", view.engine.waiters.len());
+    text.field("tracking_clients", 0);
+    text.field("pubsub_clients", view.engine.pubsub.clients());
     let watching = view.clients().filter(|client| !client.watched.is_empty()).count();
     text.field("watching_clients", watching);
-    text.field("clients_in_timeout_table", 0);
+    text.field("clients_in_timeout_table", view.engine.waiters.timeouts());
     text.field("total_watched_keys", view.engine.watches.keys());
-    text.each(&["total_blocking_keys", "total_blocking_keys_on_nokey"], 0);
+    text.field("total_blocking_keys", view.engine.waiters.keys());
+    text.field("total_blocking_keys_on_nokey", view.engine.waiters.keys_on_delete());
     let (reason, actions, left_ms) = match pause {
         None => ("none", "none", 0),
         Some((PauseMode::All, until_ms)) => ("client_pause", "all", until_ms - view.now.ms()),
@@ -60,11 +63,11 @@ pub(super) fn stats(text: &mut Text, view: &View<'_>) {
     );
     text.field("keyspace_hits", stats.keyspace_hits);
     text.field("keyspace_misses", stats.keyspace_misses);
+    text.field("pubsub_channels", view.engine.pubsub.len(Topic::Channel));
+    text.field("pubsub_patterns", view.engine.pubsub.len(Topic::Pattern));
+    text.field("pubsubshard_channels", view.engine.pubsub.len(Topic::Shard));
     text.each(
         &[
-            "pubsub_channels",
-            "pubsub_patterns",
-            "pubsubshard_channels",
             "latest_fork_usec",
             "total_forks",
             "migrate_cached_sockets",

@@ -4,6 +4,7 @@ use super::super::directive::{
     Choices, Directive, Effect, LONG_MAX, MB, Special, boolean, choice, int, optional, special,
     text,
 };
+use super::super::notify::Class;
 use super::super::value::Value;
 
 pub(crate) const LEVEL_DEBUG: i64 = 0;
@@ -74,6 +75,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     special("latency-tracking-info-percentiles", Special::LatencyPercentiles, default_percentiles)
         .multi_arg()
         .not_yet(),
-    special("notify-keyspace-events", Special::NotifyKeyspaceEvents, || Value::Events(0)).not_yet(),
+    special("notify-keyspace-events", Special::NotifyKeyspaceEvents, || {
+        Value::Events(Class::empty())
+    }),
     optional("req-res-logfile").immutable().hidden().moot(),
 ];

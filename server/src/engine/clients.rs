@@ -1,0 +1,148 @@
+//! The table of connected clients, and what the engine has to tell each of them besides the replies
+//! to its own commands.
+
+use std::sync::Arc;
+
+use super::client::{Bell, Client};
+use crate::resp::{Protocol, Reply};
+
+/// A connection's place in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(usize);
+
+/// Messages for a client, until its connection collects them. Apart from the [`Client`], so that
+/// they reach it even while its own command is being executed.
+#[derive(Debug, Default)]
+struct Outbox {
+    bytes: Vec<u8>,
+    protocol: Protocol,
+    bell: Arc<Bell>,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    /// `None` while free, and while a command of the client is being executed.
+    client: Option<Box<Client>>,
+    outbox: Outbox,
+}
+
+/// All connected clients. The one whose batch is being executed is out of the table meanwhile.
+#[derive(Debug, Default)]
+pub struct Clients {
+    places: Vec<Place>,
+    free: Vec<Slot>,
+    connected: usize,
+    last_id: u64,
+}
+
+const TAKEN: &str = "a connection owns its slot until it removes it";
+
+impl Clients {
+    pub fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Connected clients, the one executing included.
+    pub fn len(&self) -> usize {
+        self.connected
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.connected == 0
+    }
+
+    /// Adds the client that `create` makes for its slot.
+    pub(super) fn insert(&mut self, create: impl FnOnce(Slot) -> Client) -> Slot {
+        self.connected += 1;
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place::default());
+            Slot(self.places.len() - 1)
+        });
+        let client = create(slot);
+        let bell = Arc::clone(&client.bell);
+        let outbox = Outbox { bytes: Vec::new(), protocol: client.protocol, bell };
+        self.places[slot.0] = Place { client: Some(Box::new(client)), outbox };
+        slot
+    }
+
+    /// Takes a client out while its commands are executed.
+    pub(super) fn check_out(&mut self, slot: Slot) -> Box<Client> {
+        self.places[slot.0].client.take().expect(TAKEN)
+    }
+
+    pub(super) fn check_in(&mut self, slot: Slot, client: Box<Client>) {
+        self.places[slot.0].client = Some(client);
+    }
+
+    pub fn get(&self, slot: Slot) -> &Client {
+        self.places[slot.0].client.as_deref().expect(TAKEN)
+    }
+
+    pub fn get_mut(&mut self, slot: Slot) -> &mut Client {
+        self.places[slot.0].client.as_deref_mut().expect(TAKEN)
+    }
+
+    /// The client, unless it is the one whose command is being executed.
+    pub fn other_mut(&mut self, slot: Slot) -> Option<&mut Client> {
+        self.places[slot.0].client.as_deref_mut()
+    }
+
+    pub(super) fn remove(&mut self, slot: Slot) -> Box<Client> {
+        self.connected -= 1;
+        self.free.push(slot);
+        std::mem::take(&mut self.places[slot.0]).client.expect("a connection removes its slot once")
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Client> {
+        self.places.iter().filter_map(|place| place.client.as_deref())
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Client> {
+        self.places.iter_mut().filter_map(|place| place.client.as_deref_mut())
+    }
+
+    /// Says in which protocol the client wants its messages.
+    pub(super) fn speak(&mut self, slot: Slot, protocol: Protocol) {
+        self.places[slot.0].outbox.protocol = protocol;
+    }
+
+    /// Writes a message for a client, and wakes its connection.
+    pub(super) fn post(&mut self, slot: Slot, write: impl FnOnce(&mut Reply<'_>)) {
+        let outbox = &mut self.places[slot.0].outbox;
+        write(&mut Reply::new(&mut outbox.bytes, outbox.protocol));
+        outbox.bell.ring();
+    }
+
+    /// The same for a message that is rendered already.
+    pub(super) fn post_bytes(&mut self, slot: Slot, bytes: &[u8]) {
+        let outbox = &mut self.places[slot.0].outbox;
+        outbox.bytes.extend_from_slice(bytes);
+        outbox.bell.ring();
+    }
+
+    /// Messages that the connection has not collected, in bytes.
+    pub fn posted_len(&self, slot: Slot) -> usize {
+        self.places[slot.0].outbox.bytes.len()
+    }
+
+    /// Moves what was posted to the end of `out`.
+    #[inline]
+    pub(super) fn collect(&mut self, slot: Slot, out: &mut Vec<u8>) {
+        let bytes = &mut self.places[slot.0].outbox.bytes;
+        if !bytes.is_empty() {
+            collect_all(bytes, out);
+        }
+    }
+}
+
+#[cold]
+fn collect_all(bytes: &mut Vec<u8>, out: &mut Vec<u8>) {
+    if out.is_empty() {
+        std::mem::swap(bytes, out);
+    } else {
+        out.append(bytes);
+    }
+    // An outbox costs nothing while there is nothing in it.
+    *bytes = Vec::new();
+}
