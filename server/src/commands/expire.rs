@@ -2,6 +2,7 @@
 
 use super::spec::{Access, Command, Flags, Group, KeySpec};
 use crate::clock::Now;
+use crate::config::notify::Class;
 use crate::engine::{Args, Call};
 use crate::error::{self, Error, Result};
 
@@ -81,6 +82,7 @@ fn expire(call: &mut Call<'_>, scale: Scale) -> Result {
     } else if applies {
         call.db_mut().set_expire(key, deadline);
         call.changed(key);
+        call.event(Class::GENERIC, "expire", key);
     }
     call.reply.int(i64::from(applies));
     Ok(())
@@ -230,6 +232,7 @@ fn persist(call: &mut Call<'_>) -> Result {
     if had_expiry {
         call.db_mut().persist(key);
         call.changed(key);
+        call.event(Class::GENERIC, "persist", key);
     }
     call.reply.int(i64::from(had_expiry));
     Ok(())

@@ -1,6 +1,7 @@
 //! Commands about whole keys, whatever they hold: DEL, UNLINK, EXISTS, TYPE, TOUCH, RANDOMKEY.
 
 use super::spec::{Access, Command, Flags, Group, KeySpec};
+use crate::config::notify::Class;
 use crate::engine::Call;
 use crate::error::Result;
 
@@ -27,6 +28,7 @@ fn del(call: &mut Call<'_>) -> Result {
     for key in call.args() {
         if call.remove(key) {
             call.changed(key);
+            call.event(Class::GENERIC, "del", key);
             removed += 1;
         }
     }

@@ -2,6 +2,7 @@
 
 use super::connection::database;
 use super::spec::{Access, Command, Flags, Group, KeySpec};
+use crate::config::notify::Class;
 use crate::engine::Call;
 use crate::error::{self, Result};
 
@@ -71,6 +72,9 @@ fn put_under_new_name(call: &mut Call<'_>, from: &[u8], to: &[u8]) {
     let db = call.client.db;
     call.engine.touch_watchers(db, from);
     call.changed(to);
+    call.signal(to);
+    call.event(Class::GENERIC, "rename_from", from);
+    call.event(Class::GENERIC, "rename_to", to);
 }
 
 const MOVE: Command = Command {
@@ -99,6 +103,9 @@ fn move_key(call: &mut Call<'_>) -> Result {
         call.engine.keyspace.db_mut(to).put_back(key, taken);
         call.engine.touch_watchers(from, key);
         call.changed_in(to, key);
+        call.engine.signal(to, key);
+        call.event(Class::GENERIC, "move_from", key);
+        call.event_in(Class::GENERIC, "move_to", to, key);
     }
     call.reply.int(i64::from(moves));
     Ok(())
@@ -151,6 +158,8 @@ fn copy(call: &mut Call<'_>) -> Result {
     }
     call.engine.keyspace.db_mut(db).set(to, value, expire_at);
     call.changed_in(db, to);
+    call.engine.signal(db, to);
+    call.event_in(Class::GENERIC, "copy_to", db, to);
     call.reply.int(1);
     Ok(())
 }

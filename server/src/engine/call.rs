@@ -134,6 +134,9 @@ impl<'a> Call<'a> {
 
     fn inspect_and_reply(&mut self, key: &[u8]) -> (Option<Entry<'_>>, &mut Reply<'a>) {
         let due = self.engine.due_keys(self.client, self.now);
+        if self.settings().keyspace_events.contains(Class::KEY_MISS) {
+            self.tell_of_miss(key);
+        }
         let Engine { keyspace, stats, overdue, .. } = &mut *self.engine;
         let db = self.client.db;
         let found = keyspace.db(db).find(key).filter(|entry| due.admit(db, *entry, overdue));
@@ -142,6 +145,14 @@ impl<'a> Call<'a> {
             None => stats.keyspace_misses += 1,
         }
         (found, &mut self.reply)
+    }
+
+    #[cold]
+    fn tell_of_miss(&mut self, key: &[u8]) {
+        let due = self.engine.due_keys(self.client, self.now);
+        if self.db().find(key).is_none_or(|entry| !due.shows(entry)) {
+            self.event(Class::KEY_MISS, "keymiss", key);
+        }
     }
 
     /// Looks a key up before a write, without a trace.
@@ -240,11 +251,17 @@ impl<'a> Call<'a> {
         if ttl == Ttl::Keep {
             self.remove_if_due(self.client.db, hashed);
         }
-        self.db_mut().set_string(hashed, value, ttl);
+        let was_there = self.db_mut().set_string(hashed, value, ttl);
+        if !was_there {
+            self.event(Class::NEW, "new", key);
+        }
     }
 
     pub fn set_value(&mut self, key: &[u8], value: Value, expire_at: Option<i64>) {
-        self.db_mut().set(key, value, expire_at);
+        let was_there = self.db_mut().set(key, value, expire_at);
+        if !was_there {
+            self.event(Class::NEW, "new", key);
+        }
     }
 
     /// Removes a key that is there and not due; whether there was one.
@@ -319,6 +336,7 @@ impl<'a> Call<'a> {
         if self.remove(key) {
             self.engine.stats.expired_keys += 1;
             self.changed(key);
+            self.event(Class::EXPIRED, "expired", key);
         }
     }
 

@@ -5,6 +5,7 @@ use rand_pcg::Pcg64Mcg;
 
 use super::{Call, Engine};
 use crate::clock::Now;
+use crate::config::notify::Class;
 use crate::config::settings::Settings;
 use crate::error::{self, Result};
 use crate::keyspace::{Key, Keyspace, Value};
@@ -73,6 +74,7 @@ impl<'a> Call<'a> {
         if !value.is_void() {
             let value = Value::Collection(value.into_collection());
             self.db_mut().set(hashed, value, None);
+            self.event(Class::NEW, "new", key);
         }
         Ok(result)
     }

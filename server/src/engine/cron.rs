@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Client, Closing, Engine};
 use crate::clock::Now;
+use crate::config::notify::Class;
 
 /// The longest slice of active expiry, in microseconds. With [`BUSY`] between two, it takes at most
 /// a fifth of one processor.
@@ -122,7 +123,8 @@ impl Engine {
 
     fn expire_some(&mut self, index: usize, now_ms: i64) -> bool {
         let mut due: Vec<Box<[u8]>> = Vec::new();
-        let is_watched = !self.watches.is_empty();
+        let is_told = self.config.settings().keyspace_events.contains(Class::EXPIRED);
+        let is_watched = is_told || !self.watches.is_empty();
         let db = self.keyspace.db_mut(index);
         let slice = db.expire_due(now_ms, EXPIRE_STEP, |entry| {
             if is_watched {
@@ -132,6 +134,7 @@ impl Engine {
         self.stats.expired_keys += slice.removed as u64;
         for key in due {
             self.touch_watchers(index, &key);
+            self.notify(Class::EXPIRED, "expired", index, &key);
         }
         slice.more
     }

@@ -5,6 +5,7 @@
 
 use super::{Client, Engine, Garbage};
 use crate::clock::Now;
+use crate::config::notify::Class;
 use crate::keyspace::{AsKey, Entry};
 
 /// What a command that reads makes of due keys.
@@ -94,6 +95,7 @@ impl Engine {
         self.remove(db, key);
         self.stats.expired_keys += 1;
         self.touch_watchers(db, &bytes);
+        self.notify(Class::EXPIRED, "expired", db, &bytes);
     }
 
     /// Frees what a command overwrote; where that is big, outside the lock.

@@ -202,4 +202,56 @@ mod tests {
         assert_eq!(world.run(client, "RESET"), "+RESET\r\n");
         assert_eq!(world.run(client, "GET x"), "$-1\r\n");
     }
+
+    /// Executes commands one after the other; the events that each brought, by name.
+    fn events_of(commands: &[&str]) -> Vec<String> {
+        let mut world = World::new();
+        let (client, listener) = (world.connect(), world.connect());
+        world.run(client, "CONFIG SET notify-keyspace-events EAnm");
+        world.run(listener, "HELLO 3");
+        world.run(listener, "PSUBSCRIBE __keyevent@0__:*");
+        let told = |world: &mut World, command: &str| {
+            world.run(client, command);
+            let messages = world.messages(listener);
+            let names = messages.split("__keyevent@0__:").skip(2).step_by(2);
+            names.filter_map(|rest| rest.split("\r\n").next()).collect::<Vec<_>>().join(" ")
+        };
+        commands.iter().map(|command| told(&mut world, command)).collect()
+    }
+
+    #[test]
+    fn changes_are_told_by_the_names_that_redis_has_for_them() {
+        for (history, told) in [
+            (&["SET k 1", "SET k 2"][..], &["new set", "set"][..]),
+            (&["SET k 1 EX 9", "GETEX k PERSIST"], &["new set expire", "persist"]),
+            (&["INCR k", "INCRBYFLOAT k 1", "DEL k"], &["new incrby", "incrbyfloat", "del"]),
+            (&["APPEND k x", "SETRANGE k 3 x"], &["new append", "setrange"]),
+            (&["SETBIT k 3 1", "GETDEL k"], &["new setbit", "del"]),
+            (&["MSET a 1 b 2", "UNLINK a b"], &["new set new set", "del del"]),
+            (
+                &["SET a 1", "RENAME a b", "COPY b c"],
+                &["new set", "rename_from rename_to", "copy_to"],
+            ),
+            (&["SET k 1", "EXPIRE k 9", "PERSIST k"], &["new set", "expire", "persist"]),
+            (&["SET k 1", "EXPIRE k 0", "GET k"], &["new set", "expired", "keymiss"]),
+        ] {
+            assert_eq!(events_of(history), told, "{history:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_whose_time_is_over_is_told_of_once() {
+        for look in [Some("GET k"), None] {
+            let mut world = World::new();
+            let (client, listener) = (world.connect(), world.connect());
+            world.run(client, "CONFIG SET notify-keyspace-events Kx");
+            world.run(listener, "SUBSCRIBE __keyspace@0__:k");
+            world.run(client, "SET k 1 PX 10");
+            world.pass_ms(10);
+            look.map(|look| world.run(client, look));
+            world.tick();
+            let message = "*3\r\n$7\r\nmessage\r\n$16\r\n__keyspace@0__:k\r\n$7\r\nexpired\r\n";
+            assert_eq!(world.messages(listener), message, "{look:?}");
+        }
+    }
 }

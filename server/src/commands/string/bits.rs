@@ -2,6 +2,7 @@
 
 use super::{GROWS, READS, UPDATES};
 use crate::commands::spec::{Command, Flags, Group};
+use crate::config::notify::Class;
 use crate::engine::Call;
 use crate::error::{self, Result};
 use crate::keyspace::Value;
@@ -46,6 +47,7 @@ fn setbit(call: &mut Call<'_>) -> Result {
     };
     if changed {
         call.changed(key);
+        call.event(Class::STRING, "setbit", key);
     }
     call.reply.int(i64::from(before));
     Ok(())

@@ -2,6 +2,7 @@
 
 use super::{GROWS, STRING, UPDATES};
 use crate::commands::spec::{Command, Flags};
+use crate::config::notify::Class;
 use crate::engine::Call;
 use crate::error::{self, Result};
 use crate::keyspace::Ttl;
@@ -74,10 +75,12 @@ fn add(call: &mut Call<'_>, key: &[u8], increment: i64) -> Result {
         }
         None => {
             call.db_mut().set_int(key, increment, Ttl::Clear);
+            call.event(Class::NEW, "new", key);
             increment
         }
     };
     call.changed(key);
+    call.event(Class::STRING, "incrby", key);
     call.reply.int(sum);
     Ok(())
 }
@@ -104,8 +107,12 @@ fn incrbyfloat(call: &mut Call<'_>) -> Result {
     let increment = Decimal::parse(increment).ok_or(error::NOT_FLOAT)?;
     let sum = before.plus(&increment).ok_or(error::NAN_OR_INFINITY)?.to_string();
     // Bytes even where the sum is whole, as Redis stores it.
-    call.db_mut().set_bytes(key, sum.as_bytes(), Ttl::Keep);
+    let was_there = call.db_mut().set_bytes(key, sum.as_bytes(), Ttl::Keep);
+    if !was_there {
+        call.event(Class::NEW, "new", key);
+    }
     call.changed(key);
+    call.event(Class::STRING, "incrbyfloat", key);
     call.reply.bulk(sum.as_bytes());
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::options::{Expiry, For, Options};
 use super::{READS, STRING, UPDATES, reply_text};
 use crate::commands::spec::{Command, Flags};
+use crate::config::notify::Class;
 use crate::engine::Call;
 use crate::error::Result;
 use crate::keyspace::Ttl;
@@ -50,10 +51,12 @@ fn getex(call: &mut Call<'_>) -> Result {
         Ttl::At(deadline_ms) => {
             call.db_mut().set_expire(key, deadline_ms);
             call.changed(key);
+            call.event(Class::GENERIC, "expire", key);
         }
         Ttl::Clear | Ttl::Keep => {
             if call.db_mut().persist(key) {
                 call.changed(key);
+                call.event(Class::GENERIC, "persist", key);
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::options::{Condition, For, Options};
 use super::{GROWS, STRING, reply_text};
 use crate::commands::spec::{Access, Command, Find, Flags, KeySpec};
+use crate::config::notify::Class;
 use crate::engine::{Args, Call};
 use crate::error::{self, Result};
 use crate::keyspace::Ttl;
@@ -126,5 +127,9 @@ fn set_all(call: &mut Call<'_>, mut pairs: Args<'_>, ttl: Ttl) {
     while let (Some(key), Some(value)) = (pairs.next(), pairs.next()) {
         call.set_string(key, value, ttl);
         call.changed(key);
+        call.event(Class::STRING, "set", key);
+        if matches!(ttl, Ttl::At(_)) {
+            call.event(Class::GENERIC, "expire", key);
+        }
     }
 }

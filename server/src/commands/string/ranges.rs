@@ -2,6 +2,7 @@
 
 use super::{GROWS, MaxLen, READS, STRING};
 use crate::commands::spec::{Access, Command, Flags, KeySpec};
+use crate::config::notify::Class;
 use crate::engine::Call;
 use crate::error::{self, Result};
 use crate::keyspace::{Ttl, Value};
@@ -35,6 +36,7 @@ fn append(call: &mut Call<'_>) -> Result {
         }
     };
     call.changed(key);
+    call.event(Class::STRING, "append", key);
     call.reply.len(len);
     Ok(())
 }
@@ -95,6 +97,7 @@ fn setrange(call: &mut Call<'_>) -> Result {
         }
     };
     call.changed(key);
+    call.event(Class::STRING, "setrange", key);
     call.reply.len(len);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::{STRING, equals, reply_text};
 use crate::commands::spec::{Access, Command, Flags, KeySpec};
+use crate::config::notify::Class;
 use crate::engine::Call;
 use crate::error::{self, Result};
 
@@ -25,6 +26,7 @@ fn getdel(call: &mut Call<'_>) -> Result {
     if found.is_some() {
         call.remove(key);
         call.changed(key);
+        call.event(Class::GENERIC, "del", key);
     }
     Ok(())
 }
@@ -51,6 +53,7 @@ fn delifeq(call: &mut Call<'_>) -> Result {
     if matches {
         call.remove(key);
         call.changed(key);
+        call.event(Class::GENERIC, "del", key);
     }
     call.reply.int(i64::from(matches));
     Ok(())

@@ -3,6 +3,7 @@
 use super::options::{Condition, For, Options, TimeUnit};
 use super::{GROWS, STRING, UPDATES, reply_text};
 use crate::commands::spec::{Access, Command, Flags, KeySpec};
+use crate::config::notify::Class;
 use crate::engine::Call;
 use crate::error::Result;
 use crate::keyspace::{Ttl, ValueRef};
@@ -38,6 +39,7 @@ fn set(call: &mut Call<'_>) -> Result {
     if args.is_empty() {
         call.set_string(key, value, Ttl::Clear);
         call.changed(key);
+        call.event(Class::STRING, "set", key);
         call.reply.ok();
         return Ok(());
     }
@@ -77,6 +79,10 @@ fn store(call: &mut Call<'_>, key: &[u8], value: &[u8], ttl: Ttl) {
         ttl => {
             call.set_string(key, value, ttl);
             call.changed(key);
+            call.event(Class::STRING, "set", key);
+            if matches!(ttl, Ttl::At(_)) {
+                call.event(Class::GENERIC, "expire", key);
+            }
         }
     }
 }
