@@ -10,6 +10,7 @@ pub mod intset;
 pub mod lcs;
 pub mod list;
 pub mod listpack;
+pub mod members;
 pub mod set;
 pub mod sorted_set;
 pub mod stream;
