@@ -90,6 +90,48 @@ pub const EXEC_WITHOUT_MULTI: Error = Error::text("ERR EXEC without MULTI");
 pub const DISCARD_WITHOUT_MULTI: Error = Error::text("ERR DISCARD without MULTI");
 pub const WATCH_INSIDE_MULTI: Error = Error::text("ERR WATCH inside MULTI is not allowed");
 pub const NOT_IN_TRANSACTION: Error = Error::text("ERR Command not allowed inside a transaction");
+pub const INVALID_STREAM_ID: Error =
+    Error::text("ERR Invalid stream ID specified as stream command argument");
+pub const INVALID_START_ID: Error = Error::text("ERR invalid start ID for the interval");
+pub const INVALID_END_ID: Error = Error::text("ERR invalid end ID for the interval");
+pub const STREAM_ID_ZERO: Error =
+    Error::text("ERR The ID specified in XADD must be greater than 0-0");
+pub const STREAM_ID_TOO_SMALL: Error =
+    Error::text("ERR The ID specified in XADD is equal or smaller than the target stream top item");
+pub const STREAM_EXHAUSTED: Error =
+    Error::text("ERR The stream has exhausted the last possible ID, unable to add more items");
+pub const STREAM_ENTRY_TOO_LARGE: Error = Error::text("ERR Elements are too large to be stored");
+pub const MAXLEN_NEGATIVE: Error = Error::text("ERR The MAXLEN argument must be >= 0.");
+pub const LIMIT_NEGATIVE: Error = Error::text("ERR The LIMIT argument must be >= 0.");
+pub const MAXLEN_WITH_MINID: Error =
+    Error::text("ERR syntax error, MAXLEN and MINID options at the same time are not compatible");
+pub const LIMIT_WITHOUT_STRATEGY: Error =
+    Error::text("ERR syntax error, LIMIT cannot be used without specifying a trimming strategy");
+pub const LIMIT_WITHOUT_APPROXIMATION: Error =
+    Error::text("ERR syntax error, LIMIT cannot be used without the special ~ option");
+pub const XTRIM_WITHOUT_STRATEGY: Error =
+    Error::text("ERR syntax error, XTRIM must be called with a trimming strategy");
+pub const XSETID_BELOW_GIVEN_DELETED: Error =
+    Error::text("ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id");
+pub const XSETID_BELOW_DELETED: Error =
+    Error::text("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id");
+pub const XSETID_BELOW_TOP: Error =
+    Error::text("ERR The ID specified in XSETID is smaller than the target stream top item");
+pub const XSETID_BELOW_LEN: Error = Error::text(
+    "ERR The entries_added specified in XSETID is smaller than the target stream length",
+);
+pub const ENTRIES_ADDED_NEGATIVE: Error = Error::text("ERR entries_added must be positive");
+pub const ENTRIES_READ_NEGATIVE: Error =
+    Error::text("ERR value for ENTRIESREAD must be positive or -1");
+pub const XGROUP_NEEDS_KEY: Error = Error::text(
+    "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically.",
+);
+pub const BUSY_GROUP: Error = Error::text("BUSYGROUP Consumer Group name already exists");
+pub const MISSING_GROUP: Error = Error::text("ERR Missing GROUP option for XREADGROUP");
+pub const NEW_ID_WITHOUT_GROUP: Error = Error::text(
+    "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
+);
+pub const COUNT_NOT_POSITIVE: Error = Error::text("ERR COUNT must be > 0");
 pub const PROTECTED_MODE: &str = "-DENIED Holdfast is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers, you may adopt one of the following solutions: 1) Disable protected mode by sending 'CONFIG SET protected-mode no' from the loopback interface, or start the server with '--protected-mode no'; make sure the server is not publicly accessible from internet if you do so. 2) Set up an authentication password for the default user with 'requirepass'. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.\r\n";
 pub const MAX_CLIENTS: &str = "-ERR max number of clients reached\r\n";
 
@@ -114,6 +156,25 @@ pub fn out_of_range_between(low: i64, high: i64) -> Error {
 
 pub fn must_be_positive() -> Error {
     Error::text("ERR value is out of range, must be positive")
+}
+
+/// XREADGROUP with an id that only XREAD knows.
+pub fn meaningless_id(id: char) -> Error {
+    Error::owned(format!(
+        "ERR The {id} ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The {id} ID would just return an empty result set."
+    ))
+}
+
+pub fn only_for_xreadgroup(option: &str) -> Error {
+    Error::owned(format!(
+        "ERR The {option} option is only supported by XREADGROUP. You called XREAD instead."
+    ))
+}
+
+pub fn unbalanced_streams(command: &str, new: char) -> Error {
+    Error::owned(format!(
+        "ERR Unbalanced '{command}' list of streams: for each stream key an ID or '{new}' must be specified."
+    ))
 }
 
 /// Redis quotes up to 128 bytes of the name and of the arguments that followed it.

@@ -21,6 +21,7 @@ mod pubsub;
 mod rename;
 mod scan;
 mod server;
+mod stream;
 mod string;
 mod transactions;
 
@@ -46,6 +47,7 @@ const ROOMS: &[&[Command]] = &[
     rename::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
+    stream::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,
 ];

@@ -44,6 +44,10 @@ pub struct Settings {
     pub hz: u32,
     /// Keys do not expire, so that another server's data can be brought in as it is.
     pub import_mode: bool,
+    /// Bytes of a stream's node; zero means no limit.
+    pub stream_node_max_bytes: usize,
+    /// Entries of a stream's node; zero means no limit.
+    pub stream_node_max_entries: u64,
     // The process.
     pub dir: PathBuf,
     pub pid_file: Option<PathBuf>,
@@ -143,6 +147,8 @@ impl Settings {
             max_memory_policy: v.policy(),
             hz: v.int("hz"),
             import_mode: v.bool("import-mode"),
+            stream_node_max_bytes: v.int("stream-node-max-bytes"),
+            stream_node_max_entries: v.int("stream-node-max-entries"),
             dir: v.path("dir").unwrap_or_default(),
             pid_file: v.path("pidfile"),
             daemonize: v.bool("daemonize"),

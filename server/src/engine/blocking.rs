@@ -152,6 +152,11 @@ impl Call<'_> {
 
     /// Has the command wait; the handler writes no reply.
     pub fn block(&mut self, block: Block) -> Result {
+        self.block_as(block, self.argv.iter())
+    }
+
+    /// The same, with other words to be executed later: what `$` stands for is settled now.
+    pub fn block_as<'w>(&mut self, block: Block, words: impl Iterator<Item = &'w [u8]>) -> Result {
         debug_assert!(self.may_block());
         let waiters = &mut self.engine.waiters;
         let blocked = match self.client.retried.take() {
@@ -162,7 +167,7 @@ impl Call<'_> {
             None => {
                 waiters.last_ticket += 1;
                 let (id, db, ticket) = (self.id, self.client.db, waiters.last_ticket);
-                Box::new(Blocked { block, id, argv: OwnedArgv::copy_of(self.argv), db, ticket })
+                Box::new(Blocked { block, id, argv: words.collect(), db, ticket })
             }
         };
         waiters.add(self.client.slot, &blocked);

@@ -129,6 +129,11 @@ fn alternatives(words: &mut Words<'_>) -> Argument {
 }
 
 fn is_token(word: &str) -> bool {
+    /// Signs that stand for themselves: XADD's `MAXLEN ~ 100 *`.
+    const SIGNS: [&str; 4] = ["=", "~", "*", "$"];
+    if SIGNS.contains(&word) {
+        return true;
+    }
     word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-')
         && word.starts_with(|c: char| c.is_ascii_uppercase())
 }
@@ -158,6 +163,7 @@ fn value(word: &str, token: Option<String>) -> Argument {
     let (name, kind) = match word.split_once(':') {
         Some((name, "integer")) => (name, "integer"),
         Some((name, "double")) => (name, "double"),
+        Some((name, "string")) => (name, "string"),
         _ => (word, type_of(word)),
     };
     Argument {

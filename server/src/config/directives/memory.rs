@@ -52,8 +52,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     int("zset-max-listpack-entries", 0, LONG_MAX, 128).alias("zset-max-ziplist-entries").not_yet(),
     memory("zset-max-listpack-value", 0, LONG_MAX, 64).alias("zset-max-ziplist-value").not_yet(),
     memory("hll-sparse-max-bytes", 0, LONG_MAX, 3000).not_yet(),
-    memory("stream-node-max-bytes", 0, LONG_MAX, 4096).not_yet(),
-    int("stream-node-max-entries", 0, LONG_MAX, 100).not_yet(),
+    memory("stream-node-max-bytes", 0, LONG_MAX, 4096),
+    int("stream-node-max-entries", 0, LONG_MAX, 100),
     // The allocator.
     boolean("jemalloc-bg-thread", true).moot(),
     boolean("activedefrag", false).not_yet(),
