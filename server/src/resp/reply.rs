@@ -122,7 +122,7 @@ impl<'a> Reply<'a> {
     }
 
     pub fn double(&mut self, value: f64) {
-        let text = number::format_double(value);
+        let text = number::DoubleText::new(value);
         match self.protocol {
             Protocol::Resp2 => self.bulk(text.as_bytes()),
             Protocol::Resp3 => self.line(b',', text.as_bytes()),
