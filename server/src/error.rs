@@ -68,6 +68,25 @@ pub const NX_WITH_XX_GT_LT: Error =
     Error::text("ERR NX and XX, GT or LT options at the same time are not compatible");
 pub const GT_WITH_LT: Error =
     Error::text("ERR GT and LT options at the same time are not compatible");
+pub const ZADD_XX_WITH_NX: Error =
+    Error::text("ERR XX and NX options at the same time are not compatible");
+pub const ZADD_GT_LT_NX: Error =
+    Error::text("ERR GT, LT, and/or NX options at the same time are not compatible");
+pub const ZADD_INCR_PAIRS: Error =
+    Error::text("ERR INCR option supports a single increment-element pair");
+pub const SCORE_IS_NAN: Error = Error::text("ERR resulting score is not a number (NaN)");
+pub const MIN_MAX_NOT_FLOAT: Error = Error::text("ERR min or max is not a float");
+pub const MIN_MAX_NOT_STRING_RANGE: Error =
+    Error::text("ERR min or max not valid string range item");
+pub const LIMIT_NEEDS_BYSCORE_OR_BYLEX: Error = Error::text(
+    "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
+);
+pub const WITHSCORES_WITH_BYLEX: Error =
+    Error::text("ERR syntax error, WITHSCORES not supported in combination with BYLEX");
+pub const WEIGHT_NOT_FLOAT: Error = Error::text("ERR weight value is not a float");
+pub const LIMIT_IS_NEGATIVE: Error = Error::text("ERR LIMIT can't be negative");
+pub const NUMKEYS_NOT_ABOVE_0: Error = Error::text("ERR numkeys should be greater than 0");
+pub const COUNT_NOT_ABOVE_0: Error = Error::text("ERR count should be greater than 0");
 pub const NO_LFU: Error = Error::text(
     "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
 );
@@ -152,6 +171,10 @@ pub fn invalid_expire(full_name: &str) -> Error {
 
 pub fn out_of_range_between(low: i64, high: i64) -> Error {
     Error::owned(format!("ERR value is out of range, value must between {low} and {high}"))
+}
+
+pub fn at_least_one_key(full_name: &str) -> Error {
+    Error::owned(format!("ERR at least 1 input key is needed for '{full_name}' command"))
 }
 
 pub fn must_be_positive() -> Error {

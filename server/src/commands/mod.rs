@@ -21,6 +21,7 @@ mod pubsub;
 mod rename;
 mod scan;
 mod server;
+mod sorted_set;
 mod stream;
 mod string;
 mod transactions;
@@ -48,6 +49,7 @@ const ROOMS: &[&[Command]] = &[
     scan::COMMANDS,
     server::COMMANDS,
     stream::COMMANDS,
+    sorted_set::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,
 ];

@@ -1,4 +1,5 @@
-//! Commands that walk the keys of a database: SCAN and KEYS.
+//! Commands that walk the keys of a database: SCAN and KEYS; the options of all that are called
+//! …SCAN.
 
 use super::spec::{Command, Flags, Group};
 use crate::engine::{Args, Call, Engine};
@@ -54,7 +55,7 @@ const SCAN: Command = Command {
 fn scan(call: &mut Call<'_>) -> Result {
     let mut args = call.args();
     let cursor = parse_cursor(args.required()?)?;
-    let options = Options::parse(args)?;
+    let options = Options::parse(args, Walk::Keys)?;
     let due = call.engine.due_keys(call.client, call.now);
     let db = call.client.db;
     let Engine { keyspace, overdue, .. } = &mut *call.engine;
@@ -79,16 +80,27 @@ fn scan(call: &mut Call<'_>) -> Result {
 const TYPES: [&str; 6] = ["string", "list", "set", "zset", "hash", "stream"];
 const DEFAULT_COUNT: usize = 10;
 
-struct Options<'a> {
-    pattern: Pattern<'a>,
-    /// Keys to look at, about.
-    count: usize,
+/// What is walked: SCAN, HSCAN, ZSCAN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Walk {
+    Keys,
+    Hash,
+    SortedSet,
+}
+
+pub(super) struct Options<'a> {
+    pub(super) pattern: Pattern<'a>,
+    /// Keys or members to look at, about.
+    pub(super) count: usize,
     kind: Option<&'static str>,
+    /// HSCAN without values, ZSCAN without scores.
+    pub(super) names_only: bool,
 }
 
 impl<'a> Options<'a> {
-    fn parse(mut args: Args<'a>) -> Result<Self> {
-        let mut options = Self { pattern: Pattern::All, count: DEFAULT_COUNT, kind: None };
+    pub(super) fn parse(mut args: Args<'a>, walk: Walk) -> Result<Self> {
+        let mut options =
+            Self { pattern: Pattern::All, count: DEFAULT_COUNT, kind: None, names_only: false };
         while !args.is_empty() {
             let has_value = args.left() >= 2;
             if has_value && args.keyword("count") {
@@ -98,12 +110,18 @@ impl<'a> Options<'a> {
                 }
             } else if has_value && args.keyword("match") {
                 options.pattern = Pattern::new(args.required()?);
-            } else if has_value && args.keyword("type") {
+            } else if has_value && walk == Walk::Keys && args.keyword("type") {
                 options.kind = Some(parse_type(args.required()?)?);
             } else if args.keyword("novalues") {
-                return Err(error::NOVALUES_OUTSIDE_HSCAN);
+                options.names_only = true;
+                if walk != Walk::Hash {
+                    return Err(error::NOVALUES_OUTSIDE_HSCAN);
+                }
             } else if args.keyword("noscores") {
-                return Err(error::NOSCORES_OUTSIDE_ZSCAN);
+                options.names_only = true;
+                if walk != Walk::SortedSet {
+                    return Err(error::NOSCORES_OUTSIDE_ZSCAN);
+                }
             } else {
                 return Err(error::SYNTAX);
             }
@@ -123,14 +141,14 @@ fn parse_type(name: &[u8]) -> Result<&'static str> {
 }
 
 /// A cursor of ours, or anything that C's `strtoull` reads as a number.
-fn parse_cursor(text: &[u8]) -> Result<u64> {
+pub(super) fn parse_cursor(text: &[u8]) -> Result<u64> {
     let digits = text.strip_prefix(b"+").unwrap_or(text);
     let parsed = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
     parsed.filter(|_| digits.first().is_some_and(u8::is_ascii_digit)).ok_or(error::INVALID_CURSOR)
 }
 
 #[derive(Clone, Copy)]
-enum Pattern<'a> {
+pub(super) enum Pattern<'a> {
     /// `*`
     All,
     Glob(&'a [u8]),
@@ -141,7 +159,7 @@ impl<'a> Pattern<'a> {
         if pattern == b"*" { Self::All } else { Self::Glob(pattern) }
     }
 
-    fn matches(self, key: &[u8]) -> bool {
+    pub(super) fn matches(self, key: &[u8]) -> bool {
         match self {
             Self::All => true,
             Self::Glob(pattern) => glob::matches(pattern, key, false),

@@ -9,6 +9,7 @@ use super::directives;
 use super::notify::Class;
 use super::value::{OutputLimit, SavePoint, Value};
 use crate::log;
+use crate::types::sorted_set;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -42,6 +43,7 @@ pub struct Settings {
     pub max_memory: u64,
     pub max_memory_policy: &'static str,
     pub hz: u32,
+    pub sorted_set_limits: sorted_set::Limits,
     /// Keys do not expire, so that another server's data can be brought in as it is.
     pub import_mode: bool,
     /// Bytes of a stream's node; zero means no limit.
@@ -146,6 +148,10 @@ impl Settings {
             max_memory: v.int("maxmemory"),
             max_memory_policy: v.policy(),
             hz: v.int("hz"),
+            sorted_set_limits: sorted_set::Limits {
+                max_entries: v.int("zset-max-listpack-entries"),
+                max_member_len: v.int("zset-max-listpack-value"),
+            },
             import_mode: v.bool("import-mode"),
             stream_node_max_bytes: v.int("stream-node-max-bytes"),
             stream_node_max_entries: v.int("stream-node-max-entries"),

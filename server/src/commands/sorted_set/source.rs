@@ -1,0 +1,64 @@
+//! What ZUNION and its like combine: sorted sets, and sets, whose members all score 1.
+
+use crate::engine::Call;
+use crate::error::{self, Result};
+use crate::keyspace::Kind;
+use crate::types::sorted_set::{Item, SortedSet};
+
+#[derive(Clone, Copy)]
+pub(super) enum Source<'e> {
+    Nothing,
+    SortedSet(&'e SortedSet),
+}
+
+impl<'e> Source<'e> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::SortedSet(set) => set.len(),
+        }
+    }
+
+    pub(super) fn score(&self, member: &[u8]) -> Option<f64> {
+        match self {
+            Self::Nothing => None,
+            Self::SortedSet(set) => set.score(member),
+        }
+    }
+
+    /// Visits members until `visit` has enough.
+    pub(super) fn visit(&self, mut visit: impl FnMut(Item<'e>, f64) -> bool) {
+        match self {
+            Self::Nothing => {}
+            Self::SortedSet(set) => {
+                let _ =
+                    set.iter().try_for_each(|(member, score)| visit(member, score).then_some(()));
+            }
+        }
+    }
+}
+
+/// Looks all keys up, notes the accesses, and hands the sources to `combine`.
+pub(super) fn with_sources<R>(
+    call: &mut Call<'_>,
+    keys: &[&[u8]],
+    combine: impl FnOnce(Vec<Source<'_>>) -> R,
+) -> Result<R> {
+    let mut is_there = Vec::with_capacity(keys.len());
+    for key in keys {
+        let kind = call.read(key).map(|entry| entry.value().kind());
+        if kind.is_some_and(|kind| kind != Kind::SortedSet) {
+            return Err(error::WRONG_TYPE);
+        }
+        is_there.push(kind.is_some());
+    }
+    let db = call.db();
+    let source = |(key, is_there): (&&[u8], bool)| {
+        let Some(entry) = db.find(*key).filter(|_| is_there) else { return Source::Nothing };
+        match entry.collection() {
+            Some(crate::types::collection::Collection::SortedSet(set)) => Source::SortedSet(set),
+            _ => Source::Nothing,
+        }
+    };
+    Ok(combine(keys.iter().zip(is_there).map(source).collect()))
+}
