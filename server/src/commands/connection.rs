@@ -173,6 +173,8 @@ fn reset(call: &mut Call<'_>) -> Result {
     client.no_touch = false;
     client.import_source = false;
     client.monitors = false;
+    client.tracks = false;
+    call.engine.tracking.disable(client.id);
     call.engine.pubsub.unsubscribe_all(client);
     call.switch_protocol(Protocol::Resp2);
     call.reply.simple("RESET");

@@ -71,6 +71,7 @@ fn put_under_new_name(call: &mut Call<'_>, from: &[u8], to: &[u8]) {
     call.db_mut().put_back(to, taken);
     let db = call.client.db;
     call.engine.touch_watchers(db, from);
+    call.engine.invalidate(from, Some(call.client.id));
     call.changed(to);
     call.signal(to);
     call.event(Class::GENERIC, "rename_from", from);

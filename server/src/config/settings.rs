@@ -42,6 +42,8 @@ pub struct Settings {
     /// Bytes; zero means no limit.
     pub max_memory: u64,
     pub max_memory_policy: &'static str,
+    /// `tracking-table-max-keys`; zero means no limit.
+    pub tracking_max_keys: usize,
     pub hz: u32,
     pub sorted_set_limits: sorted_set::Limits,
     /// Keys do not expire, so that another server's data can be brought in as it is.
@@ -147,6 +149,7 @@ impl Settings {
             databases: v.int("databases"),
             max_memory: v.int("maxmemory"),
             max_memory_policy: v.policy(),
+            tracking_max_keys: v.int("tracking-table-max-keys"),
             hz: v.int("hz"),
             sorted_set_limits: sorted_set::Limits {
                 max_entries: v.int("zset-max-listpack-entries"),

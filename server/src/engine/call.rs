@@ -7,7 +7,7 @@ use rand_pcg::rand_core::Rng as _;
 
 use super::{Args, Client, Engine, Garbage, Policy};
 use crate::clock::Now;
-use crate::commands::Id;
+use crate::commands::{Flags, Id};
 use crate::config::notify::Class;
 use crate::config::settings::Settings;
 use crate::error::{self, Result};
@@ -32,6 +32,9 @@ impl<'a> Call<'a> {
         let start = self.reply.position();
         let result = handler(&mut self);
         self.engine.remove_overdue(self.now);
+        if self.client.tracks {
+            self.remember_keys();
+        }
         if self.db().has_replaced() {
             self.engine.discard_replaced(self.client.db);
         }
@@ -56,6 +59,20 @@ impl<'a> Call<'a> {
         reply.switch(client.protocol);
         Call { engine, client, reply, argv, now: *now, id }.execute();
         self.reply.switch(self.client.protocol);
+    }
+
+    /// Notes which keys a tracking client may hold now.
+    fn remember_keys(&mut self) {
+        let command = self.id.entry().command;
+        if !command.flags.contains(Flags::READONLY) {
+            return;
+        }
+        let argv = self.argv;
+        for spec in command.keys {
+            let positions = spec.positions(argv.len(), |at| argv.get(at)).unwrap_or_default();
+            let keys = positions.into_iter().filter_map(|at| argv.get(at));
+            self.engine.tracking.remember(self.client.id, keys);
+        }
     }
 
     /// From now on the client is spoken to in `protocol`: HELLO, RESET.
@@ -294,6 +311,7 @@ impl<'a> Call<'a> {
 
     pub fn changed_in(&mut self, db: usize, key: &[u8]) {
         self.engine.stats.dirty += 1;
+        self.engine.invalidate(key, Some(self.client.id));
         self.engine.touch_watchers(db, key);
     }
 
@@ -308,6 +326,7 @@ impl<'a> Call<'a> {
         }
         // FLUSHALL counts as a change even of nothing.
         stats.dirty += removed.max(1) as u64;
+        self.engine.invalidate_all();
     }
 
     pub fn swap_databases(&mut self, a: usize, b: usize) {

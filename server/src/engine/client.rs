@@ -152,6 +152,8 @@ pub struct Client {
     /// EXEC is executing what it queued.
     pub in_exec: bool,
     pub subscriptions: Subscriptions,
+    /// CLIENT TRACKING is on; the rest is in the engine's [`Tracking`](super::Tracking).
+    pub tracks: bool,
     /// MONITOR.
     pub monitors: bool,
     pub created_ms: i64,
@@ -200,6 +202,7 @@ impl Client {
             retried: None,
             in_exec: false,
             subscriptions: Subscriptions::default(),
+            tracks: false,
             monitors: false,
             created_ms: now.ms(),
             last_active_ms: now.ms(),

@@ -1,6 +1,7 @@
 //! The table of connected clients, and what the engine has to tell each of them besides the replies
 //! to its own commands.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::client::{Bell, Client};
@@ -31,7 +32,7 @@ struct Place {
 pub struct Clients {
     places: Vec<Place>,
     free: Vec<Slot>,
-    connected: usize,
+    by_id: HashMap<u64, Slot>,
     last_id: u64,
 }
 
@@ -45,21 +46,26 @@ impl Clients {
 
     /// Connected clients, the one executing included.
     pub fn len(&self) -> usize {
-        self.connected
+        self.by_id.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.connected == 0
+        self.by_id.is_empty()
+    }
+
+    /// The place of the client with this id.
+    pub fn find(&self, id: u64) -> Option<Slot> {
+        self.by_id.get(&id).copied()
     }
 
     /// Adds the client that `create` makes for its slot.
     pub(super) fn insert(&mut self, create: impl FnOnce(Slot) -> Client) -> Slot {
-        self.connected += 1;
         let slot = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place::default());
             Slot(self.places.len() - 1)
         });
         let client = create(slot);
+        self.by_id.insert(client.id, slot);
         let bell = Arc::clone(&client.bell);
         let outbox = Outbox { bytes: Vec::new(), protocol: client.protocol, bell };
         self.places[slot.0] = Place { client: Some(Box::new(client)), outbox };
@@ -89,9 +95,11 @@ impl Clients {
     }
 
     pub(super) fn remove(&mut self, slot: Slot) -> Box<Client> {
-        self.connected -= 1;
+        let place = std::mem::take(&mut self.places[slot.0]);
+        let client = place.client.expect("a connection removes its slot once");
+        self.by_id.remove(&client.id);
         self.free.push(slot);
-        std::mem::take(&mut self.places[slot.0]).client.expect("a connection removes its slot once")
+        client
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Client> {
@@ -107,8 +115,12 @@ impl Clients {
         self.places[slot.0].outbox.protocol = protocol;
     }
 
+    pub(super) fn speaks_resp3(&self, slot: Slot) -> bool {
+        self.places[slot.0].outbox.protocol == Protocol::Resp3
+    }
+
     /// Writes a message for a client, and wakes its connection.
-    pub(super) fn post(&mut self, slot: Slot, write: impl FnOnce(&mut Reply<'_>)) {
+    pub fn post(&mut self, slot: Slot, write: impl FnOnce(&mut Reply<'_>)) {
         let outbox = &mut self.places[slot.0].outbox;
         write(&mut Reply::new(&mut outbox.bytes, outbox.protocol));
         outbox.bell.ring();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::tracking::Post;
 use super::{Client, Closing, Engine};
 use crate::clock::Now;
 use crate::config::notify::Class;
@@ -69,8 +70,11 @@ impl Engine {
             self.close_idle(now_ms);
             self.remind_slow();
         }
+        let forgets = self.shrink_tracking();
         let expires = self.expires_keys(now_ms);
-        if expires && self.expire_slice(now_ms, clock_us) {
+        let more = expires && self.expire_slice(now_ms, clock_us);
+        self.broadcast_changes();
+        if more || forgets {
             return BUSY;
         }
         let keys =
@@ -86,6 +90,13 @@ impl Engine {
             client.paused = false;
             client.bell.ring();
         }
+    }
+
+    /// Keeps to `tracking-table-max-keys`; whether there is more to do.
+    pub(super) fn shrink_tracking(&mut self) -> bool {
+        let limit = self.config.settings().tracking_max_keys;
+        let mut post = Post { clients: &mut self.clients, pubsub: &self.pubsub };
+        self.tracking.shrink(limit, &mut self.rng, &mut post)
     }
 
     fn expires_keys(&self, now_ms: i64) -> bool {
@@ -124,7 +135,7 @@ impl Engine {
     fn expire_some(&mut self, index: usize, now_ms: i64) -> bool {
         let mut due: Vec<Box<[u8]>> = Vec::new();
         let is_told = self.config.settings().keyspace_events.contains(Class::EXPIRED);
-        let is_watched = is_told || !self.watches.is_empty();
+        let is_watched = is_told || !self.watches.is_empty() || !self.tracking.is_empty();
         let db = self.keyspace.db_mut(index);
         let slice = db.expire_due(now_ms, EXPIRE_STEP, |entry| {
             if is_watched {
@@ -134,6 +145,7 @@ impl Engine {
         self.stats.expired_keys += slice.removed as u64;
         for key in due {
             self.touch_watchers(index, &key);
+            self.invalidate(&key, None);
             self.notify(Class::EXPIRED, "expired", index, &key);
         }
         slice.more

@@ -95,6 +95,7 @@ impl Engine {
         self.remove(db, key);
         self.stats.expired_keys += 1;
         self.touch_watchers(db, &bytes);
+        self.invalidate(&bytes, None);
         self.notify(Class::EXPIRED, "expired", db, &bytes);
     }
 

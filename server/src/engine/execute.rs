@@ -67,6 +67,9 @@ impl Engine {
         let mut client = self.clients.check_out(slot);
         let mut run = Run::starting(clock.now());
         client.last_active_ms = run.started.ms();
+        if !self.tracking.is_empty() {
+            self.shrink_tracking();
+        }
         // What others had to say to this client came before its next command.
         self.clients.collect(slot, out);
         let limit = out.len() + OUTPUT_STEP;
@@ -97,6 +100,8 @@ impl Engine {
             }
         }
         run.turn(None, &mut self.stats, clock);
+        self.broadcast_changes();
+        self.clients.collect(slot, out);
         self.clients.check_in(slot, client);
         progress
     }
@@ -145,8 +150,20 @@ impl Engine {
         }
         client.commands += 1;
         suppress_reply(client, out, start);
+        if client.tracks && client.transaction.is_none() {
+            self.end_caching(client);
+        }
         if !self.waiters.nothing_ready() {
             self.serve_ready(run.started);
+        }
+    }
+
+    /// CLIENT CACHING is for one command, or one transaction.
+    fn end_caching(&mut self, client: &Client) {
+        let last = client.last_command.map(Id::entry);
+        let is_caching = last.is_some_and(|entry| entry.full_name == "client|caching");
+        if let Some(tracker) = self.tracking.tracker_mut(client.id).filter(|_| !is_caching) {
+            tracker.caching = false;
         }
     }
 

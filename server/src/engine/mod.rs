@@ -22,6 +22,7 @@ mod pubsub;
 mod stats;
 #[cfg(test)]
 mod testing;
+mod tracking;
 mod transaction;
 mod watch;
 
@@ -37,6 +38,7 @@ pub use host::{Garbage, Host};
 pub use pause::{Pause, PauseMode};
 pub use pubsub::{PubSub, Subscriptions, Topic};
 pub use stats::{CommandStats, Stats};
+pub use tracking::{Mode as TrackingMode, Options as TrackingOptions, Tracker, Tracking};
 pub use transaction::{Refused, Transaction};
 pub use watch::{Broken, Watch, Watches};
 
@@ -44,6 +46,8 @@ use std::sync::Arc;
 
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::SeedableRng as _;
+
+use tracking::Post;
 
 use crate::clock::Now;
 use crate::commands::Names;
@@ -89,6 +93,7 @@ pub struct Engine {
     pub watches: Watches,
     pub waiters: Waiters,
     pub pubsub: PubSub,
+    pub tracking: Tracking,
     pub pause: Pause,
     /// Wakes background work before its time.
     pub cron_bell: Arc<Bell>,
@@ -117,6 +122,7 @@ impl Engine {
             watches: Watches::default(),
             waiters: Waiters::default(),
             pubsub: PubSub::default(),
+            tracking: Tracking::default(),
             pause: Pause::default(),
             cron_bell: Arc::default(),
             rng: Pcg64Mcg::from_seed(seed.rng),
@@ -134,6 +140,26 @@ impl Engine {
         if !self.watches.is_empty() {
             self.watches.touch(db, self.keyspace.db(db), key);
         }
+    }
+
+    /// A key was changed, by this client if by any: whoever may hold it is told.
+    #[inline]
+    pub(crate) fn invalidate(&mut self, key: &[u8], by: Option<u64>) {
+        if !self.tracking.is_empty() {
+            let mut post = Post { clients: &mut self.clients, pubsub: &self.pubsub };
+            self.tracking.invalidate(key, by, &mut post);
+        }
+    }
+
+    pub(crate) fn invalidate_all(&mut self) {
+        let mut post = Post { clients: &mut self.clients, pubsub: &self.pubsub };
+        self.tracking.invalidate_all(&mut post);
+    }
+
+    #[inline]
+    pub(crate) fn broadcast_changes(&mut self) {
+        let mut post = Post { clients: &mut self.clients, pubsub: &self.pubsub };
+        self.tracking.broadcast(&mut post);
     }
 
     /// Has the client watch a key.
@@ -247,5 +273,6 @@ impl Engine {
         self.unwatch(&mut client);
         self.stop_waiting(&mut client);
         self.pubsub.unsubscribe_all(&mut client);
+        self.tracking.disable(client.id);
     }
 }

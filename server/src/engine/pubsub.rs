@@ -1,7 +1,7 @@
 //! Publish and subscribe: who listens to which channel. Delivery is a copy into each subscriber's
 //! outbox; nothing is kept for those who are not there.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Client, Engine, Slot};
 use crate::config::notify::Class;
@@ -43,13 +43,17 @@ type Listeners = HashMap<Box<[u8]>, BTreeSet<Slot>>;
 pub struct PubSub {
     by_topic: [Listeners; 3],
     /// Clients that listen to something.
-    clients: usize,
+    subscribers: HashSet<Slot>,
 }
 
 impl PubSub {
     /// Clients that listen to anything.
     pub fn clients(&self) -> usize {
-        self.clients
+        self.subscribers.len()
+    }
+
+    pub fn is_subscriber(&self, slot: Slot) -> bool {
+        self.subscribers.contains(&slot)
     }
 
     /// How many different names somebody listens to.
@@ -67,10 +71,9 @@ impl PubSub {
 
     /// Has a client listen; false if it did already.
     pub fn subscribe(&mut self, client: &mut Client, topic: Topic, name: &[u8]) -> bool {
-        let was_listening = !client.subscriptions.is_empty();
         let is_new = client.subscriptions.by_topic[topic as usize].insert(name.into());
         if is_new {
-            self.clients += usize::from(!was_listening);
+            self.subscribers.insert(client.slot);
             let listeners = self.by_topic[topic as usize].entry(name.into()).or_default();
             listeners.insert(client.slot);
         }
@@ -89,7 +92,9 @@ impl PubSub {
                 listeners.remove(name);
             }
         }
-        self.clients -= usize::from(client.subscriptions.is_empty());
+        if client.subscriptions.is_empty() {
+            self.subscribers.remove(&client.slot);
+        }
         true
     }
 

@@ -61,6 +61,8 @@ impl World {
         let argv = batch.command(line.as_bytes(), 0);
         let mut run = Run::starting(self.now);
         self.engine.execute_one(&mut checked_out, argv, &mut out, &mut run, &self.clock);
+        self.engine.broadcast_changes();
+        self.engine.clients.collect(client, &mut out);
         self.engine.clients.check_in(client, checked_out);
         String::from_utf8_lossy(&out).into_owned()
     }

@@ -1,15 +1,16 @@
 //! Which clients CLIENT LIST and CLIENT KILL mean: all conditions must hold.
 
 use super::line;
-use crate::engine::{Address, Args, Client};
+use crate::engine::{Address, Args, Client, Tracking};
 use crate::error::{self, Error, Result};
 use crate::number;
 
 /// Who asks, and when.
 #[derive(Clone, Copy)]
-pub(super) struct Asker {
+pub(super) struct Asker<'a> {
     pub(super) id: u64,
     pub(super) now_ms: i64,
+    pub(super) tracking: &'a Tracking,
 }
 
 #[derive(Default)]
@@ -79,13 +80,13 @@ impl<'a> Filter<'a> {
         self
     }
 
-    pub(super) fn matches(&self, client: &Client, asker: Asker) -> bool {
+    pub(super) fn matches(&self, client: &Client, asker: Asker<'_>) -> bool {
         if client.id == asker.id && self.skip_asker == Some(true) {
             return false;
         }
         self.conditions
             .iter()
-            .all(|(negated, condition)| condition.holds(client, asker.now_ms) != *negated)
+            .all(|(negated, condition)| condition.holds(client, asker) != *negated)
     }
 }
 
@@ -182,7 +183,8 @@ fn kind(name: &[u8]) -> Result<Kind> {
 }
 
 impl Condition<'_> {
-    fn holds(&self, client: &Client, now_ms: i64) -> bool {
+    fn holds(&self, client: &Client, asker: Asker<'_>) -> bool {
+        let now_ms = asker.now_ms;
         let is = |address: &Address, text: &[u8]| address.to_string().as_bytes() == text;
         match self {
             Condition::Ids(ids) => ids.contains(&(client.id as i64)),
@@ -202,7 +204,7 @@ impl Condition<'_> {
             Condition::MaxAge(age_s) => (now_ms - client.created_ms) / 1000 >= *age_s,
             Condition::Idle(idle_s) => (now_ms - client.last_active_ms) / 1000 >= *idle_s,
             Condition::Flags(letters) => {
-                let set = line::flags(client);
+                let set = line::flags(client, asker.tracking);
                 letters.iter().all(|letter| set.as_bytes().contains(letter))
             }
             Condition::Name(name) => client.name == *name,

@@ -2,9 +2,10 @@
 
 mod filter;
 mod line;
+mod tracking;
 
 use super::spec::{Command, Flags, Group};
-use crate::engine::{Call, Client, Closing, PauseMode, Release, ReplyMode};
+use crate::engine::{Call, Client, Closing, Engine, PauseMode, Release, ReplyMode};
 use crate::error::{self, Error, Result};
 use filter::{Asker, Filter};
 
@@ -17,10 +18,10 @@ const CLIENT: Command = Command {
     since: "2.4.0",
     group: Group::Connection,
     subcommands: &[
-        CACHING,
+        tracking::CACHING,
         CAPA,
         GETNAME,
-        GETREDIR,
+        tracking::GETREDIR,
         HELP,
         ID,
         IMPORT_SOURCE,
@@ -33,8 +34,8 @@ const CLIENT: Command = Command {
         REPLY,
         SETINFO,
         SETNAME,
-        TRACKING,
-        TRACKINGINFO,
+        tracking::TRACKING,
+        tracking::TRACKINGINFO,
         UNBLOCK,
         UNPAUSE,
     ],
@@ -171,7 +172,7 @@ const INFO: Command = Command {
 };
 
 fn info(call: &mut Call<'_>) -> Result {
-    let line = line::of(call.client, call.now.ms());
+    let line = line::of(call.client, &call.engine.tracking, call.now.ms());
     call.reply.verbatim("txt", &line);
     Ok(())
 }
@@ -211,12 +212,13 @@ fn list(call: &mut Call<'_>) -> Result {
         return Err(error::SYNTAX);
     }
     let filter = Filter::parse(args, call.engine.keyspace.databases())?;
-    let asker = Asker { id: call.client.id, now_ms: call.now.ms() };
+    let tracking = &call.engine.tracking;
+    let asker = Asker { id: call.client.id, now_ms: call.now.ms(), tracking };
     let mut clients: Vec<&Client> = call.engine.clients.iter().chain([&*call.client]).collect();
     clients.retain(|client| filter.matches(client, asker));
     clients.sort_unstable_by_key(|client| client.id);
     let lines: Vec<u8> =
-        clients.into_iter().flat_map(|client| line::of(client, asker.now_ms)).collect();
+        clients.into_iter().flat_map(|c| line::of(c, asker.tracking, asker.now_ms)).collect();
     call.reply.verbatim("txt", &lines);
     Ok(())
 }
@@ -257,9 +259,10 @@ fn kill(call: &mut Call<'_>) -> Result {
     } else {
         Filter::parse(args, call.engine.keyspace.databases())?.sparing_the_asker()
     };
-    let asker = Asker { id: call.client.id, now_ms: call.now.ms() };
+    let Engine { clients, tracking, .. } = &mut *call.engine;
+    let asker = Asker { id: call.client.id, now_ms: call.now.ms(), tracking };
     let mut killed = 0;
-    for client in call.engine.clients.iter_mut() {
+    for client in clients.iter_mut() {
         if client.closing == Closing::No && filter.matches(client, asker) {
             client.close(Closing::Now);
             killed += 1;
@@ -402,77 +405,6 @@ fn reply(call: &mut Call<'_>) -> Result {
     if mode == ReplyMode::On {
         call.reply.ok();
     }
-    Ok(())
-}
-
-const GETREDIR: Command = Command {
-    name: "getredir",
-    summary: "Returns the client ID to which the connection's tracking notifications are redirected.",
-    since: "6.0.0",
-    handler: Some(getredir),
-    ..SUBCOMMAND
-};
-
-/// Tracking is not built yet, so nobody has it on.
-fn getredir(call: &mut Call<'_>) -> Result {
-    call.reply.int(-1);
-    Ok(())
-}
-
-const TRACKING: Command = Command {
-    name: "tracking",
-    syntax: "<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
-    summary: "Controls server-assisted client-side caching for the connection.",
-    complexity: "O(1). Some options may introduce additional complexity.",
-    since: "6.0.0",
-    flags: ANYTIME,
-    handler: Some(tracking),
-    ..SUBCOMMAND
-};
-
-/// Clients that turn tracking off, to be sure, are served; to turn it on is refused in words.
-fn tracking(call: &mut Call<'_>) -> Result {
-    if switch(call)? {
-        return Err(Error::text("ERR Client tracking is not built into this version of Holdfast"));
-    }
-    call.reply.ok();
-    Ok(())
-}
-
-const CACHING: Command = Command {
-    name: "caching",
-    syntax: "<YES | NO>",
-    summary: "Instructs the server whether to track the keys in the next request.",
-    since: "6.0.0",
-    handler: Some(caching),
-    ..SUBCOMMAND
-};
-
-fn caching(_: &mut Call<'_>) -> Result {
-    Err(Error::text(
-        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
-    ))
-}
-
-const TRACKINGINFO: Command = Command {
-    name: "trackinginfo",
-    summary: "Returns information about server-assisted client-side caching for the connection.",
-    since: "6.2.0",
-    flags: ANYTIME,
-    handler: Some(trackinginfo),
-    ..SUBCOMMAND
-};
-
-fn trackinginfo(call: &mut Call<'_>) -> Result {
-    let reply = &mut call.reply;
-    reply.map(3);
-    reply.bulk(b"flags");
-    reply.set(1);
-    reply.bulk(b"off");
-    reply.bulk(b"redirect");
-    reply.int(-1);
-    reply.bulk(b"prefixes");
-    reply.array(0);
     Ok(())
 }
 

@@ -14,7 +14,7 @@ pub(super) fn clients(text: &mut Text, view: &View<'_>) {
     let output = buffers().map(|buffers| buffers.output_capacity).max();
     text.field("client_recent_max_output_buffer", output.unwrap_or(0));
     text.field("blocked_clients", view.engine.waiters.len());
-    text.field("tracking_clients", 0);
+    text.field("tracking_clients", view.engine.tracking.clients());
     text.field("pubsub_clients", view.engine.pubsub.clients());
     let watching = view.clients().filter(|client| !client.watched.is_empty()).count();
     text.field("watching_clients", watching);
@@ -78,13 +78,13 @@ pub(super) fn stats(text: &mut Text, view: &View<'_>) {
             "active_defrag_key_misses",
             "total_active_defrag_time",
             "current_active_defrag_time",
-            "tracking_total_keys",
-            "tracking_total_items",
-            "tracking_total_prefixes",
-            "unexpected_error_replies",
         ],
         0,
     );
+    text.field("tracking_total_keys", view.engine.tracking.keys());
+    text.field("tracking_total_items", view.engine.tracking.items());
+    text.field("tracking_total_prefixes", view.engine.tracking.prefixes());
+    text.field("unexpected_error_replies", 0);
     text.field("total_error_replies", stats.errors);
     text.field("dump_payload_sanitizations", 0);
     text.field("total_reads_processed", stats.reads);

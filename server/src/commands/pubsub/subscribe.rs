@@ -4,6 +4,7 @@
 use super::{Command, Flags, PUBSUB, SHARD_CHANNELS};
 use crate::engine::{Call, Topic};
 use crate::error::Result;
+use crate::resp::Reply;
 
 const FLAGS: Flags = PUBSUB.flags.union(Flags::NOSCRIPT);
 
@@ -103,8 +104,16 @@ fn confirm(call: &mut Call<'_>, topic: Topic, word: &str, name: Option<&[u8]>) {
         Topic::Shard => left.len(Topic::Shard),
         Topic::Channel | Topic::Pattern => left.len(Topic::Channel) + left.len(Topic::Pattern),
     };
-    call.reply.push(3);
-    call.reply.bulk(word.as_bytes());
-    call.reply.bulk_opt(name);
-    call.reply.len(count);
+    let write = |reply: &mut Reply<'_>| {
+        reply.push(3);
+        reply.bulk(word.as_bytes());
+        reply.bulk_opt(name);
+        reply.len(count);
+    };
+    // A message, which CLIENT REPLY OFF does not silence; but EXEC's array counts replies.
+    if call.client.in_exec {
+        write(&mut call.reply);
+    } else {
+        call.engine.clients.post(call.client.slot, write);
+    }
 }

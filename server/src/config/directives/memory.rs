@@ -27,7 +27,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     int("maxmemory-clients", -100, LONG_MAX, 0).unit(Unit::MemoryOrPercent).not_yet(),
     int("lfu-log-factor", 0, INT_MAX, 10).not_yet(),
     int("lfu-decay-time", 0, INT_MAX, 1).not_yet(),
-    int("tracking-table-max-keys", 0, LONG_MAX, 1_000_000).not_yet(),
+    int("tracking-table-max-keys", 0, LONG_MAX, 1_000_000),
     // Expiry and background work.
     int("hz", 0, INT_MAX, 10).rule(rules::hz),
     // Redis only; Valkey's hz is always dynamic.
