@@ -1,29 +1,261 @@
-//! The list. Minimal until its room is furnished.
+//! The list: one listpack while it is small, a quicklist of them when it is big.
+//!
+//! What `OBJECT ENCODING` names, and where it changes, is Valkey's: a list grows into a quicklist
+//! before elements are put in that would exceed `list-max-listpack-size` ([`List::make_room`]), and
+//! goes back at half of it after elements were taken out ([`List::shrink`]). Nodes are not
+//! compressed: `list-compress-depth` is taken note of and does nothing.
 
-#[derive(Clone, Debug, Default, PartialEq)]
+mod iter;
+mod limits;
+mod node;
+mod quicklist;
+
+use std::fmt;
+
+use super::listpack::{Cursor, Item, Listpack};
+use quicklist::Quicklist;
+
+pub use iter::Iter;
+pub use limits::Limits;
+pub use node::End;
+pub use quicklist::Side;
+
+#[derive(Clone, Default)]
 pub struct List {
-    items: Box<[Vec<u8>]>,
+    form: Form,
 }
+
+#[derive(Clone)]
+enum Form {
+    Small(Listpack),
+    Large(Box<Quicklist>),
+}
+
+const _: () = assert!(size_of::<List>() == 16);
 
 #[allow(clippy::len_without_is_empty)]
 impl List {
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self { form: Form::Small(Listpack::new()) }
+    }
+
+    /// A list of `elements`, in the form that it would have grown into.
+    pub fn of<'a>(elements: impl IntoIterator<Item = &'a [u8]>, limits: Limits) -> Self {
+        let mut list = Self::new();
+        for element in elements {
+            list.make_room([element], limits);
+            list.push(End::Tail, element);
+        }
+        list
     }
 
     pub fn len(&self) -> usize {
-        self.items.len()
+        match &self.form {
+            Form::Small(listpack) => listpack.len(),
+            Form::Large(quicklist) => quicklist.len(),
+        }
     }
 
+    /// As `OBJECT ENCODING` names it.
     pub fn encoding(&self) -> &'static str {
-        "quicklist"
+        match self.form {
+            Form::Small(_) => "listpack",
+            Form::Large(_) => "quicklist",
+        }
     }
 
+    /// Bytes of memory behind the value; an estimate for big lists.
     pub fn memory_bytes(&self) -> usize {
-        self.items.iter().map(Vec::capacity).sum()
+        match &self.form {
+            Form::Small(listpack) => listpack.memory_bytes(),
+            Form::Large(quicklist) => quicklist.memory_bytes(),
+        }
     }
 
+    /// Allocations to be freed with it.
     pub fn free_effort(&self) -> usize {
-        self.items.len()
+        match &self.form {
+            Form::Small(_) => 1,
+            Form::Large(quicklist) => quicklist.node_count(),
+        }
+    }
+
+    /// How many listpacks and plain elements a quicklist is made of; `None` for a listpack.
+    pub fn node_count(&self) -> Option<usize> {
+        match &self.form {
+            Form::Small(_) => None,
+            Form::Large(quicklist) => Some(quicklist.node_count()),
+        }
+    }
+
+    /// The bytes of the listpack that a small list is.
+    pub fn as_listpack(&self) -> Option<&Listpack> {
+        match &self.form {
+            Form::Small(listpack) => Some(listpack),
+            Form::Large(_) => None,
+        }
+    }
+
+    /// Becomes a quicklist if `elements` are too much for a listpack. To be called before they are
+    /// put in.
+    pub fn make_room<'a>(&mut self, elements: impl IntoIterator<Item = &'a [u8]>, limits: Limits) {
+        let Form::Small(listpack) = &mut self.form else { return };
+        let (mut bytes, mut count) = (listpack.len_bytes(), listpack.len());
+        for element in elements {
+            bytes += element.len();
+            count += 1;
+        }
+        if limits.exceeded_by(bytes, count) {
+            let quicklist = Quicklist::of(std::mem::take(listpack), limits);
+            self.form = Form::Large(Box::new(quicklist));
+        }
+    }
+
+    /// Becomes a listpack again if little enough is left. To be called after elements were taken out
+    /// or replaced.
+    pub fn shrink(&mut self, limits: Limits) {
+        let Form::Large(quicklist) = &mut self.form else { return };
+        let Some(listpack) = quicklist.only_listpack() else { return };
+        if limits.allow_listpack(listpack.len_bytes(), listpack.len()) {
+            self.form = Form::Small(std::mem::take(listpack));
+        }
+    }
+
+    /// Puts an element at an end. There must be room.
+    pub fn push(&mut self, end: End, element: &[u8]) {
+        match (&mut self.form, end) {
+            (Form::Small(listpack), End::Head) => listpack.push_front(element),
+            (Form::Small(listpack), End::Tail) => listpack.push_back(element),
+            (Form::Large(quicklist), _) => quicklist.push(end, element),
+        }
+    }
+
+    /// The element at an end.
+    pub fn peek(&self, end: End) -> Option<Item<'_>> {
+        match &self.form {
+            Form::Small(listpack) => {
+                node::end_of(listpack, end).map(|cursor| listpack.item(cursor))
+            }
+            Form::Large(quicklist) => quicklist.peek(end),
+        }
+    }
+
+    /// Removes the element at an end; whether there was one.
+    pub fn drop_end(&mut self, end: End) -> bool {
+        match &mut self.form {
+            Form::Small(listpack) => {
+                let Some(cursor) = node::end_of(listpack, end) else { return false };
+                listpack.remove(cursor);
+                true
+            }
+            Form::Large(quicklist) => quicklist.drop_end(end),
+        }
+    }
+
+    /// Removes the element at an end and gives a copy of it.
+    pub fn pop(&mut self, end: End) -> Option<Vec<u8>> {
+        let element = self.peek(end)?.to_vec();
+        self.drop_end(end);
+        Some(element)
+    }
+
+    pub fn get(&self, index: usize) -> Option<Item<'_>> {
+        self.iter_at(index).next()
+    }
+
+    /// Puts another element in the place of one; whether there is an element `index`. There must be
+    /// room.
+    pub fn set(&mut self, index: usize, element: &[u8]) -> bool {
+        match &mut self.form {
+            Form::Small(listpack) => {
+                let Some(cursor) = cursor_at(listpack, index) else { return false };
+                listpack.replace(cursor, element);
+            }
+            Form::Large(quicklist) => {
+                let Some(place) = quicklist.place_of(index) else { return false };
+                quicklist.replace(place, element);
+            }
+        }
+        true
+    }
+
+    /// Puts an element beside the first one that is `pivot`; whether there is one. There must be room.
+    pub fn insert(&mut self, side: Side, pivot: &[u8], element: &[u8]) -> bool {
+        match &mut self.form {
+            Form::Small(listpack) => {
+                let found = listpack.first().and_then(|first| listpack.find(pivot, first, 1));
+                let Some(cursor) = found else { return false };
+                match side {
+                    Side::Before => listpack.insert_before(cursor, element),
+                    Side::After => listpack.insert_after(cursor, element),
+                };
+            }
+            Form::Large(quicklist) => {
+                let Some(place) = quicklist.find(pivot) else { return false };
+                quicklist.insert(place, side, element);
+            }
+        }
+        true
+    }
+
+    /// Removes `len` elements from `start` on, as far as there are.
+    pub fn remove_range(&mut self, start: usize, len: usize) {
+        match &mut self.form {
+            Form::Small(listpack) => {
+                if let Some(from) = cursor_at(listpack, start) {
+                    listpack.remove_range(from, len);
+                }
+            }
+            Form::Large(quicklist) => quicklist.remove_range(start, len),
+        }
+    }
+
+    /// Removes up to `limit` elements that are `text`, looked for from `end`; how many there were.
+    pub fn remove_equal(&mut self, text: &[u8], limit: usize, end: End) -> usize {
+        match &mut self.form {
+            Form::Small(listpack) => node::remove_equal(listpack, text, limit, end),
+            Form::Large(quicklist) => quicklist.remove_equal(text, limit, end),
+        }
+    }
+
+    pub fn iter(&self) -> Iter<'_> {
+        match &self.form {
+            Form::Small(listpack) => Iter::over_one(node::Iter::Packed(listpack.iter())),
+            Form::Large(quicklist) => quicklist.iter(),
+        }
+    }
+
+    /// Elements from `index` on.
+    pub fn iter_at(&self, index: usize) -> Iter<'_> {
+        match &self.form {
+            Form::Small(listpack) => Iter::over_one(node::iter_at(listpack, index)),
+            Form::Large(quicklist) => quicklist.iter_at(index),
+        }
     }
 }
+
+fn cursor_at(listpack: &Listpack, index: usize) -> Option<Cursor> {
+    listpack.get(isize::try_from(index).ok()?)
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Self::Small(Listpack::new())
+    }
+}
+
+/// As content, whatever the form.
+impl PartialEq for List {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
+    }
+}
+
+impl fmt::Debug for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

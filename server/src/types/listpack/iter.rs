@@ -130,6 +130,11 @@ impl Listpack {
         Entries::starting_at(self, from)
     }
 
+    /// Elements from `from` to the last.
+    pub fn iter_from(&self, from: Cursor) -> Iter<'_> {
+        Iter(self.entries_from(from))
+    }
+
     /// The first element from `from` on, every `step`-th, whose text is `text`: with 2, the field of
     /// a hash.
     pub fn find(&self, text: &[u8], from: Cursor, step: usize) -> Option<Cursor> {

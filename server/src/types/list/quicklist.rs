@@ -1,0 +1,356 @@
+//! Quicklist: a big list as a sequence of listpacks, each within the limits, and of plain elements.
+//!
+//! Nodes lie in a ring of two words each, so both ends are O(1), an index is found by adding up
+//! counts that lie side by side, and an edit in the middle moves at most half of the ring: some
+//! kilobytes for a list of a million short elements. (Valkey links its nodes; here they cost a
+//! quarter of that, and finding one does not chase pointers.) Where elements go, when a node is
+//! split and which neighbours are merged is Valkey's, so that lists have the same nodes there.
+
+use std::collections::VecDeque;
+
+use super::iter::Iter;
+use super::limits::Limits;
+use super::node::{self, End, Node};
+use crate::types::listpack::{Cursor, Item, Listpack};
+
+#[derive(Clone, Debug)]
+pub(super) struct Quicklist {
+    /// None is empty.
+    nodes: VecDeque<Node>,
+    /// Elements of all nodes.
+    len: usize,
+    limits: Limits,
+}
+
+/// Where an element is.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    node: usize,
+    /// `None` in a plain node.
+    cursor: Option<Cursor>,
+}
+
+/// On which side of a place something is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Before,
+    After,
+}
+
+impl Quicklist {
+    /// A quicklist of that one node, if there is anything in it.
+    pub(super) fn of(listpack: Listpack, limits: Limits) -> Self {
+        let len = listpack.len();
+        let node = (len > 0).then(|| Node::packed(listpack));
+        Self { nodes: node.into_iter().collect(), len, limits }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Bytes of memory, those of big lists from a sample of nodes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        const SAMPLES: usize = 32;
+        let count = self.nodes.len();
+        let step = count.div_ceil(SAMPLES).max(1);
+        let sampled = self.nodes.iter().step_by(step);
+        let (taken, bytes) =
+            sampled.fold((0, 0), |(taken, bytes), node| (taken + 1, bytes + node.memory_bytes()));
+        let nodes_bytes = if taken == 0 { 0 } else { bytes * count / taken };
+        size_of::<Self>() + self.nodes.capacity() * size_of::<Node>() + nodes_bytes
+    }
+
+    /// The listpack, where it is the only node.
+    pub(super) fn only_listpack(&mut self) -> Option<&mut Listpack> {
+        match (self.nodes.len(), self.nodes.front_mut()?) {
+            (1, Node::Packed { listpack, .. }) => Some(listpack),
+            _ => None,
+        }
+    }
+
+    pub(super) fn push(&mut self, end: End, element: &[u8]) {
+        self.len += 1;
+        let node = match end {
+            End::Head => self.nodes.front_mut(),
+            End::Tail => self.nodes.back_mut(),
+        };
+        match (node, end) {
+            (Some(node), _) if node.admits(element.len(), self.limits) => node.push(end, element),
+            (_, End::Head) => self.nodes.push_front(Node::of(element, self.limits)),
+            (_, End::Tail) => self.nodes.push_back(Node::of(element, self.limits)),
+        }
+    }
+
+    pub(super) fn peek(&self, end: End) -> Option<Item<'_>> {
+        let node = match end {
+            End::Head => self.nodes.front(),
+            End::Tail => self.nodes.back(),
+        };
+        node.map(|node| node.peek(end))
+    }
+
+    /// Removes the element at an end; whether there was one.
+    pub(super) fn drop_end(&mut self, end: End) -> bool {
+        let node = match end {
+            End::Head => self.nodes.front_mut(),
+            End::Tail => self.nodes.back_mut(),
+        };
+        let Some(node) = node else { return false };
+        self.len -= 1;
+        if node.drop_end(end) {
+            match end {
+                End::Head => self.nodes.pop_front(),
+                End::Tail => self.nodes.pop_back(),
+            };
+        }
+        true
+    }
+
+    /// The node that holds element `index`, and how many elements of it come before.
+    fn node_of(&self, index: usize) -> Option<(usize, usize)> {
+        if index >= self.len {
+            return None;
+        }
+        if index <= self.len / 2 {
+            let mut before = index;
+            for (nth, node) in self.nodes.iter().enumerate() {
+                let Some(behind) = before.checked_sub(node.count()) else {
+                    return Some((nth, before));
+                };
+                before = behind;
+            }
+            return None;
+        }
+        let mut start = self.len;
+        for (nth, node) in self.nodes.iter().enumerate().rev() {
+            start -= node.count();
+            if start <= index {
+                return Some((nth, index - start));
+            }
+        }
+        None
+    }
+
+    pub(super) fn place_of(&self, index: usize) -> Option<Place> {
+        let (node, before) = self.node_of(index)?;
+        let cursor = match &self.nodes[node] {
+            Node::Packed { listpack, .. } => listpack.get(before as isize),
+            Node::Plain(_) => None,
+        };
+        Some(Place { node, cursor })
+    }
+
+    /// The first element that is `text`.
+    pub(super) fn find(&self, text: &[u8]) -> Option<Place> {
+        self.nodes.iter().enumerate().find_map(|(node, held)| match held {
+            Node::Packed { listpack, .. } => {
+                let cursor = listpack.find(text, listpack.first()?, 1)?;
+                Some(Place { node, cursor: Some(cursor) })
+            }
+            Node::Plain(element) => (***element == *text).then_some(Place { node, cursor: None }),
+        })
+    }
+
+    /// Puts an element beside another one.
+    pub(super) fn insert(&mut self, place: Place, side: Side, element: &[u8]) {
+        self.len += 1;
+        let (at, limits) = (place.node, self.limits);
+        let node = &mut self.nodes[at];
+        if let (Some(cursor), true) = (place.cursor, node.admits(element.len(), limits)) {
+            match side {
+                Side::Before => node.admit().insert_before(cursor, element),
+                Side::After => node.admit().insert_after(cursor, element),
+            };
+            return;
+        }
+        match place.split_at(&self.nodes[at], side) {
+            Some(from) => self.split_for(at, from, side, element),
+            None => self.insert_between(at, side, element),
+        }
+    }
+
+    /// Puts an element where the node at `at` ends: into its neighbour, or into one of its own.
+    fn insert_between(&mut self, at: usize, side: Side, element: &[u8]) {
+        let (neighbour, end, new) = match side {
+            Side::Before => (at.checked_sub(1), End::Tail, at),
+            Side::After => (Some(at + 1), End::Head, at + 1),
+        };
+        let neighbour = neighbour.and_then(|at| self.nodes.get_mut(at));
+        match neighbour.filter(|node| node.admits(element.len(), self.limits)) {
+            Some(node) => node.push(end, element),
+            None => self.nodes.insert(new, Node::of(element, self.limits)),
+        }
+    }
+
+    /// Puts an element into a full node: it is split at `from`.
+    fn split_for(&mut self, at: usize, from: Cursor, side: Side, element: &[u8]) {
+        let mut tail = self.split_off(at, from);
+        if self.limits.is_plain(element.len()) {
+            self.nodes.insert(at + 1, Node::of(element, self.limits));
+            self.nodes.insert(at + 2, tail);
+            return;
+        }
+        let centre = match side {
+            Side::Before => {
+                self.nodes[at].push(End::Tail, element);
+                at + 1
+            }
+            Side::After => {
+                tail.push(End::Head, element);
+                at
+            }
+        };
+        self.nodes.insert(at + 1, tail);
+        self.merge_around(centre);
+    }
+
+    /// Takes the elements from `from` on out of a listpack's node.
+    fn split_off(&mut self, at: usize, from: Cursor) -> Node {
+        let Node::Packed { listpack, count } = &mut self.nodes[at] else {
+            unreachable!("a cursor is in a listpack")
+        };
+        let tail = Node::packed(listpack.split_off(from));
+        *count -= tail.count() as u32;
+        tail
+    }
+
+    /// Puts another element in the place of one.
+    pub(super) fn replace(&mut self, place: Place, element: &[u8]) {
+        let is_plain = self.limits.is_plain(element.len());
+        let at = place.node;
+        match (&mut self.nodes[at], place.cursor) {
+            (Node::Packed { listpack, .. }, Some(cursor)) if !is_plain => {
+                listpack.replace(cursor, element);
+            }
+            (Node::Packed { .. }, Some(cursor)) => self.replace_by_plain(at, cursor, element),
+            (node, _) if is_plain => *node = Node::of(element, self.limits),
+            _ => {
+                self.insert_between(at, Side::After, element);
+                self.nodes.remove(at);
+            }
+        }
+    }
+
+    fn replace_by_plain(&mut self, at: usize, cursor: Cursor, element: &[u8]) {
+        let tail = self.split_off(at, cursor);
+        // What is replaced is the tail's first; a node that is left empty goes.
+        let mut tail = Some(tail).filter(|tail| tail.count() > 1);
+        tail.iter_mut().for_each(|tail| _ = tail.drop_end(End::Head));
+        let emptied = self.nodes[at].count() == 0;
+        let new = if emptied { at } else { at + 1 };
+        if emptied {
+            self.nodes.remove(at);
+        }
+        self.nodes.insert(new, Node::of(element, self.limits));
+        if let Some(tail) = tail {
+            self.nodes.insert(new + 1, tail);
+        }
+        if !emptied {
+            self.merge_around(new);
+        }
+    }
+
+    /// Merges the neighbours of a node, and it with them, where two fit one listpack.
+    fn merge_around(&mut self, mut centre: usize) {
+        if centre >= 2 && self.merge(centre - 2) {
+            centre -= 1;
+        }
+        self.merge(centre + 1);
+        if centre >= 1 && self.merge(centre - 1) {
+            centre -= 1;
+        }
+        self.merge(centre);
+    }
+
+    /// Merges the node at `at` with the next one if both are listpacks and fit one.
+    fn merge(&mut self, at: usize) -> bool {
+        const HEADER_AND_END: usize = 7;
+        let [Some(Node::Packed { listpack: a, .. }), Some(Node::Packed { listpack: b, .. })] =
+            [self.nodes.get(at), self.nodes.get(at + 1)]
+        else {
+            return false;
+        };
+        let merged_bytes = a.len_bytes() + b.len_bytes() - HEADER_AND_END;
+        if self.limits.exceeded_by(merged_bytes, a.len() + b.len()) {
+            return false;
+        }
+        let Some(Node::Packed { listpack: b, count: more }) = self.nodes.remove(at + 1) else {
+            unreachable!("the node was a listpack")
+        };
+        if let Node::Packed { listpack: a, count } = &mut self.nodes[at] {
+            a.append(&b);
+            *count += more;
+        }
+        true
+    }
+
+    /// Removes `len` elements from `start` on, as far as there are.
+    pub(super) fn remove_range(&mut self, start: usize, len: usize) {
+        let len = len.min(self.len.saturating_sub(start));
+        let Some((first, before)) = self.node_of(start).filter(|_| len > 0) else { return };
+        self.len -= len;
+        let (mut left, mut at) = (len, first);
+        if before > 0 {
+            let here = left.min(self.nodes[at].count() - before);
+            self.nodes[at].remove_range(before, here);
+            left -= here;
+            at += 1;
+        }
+        let whole = at;
+        while let Some(node) = self.nodes.get(at).filter(|node| node.count() <= left) {
+            left -= node.count();
+            at += 1;
+        }
+        self.nodes.drain(whole..at);
+        if left > 0 {
+            self.nodes[whole].remove_range(0, left);
+        }
+    }
+
+    /// Removes up to `limit` elements that are `text`, looked for from `end`; how many there were.
+    pub(super) fn remove_equal(&mut self, text: &[u8], limit: usize, end: End) -> usize {
+        let mut removed = 0;
+        let mut visit = |node: &mut Node| {
+            removed += node.remove_equal(text, limit - removed, end);
+            removed == limit
+        };
+        let mut nodes = self.nodes.iter_mut();
+        let _stopped = match end {
+            End::Head => nodes.any(&mut visit),
+            End::Tail => nodes.rev().any(&mut visit),
+        };
+        if removed > 0 {
+            self.nodes.retain(|node| node.count() > 0);
+            self.len -= removed;
+        }
+        removed
+    }
+
+    pub(super) fn iter(&self) -> Iter<'_> {
+        Iter::over(node::Iter::default(), self.nodes.iter())
+    }
+
+    /// Elements from `index` on.
+    pub(super) fn iter_at(&self, index: usize) -> Iter<'_> {
+        let Some((first, before)) = self.node_of(index) else { return Iter::default() };
+        Iter::over(self.nodes[first].iter_at(before), self.nodes.range(first + 1..))
+    }
+}
+
+impl Place {
+    /// Where its node is to be split so that the place's side is an end; `None` if it is one.
+    fn split_at(self, node: &Node, side: Side) -> Option<Cursor> {
+        let (Node::Packed { listpack, .. }, Some(cursor)) = (node, self.cursor) else {
+            return None;
+        };
+        match side {
+            Side::Before => Some(cursor).filter(|_| listpack.first() != Some(cursor)),
+            Side::After => listpack.next(cursor),
+        }
+    }
+}
