@@ -48,6 +48,15 @@ pub const SAME_OBJECT: Error = Error::text("ERR source and destination objects a
 pub const STRING_TOO_LONG: Error =
     Error::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
 pub const INVALID_NUMKEYS: Error = Error::text("ERR invalid numkeys value or out of range");
+pub const NUMKEYS_NOT_POSITIVE: Error = Error::text("ERR numkeys should be greater than 0");
+pub const POP_COUNT_NOT_POSITIVE: Error = Error::text("ERR count should be greater than 0");
+pub const LPOS_COUNT_NEGATIVE: Error = Error::text("ERR COUNT can't be negative");
+pub const LPOS_MAXLEN_NEGATIVE: Error = Error::text("ERR MAXLEN can't be negative");
+pub const LPOS_RANK_ZERO: Error = Error::text(
+    "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list",
+);
+pub const WRONG_PACKED_THRESHOLD: Error =
+    Error::text("ERR argument must be a memory value bigger than 1 and smaller than 4gb");
 pub const NOT_BIT: Error = Error::text("ERR bit is not an integer or out of range");
 pub const BIT_OFFSET: Error = Error::text("ERR bit offset is not an integer or out of range");
 pub const LCS_NOT_STRINGS: Error = Error::text("ERR The specified keys must contain string values");

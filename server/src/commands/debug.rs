@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::config;
 use super::object::idle_seconds;
 use super::spec::{Command, Flags, Group};
-use crate::config::rewrite::Scope;
+use crate::config::{rewrite::Scope, units};
 use crate::engine::{Args, Call};
 use crate::error::{self, Error, Result};
 use crate::keyspace::{Entry, Ttl, ValueRef};
@@ -48,6 +48,7 @@ fn debug(call: &mut Call<'_>) -> Result {
         (b"htstats", 1..) => return table_stats(call, args),
         (b"populate", 1..=3) => return populate(call, args),
         (b"config-rewrite-force-all", 0) => return config::rewrite_file(call, Scope::All),
+        (b"quicklist-packed-threshold", 1) => return packed_threshold(call, args),
         (b"protocol", 1) => return protocol(&mut call.reply, args),
         (b"log", 1) => {
             let text = error::printable(args.required()?);
@@ -78,6 +79,16 @@ fn switch(call: &mut Call<'_>, mut args: Args<'_>) -> Result<bool> {
     let on = number::parse_int(args.required()?).unwrap_or(0) != 0;
     call.reply.ok();
     Ok(on)
+}
+
+/// From which length on list elements get a node of their own; 0 leaves it to the configuration.
+fn packed_threshold(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
+    const MAX: u64 = (4 << 30) - (1 << 20);
+    let size = units::memory(args.required()?).filter(|&size| size <= MAX);
+    let size = size.ok_or(error::WRONG_PACKED_THRESHOLD)?;
+    call.engine.list_plain_from = usize::try_from(size).ok().filter(|&size| size > 0);
+    call.reply.ok();
+    Ok(())
 }
 
 /// Shows due keys as well.
@@ -270,6 +281,9 @@ fn help(call: &mut Call<'_>) {
             "    Reply with a test value of the specified type. <type> can be: string,",
             "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
             "    true, false.",
+            "QUICKLIST-PACKED-THRESHOLD <size>",
+            "    Sets the threshold for elements to be inserted as plain vs packed nodes",
+            "    Default value is 1GB, allows values up to 4GB. Setting to 0 restores to default.",
             "SEGFAULT",
             "    Crash the server (it aborts, with SIGABRT).",
             "SET-ACTIVE-EXPIRE <0|1>",

@@ -14,6 +14,7 @@ mod expire;
 mod generic;
 mod help;
 mod info;
+mod list;
 mod memory;
 mod object;
 mod persistence;
@@ -41,6 +42,7 @@ const ROOMS: &[&[Command]] = &[
     expire::COMMANDS,
     generic::COMMANDS,
     info::COMMANDS,
+    list::COMMANDS,
     memory::COMMANDS,
     object::COMMANDS,
     persistence::COMMANDS,

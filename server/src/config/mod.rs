@@ -22,7 +22,7 @@ mod rules;
 pub mod set;
 pub mod settings;
 pub mod syntax;
-mod units;
+pub(crate) mod units;
 mod users;
 pub mod value;
 mod warnings;

@@ -46,6 +46,8 @@ pub struct Settings {
     pub tracking_max_keys: usize,
     pub hz: u32,
     pub sorted_set_limits: sorted_set::Limits,
+    /// How big a listpack of a list grows: elements, or -1 to -5 for 4 to 64 KiB.
+    pub list_max_listpack_size: i64,
     /// Keys do not expire, so that another server's data can be brought in as it is.
     pub import_mode: bool,
     /// Bytes of a stream's node; zero means no limit.
@@ -155,6 +157,7 @@ impl Settings {
                 max_entries: v.int("zset-max-listpack-entries"),
                 max_member_len: v.int("zset-max-listpack-value"),
             },
+            list_max_listpack_size: v.int("list-max-listpack-size"),
             import_mode: v.bool("import-mode"),
             stream_node_max_bytes: v.int("stream-node-max-bytes"),
             stream_node_max_entries: v.int("stream-node-max-entries"),

@@ -304,6 +304,12 @@ impl<'a> Call<'a> {
         self.changed_in(self.client.db, key);
     }
 
+    /// The same for another key of a change that is counted already.
+    pub fn changed_too(&mut self, key: &[u8]) {
+        self.changed(key);
+        self.engine.stats.dirty -= 1;
+    }
+
     /// More changes than the one that [`Self::changed`] counts.
     pub fn dirty(&mut self, changes: u64) {
         self.engine.stats.dirty += changes;

@@ -21,7 +21,7 @@ mod pause;
 mod pubsub;
 mod stats;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod tracking;
 mod transaction;
 mod watch;
@@ -103,6 +103,8 @@ pub struct Engine {
     pub run_id: String,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: bool,
+    /// DEBUG QUICKLIST-PACKED-THRESHOLD: list elements from this length on get a node of their own.
+    pub list_plain_from: Option<usize>,
     /// DEBUG PAUSE-CRON.
     pub cron_paused: bool,
     /// Keys that the command being executed found due.
@@ -129,6 +131,7 @@ impl Engine {
             host,
             run_id: seed.run_id.iter().map(|byte| format!("{byte:02x}")).collect(),
             active_expire: true,
+            list_plain_from: None,
             cron_paused: false,
             overdue: Vec::new(),
             cron: cron::Cron::default(),

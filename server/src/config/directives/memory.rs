@@ -44,7 +44,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     // Encodings of the types to come.
     int("hash-max-listpack-entries", 0, LONG_MAX, 512).alias("hash-max-ziplist-entries").not_yet(),
     memory("hash-max-listpack-value", 0, LONG_MAX, 64).alias("hash-max-ziplist-value").not_yet(),
-    int("list-max-listpack-size", INT_MIN, INT_MAX, -2).alias("list-max-ziplist-size").not_yet(),
+    int("list-max-listpack-size", INT_MIN, INT_MAX, -2).alias("list-max-ziplist-size"),
     int("list-compress-depth", 0, INT_MAX, 0).not_yet(),
     int("set-max-intset-entries", 0, LONG_MAX, 512).not_yet(),
     int("set-max-listpack-entries", 0, LONG_MAX, 128).not_yet(),

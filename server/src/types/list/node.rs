@@ -1,7 +1,7 @@
 //! A quicklist's node: a listpack of elements, or one element that is too big for any.
 
 use super::limits::Limits;
-use crate::types::listpack::{self, Cursor, Item, Listpack};
+use crate::types::listpack::{self, Cursor, Item, Listpack, Sought};
 
 /// Which end of a list, or of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +157,7 @@ pub(super) fn end_of(listpack: &Listpack, end: End) -> Option<Cursor> {
 
 /// Removes up to `limit` elements that are `text`, looked for from `end`; how many there were.
 pub(super) fn remove_equal(listpack: &mut Listpack, text: &[u8], limit: usize, end: End) -> usize {
+    let sought = Sought::new(text);
     let mut removed = 0;
     let mut at = end_of(listpack, end);
     while let Some(cursor) = at.filter(|_| removed < limit) {
@@ -168,7 +169,7 @@ pub(super) fn remove_equal(listpack: &mut Listpack, text: &[u8], limit: usize, e
             }
             End::Tail => {
                 let before = listpack.prev(cursor);
-                if listpack.item(cursor) == *text {
+                if sought.is(listpack.item(cursor)) {
                     removed += 1;
                     listpack.remove(cursor);
                 }

@@ -61,7 +61,7 @@ impl Quicklist {
         let sampled = self.nodes.iter().step_by(step);
         let (taken, bytes) =
             sampled.fold((0, 0), |(taken, bytes), node| (taken + 1, bytes + node.memory_bytes()));
-        let nodes_bytes = if taken == 0 { 0 } else { bytes * count / taken };
+        let nodes_bytes = (bytes * count).checked_div(taken).unwrap_or(0);
         size_of::<Self>() + self.nodes.capacity() * size_of::<Node>() + nodes_bytes
     }
 

@@ -64,6 +64,27 @@ impl PartialEq<[u8]> for Item<'_> {
     }
 }
 
+/// A text that elements are compared with; whether it is an integer is found out once.
+#[derive(Clone, Copy, Debug)]
+pub struct Sought<'a> {
+    text: &'a [u8],
+    int: Option<i64>,
+}
+
+impl<'a> Sought<'a> {
+    pub fn new(text: &'a [u8]) -> Self {
+        Self { text, int: parse_int(text) }
+    }
+
+    #[inline]
+    pub fn is(&self, item: Item<'_>) -> bool {
+        match item {
+            Item::Bytes(bytes) => bytes == self.text,
+            Item::Int(value) => self.int == Some(value),
+        }
+    }
+}
+
 impl fmt::Debug for Item<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,7 +1,6 @@
 //! Walking a listpack, from either end, and looking for an element.
 
-use super::{Cursor, HEADER, Item, Listpack, decode};
-use crate::number::parse_int;
+use super::{Cursor, HEADER, Item, Listpack, Sought, decode};
 
 /// Elements with their places.
 #[derive(Clone)]
@@ -138,15 +137,11 @@ impl Listpack {
     /// The first element from `from` on, every `step`-th, whose text is `text`: with 2, the field of
     /// a hash.
     pub fn find(&self, text: &[u8], from: Cursor, step: usize) -> Option<Cursor> {
-        let int = parse_int(text);
+        let sought = Sought::new(text);
         let mut entries = self.entries_from(from);
         let mut found = entries.next();
         while let Some((cursor, item)) = found {
-            let equal = match item {
-                Item::Bytes(bytes) => bytes == text,
-                Item::Int(value) => int == Some(value),
-            };
-            if equal {
+            if sought.is(item) {
                 return Some(cursor);
             }
             found = entries.nth(step - 1);

@@ -24,7 +24,7 @@ use std::fmt;
 use super::block::{Block, Format};
 use encode::{END, Encoded};
 
-pub use item::Item;
+pub use item::{Item, Sought};
 pub use iter::{Entries, Iter};
 
 const HEADER: usize = 6;
