@@ -96,6 +96,24 @@ pub const WEIGHT_NOT_FLOAT: Error = Error::text("ERR weight value is not a float
 pub const LIMIT_IS_NEGATIVE: Error = Error::text("ERR LIMIT can't be negative");
 pub const NUMKEYS_NOT_ABOVE_0: Error = Error::text("ERR numkeys should be greater than 0");
 pub const COUNT_NOT_ABOVE_0: Error = Error::text("ERR count should be greater than 0");
+pub const UNSUPPORTED_UNIT: Error =
+    Error::text("ERR unsupported unit provided. please use M, KM, FT, MI");
+pub const RADIUS_NOT_NUMERIC: Error = Error::text("ERR need numeric radius");
+pub const RADIUS_NEGATIVE: Error = Error::text("ERR radius cannot be negative");
+pub const WIDTH_NOT_NUMERIC: Error = Error::text("ERR need numeric width");
+pub const HEIGHT_NOT_NUMERIC: Error = Error::text("ERR need numeric height");
+pub const BOX_NEGATIVE: Error = Error::text("ERR height or width cannot be negative");
+pub const INVALID_VERTICES: Error = Error::text("ERR invalid number of vertices");
+pub const TOO_FEW_VERTICES: Error =
+    Error::text("ERR GEOSEARCH BYPOLYGON must have at least 3 vertices");
+pub const GEO_COUNT_NOT_POSITIVE: Error = Error::text("ERR COUNT must be > 0");
+pub const ANY_NEEDS_COUNT: Error = Error::text("ERR the ANY argument requires COUNT argument");
+pub const GEOSEARCHSTORE_WITH_DETAILS: Error = Error::text(
+    "ERR GEOSEARCHSTORE is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
+);
+pub const GEORADIUS_STORE_WITH_DETAILS: Error = Error::text(
+    "ERR STORE option in GEORADIUS is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
+);
 pub const NO_LFU: Error = Error::text(
     "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
 );
@@ -184,6 +202,28 @@ pub fn out_of_range_between(low: i64, high: i64) -> Error {
 
 pub fn at_least_one_key(full_name: &str) -> Error {
     Error::owned(format!("ERR at least 1 input key is needed for '{full_name}' command"))
+}
+
+pub fn invalid_place(longitude: f64, latitude: f64) -> Error {
+    Error::owned(format!("ERR invalid longitude,latitude pair {longitude:.6},{latitude:.6}"))
+}
+
+pub fn no_such_member(member: &[u8]) -> Error {
+    Error::owned(format!("ERR member {} does not exist", printable(member)))
+}
+
+pub fn one_origin(command: &[u8]) -> Error {
+    let command = printable(command);
+    Error::owned(format!(
+        "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for {command}"
+    ))
+}
+
+pub fn one_extent(command: &[u8]) -> Error {
+    let command = printable(command);
+    Error::owned(format!(
+        "ERR exactly one of BYRADIUS, BYBOX and BYPOLYGON can be specified for {command}"
+    ))
 }
 
 pub fn must_be_positive() -> Error {

@@ -12,6 +12,7 @@ mod connection;
 mod debug;
 mod expire;
 mod generic;
+mod geo;
 mod help;
 mod info;
 mod list;
@@ -41,6 +42,7 @@ const ROOMS: &[&[Command]] = &[
     debug::COMMANDS,
     expire::COMMANDS,
     generic::COMMANDS,
+    geo::COMMANDS,
     info::COMMANDS,
     list::COMMANDS,
     memory::COMMANDS,

@@ -129,6 +129,14 @@ impl<'a> Reply<'a> {
         }
     }
 
+    /// A double whose text the caller has chosen.
+    pub fn decimal(&mut self, text: &str) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text.as_bytes()),
+            Protocol::Resp3 => self.line(b',', text.as_bytes()),
+        }
+    }
+
     pub fn big_number(&mut self, digits: &str) {
         match self.protocol {
             Protocol::Resp2 => self.bulk(digits.as_bytes()),

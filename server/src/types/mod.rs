@@ -5,6 +5,7 @@ mod block;
 
 pub mod collection;
 pub mod decimal;
+pub mod geo;
 pub mod hash;
 pub mod intset;
 pub mod lcs;

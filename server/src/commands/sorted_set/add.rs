@@ -29,7 +29,8 @@ fn zadd(call: &mut Call<'_>) -> Result {
     let key = args.required()?;
     let options = Options::parse(&mut args);
     options.check(&args)?;
-    add(call, key, options, args)
+    let shape = check_pairs(args)?;
+    add(call, key, options, shape, Pairs(args))
 }
 
 pub(super) const ZINCRBY: Command = Command {
@@ -49,12 +50,13 @@ fn zincrby(call: &mut Call<'_>) -> Result {
     let key = args.required()?;
     let options = Options { increment: true, ..Options::default() };
     options.check(&args)?;
-    add(call, key, options, args)
+    let shape = check_pairs(args)?;
+    add(call, key, options, shape, Pairs(args))
 }
 
 /// When a member is added or its score changed.
 #[derive(Clone, Copy, Debug, Default)]
-struct Options {
+pub(in crate::commands) struct Options {
     only_new: bool,
     only_there: bool,
     only_greater: bool,
@@ -85,6 +87,24 @@ impl Options {
                 return options;
             };
             *option = true;
+        }
+    }
+
+    /// Those that GEOADD takes.
+    pub(in crate::commands) fn of_geoadd(args: &mut Args<'_>) -> Result<Self> {
+        let mut options = Self::default();
+        loop {
+            if args.keyword("nx") {
+                options.only_new = true;
+            } else if args.keyword("xx") {
+                options.only_there = true;
+            } else if args.keyword("ch") {
+                options.count_changed = true;
+            } else if options.only_new && options.only_there {
+                return Err(error::SYNTAX);
+            } else {
+                return Ok(options);
+            }
         }
     }
 
@@ -147,9 +167,14 @@ impl Outcome {
     }
 }
 
-fn add(call: &mut Call<'_>, key: &[u8], options: Options, pairs: Args<'_>) -> Result {
-    let longest = check_pairs(pairs)?;
-    let count = pairs.left() / 2;
+/// Adds `count` pairs, whose longest member is so long.
+pub(in crate::commands) fn add<'p>(
+    call: &mut Call<'_>,
+    key: &[u8],
+    options: Options,
+    (count, longest): (usize, usize),
+    pairs: impl Iterator<Item = (f64, &'p [u8])>,
+) -> Result {
     let outcome = call.edit_or_create(
         key,
         |_| SortedSet::new(),
@@ -157,7 +182,7 @@ fn add(call: &mut Call<'_>, key: &[u8], options: Options, pairs: Args<'_>) -> Re
             let limits = &with.settings.sorted_set_limits;
             set.prepare(limits, count, longest);
             let mut outcome = Outcome::default();
-            for (score, member) in Pairs(pairs) {
+            for (score, member) in pairs {
                 outcome.note(set.change(member, limits, |old| options.decide(old, score))?);
             }
             Ok(outcome)
@@ -191,12 +216,13 @@ impl<'a> Iterator for Pairs<'a> {
     }
 }
 
-/// Whether all scores are numbers; the length of the longest member.
-fn check_pairs(mut pairs: Args<'_>) -> Result<usize> {
+/// Whether all scores are numbers; how many they are, and the length of the longest member.
+fn check_pairs(mut pairs: Args<'_>) -> Result<(usize, usize)> {
+    let count = pairs.left() / 2;
     let mut longest = 0;
     while !pairs.is_empty() {
         pairs.float()?;
         longest = longest.max(pairs.required()?.len());
     }
-    Ok(longest)
+    Ok((count, longest))
 }

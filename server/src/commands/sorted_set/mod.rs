@@ -1,7 +1,7 @@
 //! The sorted-set commands, one idea a file. Not here: how a sorted set is kept
 //! (`types::sorted_set`), the geo commands, SORT.
 
-mod add;
+pub(super) mod add;
 mod remove;
 
 mod member;
@@ -21,6 +21,8 @@ mod scan;
 use super::spec::{Command, Group};
 use crate::resp::{Protocol, Reply};
 use crate::types::sorted_set::Item;
+
+pub(super) use range::store_and_reply;
 
 pub(super) const COMMANDS: &[Command] = &[
     pop::BZMPOP,
