@@ -12,6 +12,7 @@ pub mod lcs;
 pub mod list;
 pub mod listpack;
 pub mod members;
+pub mod sample;
 pub mod set;
 pub mod sorted_set;
 pub mod stream;

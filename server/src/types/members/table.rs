@@ -16,7 +16,7 @@ const LEAST_LOAD: usize = LOAD / 3;
 const SAMPLE: usize = 64;
 
 /// Where a record lies. Valid until the table changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     bucket: usize,
     slot: usize,
