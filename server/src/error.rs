@@ -114,6 +114,13 @@ pub const GEOSEARCHSTORE_WITH_DETAILS: Error = Error::text(
 pub const GEORADIUS_STORE_WITH_DETAILS: Error = Error::text(
     "ERR STORE option in GEORADIUS is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
 );
+pub const MORE_KEYS_THAN_ARGS: Error =
+    Error::text("ERR Number of keys can't be greater than number of args");
+pub const HASH_NOT_INTEGER: Error = Error::text("ERR hash value is not an integer");
+pub const HASH_NOT_FLOAT: Error = Error::text("ERR hash value is not a float");
+pub const VALUE_NAN_OR_INFINITY: Error = Error::text("ERR value is NaN or Infinity");
+pub const NUMFIELDS: Error =
+    Error::text("ERR numfields should be greater than 0 and match the provided number of fields");
 pub const NO_LFU: Error = Error::text(
     "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
 );

@@ -23,6 +23,7 @@ mod pubsub;
 mod rename;
 mod scan;
 mod server;
+mod set;
 mod sorted_set;
 mod stream;
 mod string;
@@ -52,6 +53,7 @@ const ROOMS: &[&[Command]] = &[
     rename::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
+    set::COMMANDS,
     stream::COMMANDS,
     sorted_set::COMMANDS,
     string::COMMANDS,

@@ -80,10 +80,11 @@ fn scan(call: &mut Call<'_>) -> Result {
 const TYPES: [&str; 6] = ["string", "list", "set", "zset", "hash", "stream"];
 const DEFAULT_COUNT: usize = 10;
 
-/// What is walked: SCAN, HSCAN, ZSCAN.
+/// What is walked: SCAN, SSCAN, HSCAN, ZSCAN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Walk {
     Keys,
+    Set,
     Hash,
     SortedSet,
 }

@@ -9,7 +9,7 @@ use super::directives;
 use super::notify::Class;
 use super::value::{OutputLimit, SavePoint, Value};
 use crate::log;
-use crate::types::sorted_set;
+use crate::types::{hash, set, sorted_set};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -48,6 +48,8 @@ pub struct Settings {
     pub sorted_set_limits: sorted_set::Limits,
     /// How big a listpack of a list grows: elements, or -1 to -5 for 4 to 64 KiB.
     pub list_max_listpack_size: i64,
+    pub hash_limits: hash::Limits,
+    pub set_limits: set::Limits,
     /// Keys do not expire, so that another server's data can be brought in as it is.
     pub import_mode: bool,
     /// Bytes of a stream's node; zero means no limit.
@@ -158,6 +160,15 @@ impl Settings {
                 max_member_len: v.int("zset-max-listpack-value"),
             },
             list_max_listpack_size: v.int("list-max-listpack-size"),
+            hash_limits: hash::Limits {
+                listpack_entries: v.int("hash-max-listpack-entries"),
+                listpack_value: v.int("hash-max-listpack-value"),
+            },
+            set_limits: set::Limits {
+                intset_entries: v.int("set-max-intset-entries"),
+                listpack_entries: v.int("set-max-listpack-entries"),
+                listpack_value: v.int("set-max-listpack-value"),
+            },
             import_mode: v.bool("import-mode"),
             stream_node_max_bytes: v.int("stream-node-max-bytes"),
             stream_node_max_entries: v.int("stream-node-max-entries"),

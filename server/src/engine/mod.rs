@@ -55,6 +55,7 @@ use crate::config::Config;
 use crate::config::value::OutputLimit;
 use crate::keyspace::Keyspace;
 use crate::resp::{Limits, ProtocolError};
+use crate::types::members;
 
 /// Output that a client may leave unread before it has authenticated, in bytes.
 const OUTPUT_UNAUTHENTICATED: u64 = 1024;
@@ -115,6 +116,7 @@ pub struct Engine {
 impl Engine {
     pub fn new(config: Config, names: Names, seed: Seed, host: Box<dyn Host>, now: Now) -> Self {
         let databases = config.settings().databases;
+        members::set_secret(&seed.hash_secret);
         Self {
             keyspace: Keyspace::new(databases, &seed.hash_secret),
             clients: Clients::default(),

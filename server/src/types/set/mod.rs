@@ -2,6 +2,7 @@
 //! behind the other ("listpack"), or a table ("hashtable"). It changes over as Valkey does, and never
 //! back; the whole is 16 bytes in its key's entry.
 
+pub mod algebra;
 mod iter;
 mod random;
 #[cfg(test)]
