@@ -19,9 +19,11 @@ use crate::progress::say;
 use crate::{packages, paths, valkey};
 
 /// The units whose commands are here.
-pub const UNITS: [&str; 10] = [
+pub const UNITS: [&str; 12] = [
     "unit/type/string",
     "unit/type/incr",
+    "unit/type/stream",
+    "unit/type/stream-cgroups",
     "unit/keyspace",
     "unit/scan",
     "unit/expire",

@@ -332,7 +332,9 @@ impl<'a> Call<'a> {
         }
         // FLUSHALL counts as a change even of nothing.
         stats.dirty += removed.max(1) as u64;
+        let databases = keyspace.databases();
         self.engine.invalidate_all();
+        (0..databases).filter(|db| concerns(*db)).for_each(|db| self.engine.signal_database(db));
     }
 
     pub fn swap_databases(&mut self, a: usize, b: usize) {
