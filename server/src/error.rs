@@ -96,6 +96,8 @@ pub const WEIGHT_NOT_FLOAT: Error = Error::text("ERR weight value is not a float
 pub const LIMIT_IS_NEGATIVE: Error = Error::text("ERR LIMIT can't be negative");
 pub const NUMKEYS_NOT_ABOVE_0: Error = Error::text("ERR numkeys should be greater than 0");
 pub const COUNT_NOT_ABOVE_0: Error = Error::text("ERR count should be greater than 0");
+pub const SORT_NOT_DOUBLE: Error =
+    Error::text("ERR One or more scores can't be converted into double");
 pub const UNSUPPORTED_UNIT: Error =
     Error::text("ERR unsupported unit provided. please use M, KM, FT, MI");
 pub const RADIUS_NOT_NUMERIC: Error = Error::text("ERR need numeric radius");

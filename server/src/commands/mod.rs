@@ -24,6 +24,7 @@ mod rename;
 mod scan;
 mod server;
 mod set;
+mod sort;
 mod sorted_set;
 mod stream;
 mod string;
@@ -33,7 +34,7 @@ use std::sync::LazyLock;
 
 use crate::config::Rename;
 
-pub use spec::{Access, Command, Find, Flags, Group, Handler, KeySpec, categories};
+pub use spec::{Access, Command, Find, Flags, Group, Handler, KeySpec, LastOf, categories};
 
 const ROOMS: &[&[Command]] = &[
     client::COMMANDS,
@@ -55,6 +56,7 @@ const ROOMS: &[&[Command]] = &[
     server::COMMANDS,
     set::COMMANDS,
     stream::COMMANDS,
+    sort::COMMANDS,
     sorted_set::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,

@@ -1,6 +1,8 @@
 //! What a command is: one plain value, declared next to its handler. Arity, ACL categories, COMMAND's
 //! replies and error texts are functions of it.
 
+use std::ops::Range;
+
 use bitflags::bitflags;
 
 use crate::engine::Call;
@@ -70,6 +72,24 @@ pub enum Group {
 }
 
 impl Group {
+    /// The types, in the order of their ACL categories.
+    const WITH_OWN_DATA: [Self; 9] = [
+        Self::Set,
+        Self::SortedSet,
+        Self::List,
+        Self::Hash,
+        Self::String,
+        Self::Bitmap,
+        Self::HyperLogLog,
+        Self::Geo,
+        Self::Stream,
+    ];
+
+    /// Whether SORT takes it.
+    fn is_sorted(self) -> bool {
+        matches!(self, Self::Set | Self::SortedSet | Self::List)
+    }
+
     /// The word of COMMAND DOCS.
     pub fn name(self) -> &'static str {
         match self {
@@ -138,6 +158,8 @@ bitflags! {
         const KEYSPACE = 1 << 25;
         /// Not shown: in `@connection` although its group is another.
         const CONNECTION = 1 << 27;
+        /// Not shown: in the categories of lists, sets and sorted sets, not in `@keyspace`.
+        const SORTS = 1 << 29;
         /// Not shown: only where `enable-debug-command` permits it.
         const PROTECTED = 1 << 28;
         /// Not shown: executed at once inside MULTI instead of being queued.
@@ -178,6 +200,8 @@ pub struct KeySpec {
     pub begin: usize,
     /// The keys follow this word; there are none without it.
     pub keyword: Option<&'static str>,
+    /// Which of several such words counts; the first, if it does not say.
+    pub last_of: Option<&'static LastOf>,
     pub find: Find,
     pub access: Access,
     /// `access update insert delete` and the like, as COMMAND INFO shows them.
@@ -186,6 +210,35 @@ pub struct KeySpec {
     pub notes: &'static str,
     /// For `variable_flags`: access and effects that a given command line has.
     pub varies: Option<Varies>,
+}
+
+/// Of several words that may come more than once the last one counts: SORT's STORE.
+#[derive(Debug)]
+pub struct LastOf {
+    pub words: &'static [&'static str],
+    /// Other words, and how many arguments they have, in which the words may appear.
+    pub skipping: &'static [(&'static str, usize)],
+}
+
+impl LastOf {
+    fn find<'a>(
+        &self,
+        mut places: Range<usize>,
+        arg: impl Fn(usize) -> Option<&'a [u8]>,
+    ) -> Option<(usize, &'static str)> {
+        let is = |at: usize, word: &str| {
+            arg(at).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
+        };
+        let mut found = None;
+        while let Some(at) = places.next() {
+            if let Some(word) = self.words.iter().find(|word| is(at, word)) {
+                found = Some((at, *word)).filter(|_| places.next().is_some()).or(found);
+            } else if let Some((_, count)) = self.skipping.iter().find(|(word, _)| is(at, word)) {
+                places.start += count;
+            }
+        }
+        found
+    }
 }
 
 /// From a command line to a specification that says how it uses its keys.
@@ -199,7 +252,8 @@ pub enum Find {
     FirstHalf,
     /// A count at `begin`, keys behind it, every `step`-th argument.
     Count { step: usize },
-    /// Beyond what clients are told: SORT's STORE, the last of several.
+    /// Beyond what clients are told: keys named after elements, which nobody knows, and SORT's
+    /// destination, which is behind the specification's keyword.
     Unknown,
 }
 
@@ -231,6 +285,7 @@ impl KeySpec {
         Self {
             begin,
             keyword: None,
+            last_of: None,
             find: Find::Range { last: 0, step: 1 },
             access,
             effects,
@@ -247,6 +302,11 @@ impl KeySpec {
     /// The same keys, behind `word`, which is looked for from `begin` on.
     pub const fn behind(self, word: &'static str) -> Self {
         Self { keyword: Some(word), ..self }
+    }
+
+    /// The same keys, behind the last of several words.
+    pub const fn behind_last(self, word: &'static str, last_of: &'static LastOf) -> Self {
+        Self { last_of: Some(last_of), ..self.behind(word) }
     }
 
     pub const fn noted(self, notes: &'static str) -> Self {
@@ -290,7 +350,7 @@ impl KeySpec {
                 }
                 (begin + 1, count, step)
             }
-            Find::Unknown => (begin, 0, 1),
+            Find::Unknown => (begin, usize::from(self.keyword.is_some()), 1),
         };
         Some((0..count).map(|nth| first + nth * step).filter(|&at| at < argc).collect())
     }
@@ -300,6 +360,10 @@ impl KeySpec {
     /// Where the keys begin in a command; `None` without the keyword that they follow.
     fn begin_in<'a>(&self, argc: usize, arg: impl Fn(usize) -> Option<&'a [u8]>) -> Option<usize> {
         let Some(word) = self.keyword else { return Some(self.begin) };
+        if let Some(last_of) = self.last_of {
+            let last = last_of.find(self.begin..argc, arg);
+            return last.filter(|(_, found)| *found == word).map(|(at, _)| at + 1);
+        }
         let is_word =
             |at: &usize| arg(*at).is_some_and(|a| a.eq_ignore_ascii_case(word.as_bytes()));
         (self.begin..argc).find(is_word).map(|at| at + 1)
@@ -345,13 +409,18 @@ pub fn categories(command: &Command) -> Vec<&'static str> {
     };
     push(
         flags.contains(Flags::KEYSPACE)
-            || (command.group == Group::Generic && command.handler.is_some()),
+            || (command.group == Group::Generic
+                && command.handler.is_some()
+                && !flags.contains(Flags::SORTS)),
         "@keyspace",
     );
     push(flags.contains(Flags::READONLY), "@read");
     push(flags.contains(Flags::WRITE), "@write");
-    push(command.group == Group::String, "@string");
-    push(command.group == Group::Bitmap, "@bitmap");
+    for group in Group::WITH_OWN_DATA {
+        let is_its = command.group == group && command.handler.is_some();
+        let is_sorted = group.is_sorted() && flags.contains(Flags::SORTS);
+        push(is_its || is_sorted, group.category().unwrap_or_default());
+    }
     push(flags.contains(Flags::PUBSUB), "@pubsub");
     push(flags.contains(Flags::ADMIN), "@admin");
     push(flags.contains(Flags::FAST), "@fast");
@@ -361,7 +430,7 @@ pub fn categories(command: &Command) -> Vec<&'static str> {
     push(flags.contains(Flags::CONNECTION), "@connection");
     // A bare container is in no group's category.
     if let Some(category) = command.group.category().filter(|_| command.handler.is_some()) {
-        push(true, category);
+        push(command.group != Group::Generic, category);
     }
     list
 }
@@ -405,5 +474,31 @@ mod tests {
             KeySpec::one(1, Access::ReadOnly, &[]).behind("STREAMS").found(Find::FirstHalf);
         assert_eq!(streams.positions(args.len(), arg), Some(vec![4, 5]));
         assert_eq!(streams.positions(3, arg), Some(vec![]));
+    }
+
+    #[test]
+    fn the_last_of_several_destinations_counts() {
+        const LAST: LastOf =
+            LastOf { words: &["STORE", "STOREDIST"], skipping: &[("get", 1), ("limit", 2)] };
+        let specs = LAST
+            .words
+            .iter()
+            .map(|word| KeySpec::one(2, Access::Overwrite, &[]).behind_last(word, &LAST));
+        let specs: Vec<KeySpec> = specs.collect();
+        for (line, expected) in [
+            ("SORT k", None),
+            ("SORT k STORE a", Some(3)),
+            ("SORT k store a STORE b", Some(5)),
+            ("SORT k STORE a STOREDIST b", Some(5)),
+            ("SORT k STORE a GET store", Some(3)),
+            ("SORT k LIMIT store x STORE y", Some(6)),
+            ("SORT k STORE", None),
+            ("SORT k STORE a STORE", Some(3)),
+        ] {
+            let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            let arg = |index: usize| args.get(index).copied();
+            let found = specs.iter().filter_map(|spec| spec.positions(args.len(), arg));
+            assert_eq!(found.flatten().collect::<Vec<_>>(), Vec::from_iter(expected), "{line}");
+        }
     }
 }

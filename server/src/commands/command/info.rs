@@ -94,12 +94,11 @@ fn write_key_spec(reply: &mut Reply<'_>, spec: &KeySpec) {
 }
 
 fn write_begin(reply: &mut Reply<'_>, spec: &KeySpec) {
+    if matches!(spec.find, Find::Unknown) {
+        return write_typed(reply, "unknown", &[]);
+    }
     let Some(word) = spec.keyword else {
-        match spec.find {
-            Find::Unknown => write_typed(reply, "unknown", &[]),
-            _ => write_typed(reply, "index", &[("index", spec.begin as i64)]),
-        }
-        return;
+        return write_typed(reply, "index", &[("index", spec.begin as i64)]);
     };
     reply.map(2);
     reply.bulk(b"type");

@@ -6,7 +6,7 @@ use super::place::reply_point;
 use super::query::{Form, Order, Origin, Query, parse_radius};
 use super::{GEO, distance_text, parse_point};
 use crate::commands::sorted_set::{reply_member, store_and_reply};
-use crate::commands::spec::{Access, Command, Flags, KeySpec};
+use crate::commands::spec::{Access, Command, Flags, KeySpec, LastOf};
 use crate::engine::Call;
 use crate::error::Result;
 use crate::resp::Reply;
@@ -72,8 +72,12 @@ pub(super) const GEORADIUS: Command = Command {
     flags: Flags::WRITE.union(Flags::DENYOOM),
     keys: &[
         KeySpec::one(1, Access::ReadOnly, &["access"]),
-        KeySpec::one(6, Access::Overwrite, &["update"]).behind("STORE"),
-        KeySpec::one(6, Access::Overwrite, &["update"]).behind("STOREDIST"),
+        KeySpec::one(6, Access::Overwrite, &["update", "variable_flags"])
+            .behind_last("STORE", &LAST_STORE)
+            .varying(|_| &STORED),
+        KeySpec::one(6, Access::Overwrite, &["update", "variable_flags"])
+            .behind_last("STOREDIST", &LAST_STORE)
+            .varying(|_| &STORED),
     ],
     handler: Some(georadius),
     history: &[
@@ -116,8 +120,12 @@ pub(super) const GEORADIUSBYMEMBER: Command = Command {
     flags: Flags::WRITE.union(Flags::DENYOOM),
     keys: &[
         KeySpec::one(1, Access::ReadOnly, &["access"]),
-        KeySpec::one(5, Access::Overwrite, &["update"]).behind("STORE"),
-        KeySpec::one(5, Access::Overwrite, &["update"]).behind("STOREDIST"),
+        KeySpec::one(5, Access::Overwrite, &["update", "variable_flags"])
+            .behind_last("STORE", &LAST_STORE)
+            .varying(|_| &STORED),
+        KeySpec::one(5, Access::Overwrite, &["update", "variable_flags"])
+            .behind_last("STOREDIST", &LAST_STORE)
+            .varying(|_| &STORED),
     ],
     handler: Some(georadiusbymember),
     history: &[
@@ -150,6 +158,10 @@ pub(super) const GEORADIUSBYMEMBER_RO: Command = Command {
 fn georadiusbymember_ro(call: &mut Call<'_>) -> Result {
     around_member(call, Form::Radius { stores: false })
 }
+
+const STORED: KeySpec = KeySpec::one(5, Access::Overwrite, &["update"]);
+
+const LAST_STORE: LastOf = LastOf { words: &["STORE", "STOREDIST"], skipping: &[("COUNT", 1)] };
 
 /// The command's name as the client wrote it.
 fn name<'a>(call: &Call<'a>) -> &'a [u8] {

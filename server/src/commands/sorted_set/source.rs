@@ -3,12 +3,15 @@
 use crate::engine::Call;
 use crate::error::{self, Result};
 use crate::keyspace::Kind;
+use crate::types::collection::Collection;
+use crate::types::set::Set;
 use crate::types::sorted_set::{Item, SortedSet};
 
 #[derive(Clone, Copy)]
 pub(super) enum Source<'e> {
     Nothing,
     SortedSet(&'e SortedSet),
+    Set(&'e Set),
 }
 
 impl<'e> Source<'e> {
@@ -16,6 +19,7 @@ impl<'e> Source<'e> {
         match self {
             Self::Nothing => 0,
             Self::SortedSet(set) => set.len(),
+            Self::Set(set) => set.len(),
         }
     }
 
@@ -23,18 +27,18 @@ impl<'e> Source<'e> {
         match self {
             Self::Nothing => None,
             Self::SortedSet(set) => set.score(member),
+            Self::Set(set) => set.contains(member).then_some(1.0),
         }
     }
 
     /// Visits members until `visit` has enough.
     pub(super) fn visit(&self, mut visit: impl FnMut(Item<'e>, f64) -> bool) {
-        match self {
-            Self::Nothing => {}
-            Self::SortedSet(set) => {
-                let _ =
-                    set.iter().try_for_each(|(member, score)| visit(member, score).then_some(()));
-            }
-        }
+        let mut visit = |member, score| visit(member, score).then_some(());
+        let _ = match self {
+            Self::Nothing => None,
+            Self::SortedSet(set) => set.iter().try_for_each(|(member, score)| visit(member, score)),
+            Self::Set(set) => set.iter().try_for_each(|member| visit(member, 1.0)),
+        };
     }
 }
 
@@ -47,16 +51,17 @@ pub(super) fn with_sources<R>(
     let mut is_there = Vec::with_capacity(keys.len());
     for key in keys {
         let kind = call.read(key).map(|entry| entry.value().kind());
-        if kind.is_some_and(|kind| kind != Kind::SortedSet) {
+        if kind.is_some_and(|kind| !matches!(kind, Kind::SortedSet | Kind::Set)) {
             return Err(error::WRONG_TYPE);
         }
         is_there.push(kind.is_some());
     }
     let db = call.db();
     let source = |(key, is_there): (&&[u8], bool)| {
-        let Some(entry) = db.find(*key).filter(|_| is_there) else { return Source::Nothing };
-        match entry.collection() {
-            Some(crate::types::collection::Collection::SortedSet(set)) => Source::SortedSet(set),
+        let entry = db.find(*key).filter(|_| is_there);
+        match entry.and_then(|entry| entry.collection()) {
+            Some(Collection::SortedSet(set)) => Source::SortedSet(set),
+            Some(Collection::Set(set)) => Source::Set(set),
             _ => Source::Nothing,
         }
     };
