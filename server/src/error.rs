@@ -126,6 +126,9 @@ pub const NUMFIELDS: Error =
 pub const NO_LFU: Error = Error::text(
     "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
 );
+pub const NO_LRU: Error = Error::text(
+    "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+);
 /// Ours: Redis always has persistence.
 pub const NO_PERSISTENCE: Error = Error::text(
     "ERR Nothing was saved: persistence is not built yet, data lives in memory only and is gone when the server stops",

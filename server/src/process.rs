@@ -1,5 +1,6 @@
 //! The process as the system sees it: what INFO tells of it and its machine, and being a service.
 
+pub mod cgroup;
 pub mod descriptors;
 pub mod service;
 mod sys;

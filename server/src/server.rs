@@ -23,8 +23,6 @@ use crate::process::{self, descriptors, service};
 
 /// How often the wall clock is compared with the server's timeline.
 const WALL_CLOCK_CHECK: Duration = Duration::from_millis(500);
-/// Keys of a flushed database that are freed on the spot.
-const SMALL_DATABASE: usize = 1000;
 
 /// Runs the program; its exit status.
 pub fn main(args: &[OsString]) -> ExitCode {
@@ -179,7 +177,7 @@ impl Host for Process {
 
     fn discard(&mut self, garbage: Garbage) {
         // A small database is freed faster than a thread is woken.
-        if !matches!(&garbage, Garbage::Database(db) if db.len() <= SMALL_DATABASE) {
+        if !garbage.is_small() {
             tokio::task::spawn_blocking(move || drop(garbage));
         }
     }
@@ -203,7 +201,8 @@ async fn serve(config: Config) -> Result<u8, String> {
     let clock = Clock::start();
     let (requests, mut inbox) = mpsc::unbounded_channel();
     let host = Box::new(Process { requests });
-    let engine = Engine::new(config, names, seed()?, host, clock.now());
+    let mut engine = Engine::new(config, names, seed()?, host, clock.now());
+    engine.memory_ceiling = memory_ceiling(&settings);
     let shared = Arc::new(Shared::new(engine, clock));
 
     let bound = listen::bind_tcp(&settings).inspect_err(|reason| {
@@ -272,6 +271,21 @@ async fn serve(config: Config) -> Result<u8, String> {
         let _ = std::fs::remove_file(path);
     }
     Ok(status)
+}
+
+/// What `maxmemory` is where it is not set but a cgroup limits the process: so much that all of the
+/// process stays below the limit, by the promise that RSS keeps to 1.05 of `maxmemory` and 8 MB.
+fn memory_ceiling(settings: &Settings) -> u64 {
+    const FIXED_BYTES: u64 = 8 << 20;
+    let Some(limit) = process::cgroup::memory_limit().filter(|_| settings.max_memory == 0) else {
+        return 0;
+    };
+    let ceiling = (limit.saturating_sub(FIXED_BYTES) / 105 * 100).max(1 << 20);
+    log::notice!(
+        "maxmemory is not set; the cgroup's limit of {limit} bytes leaves {ceiling} for the data (maxmemory-policy {}).",
+        settings.eviction.name
+    );
+    ceiling
 }
 
 async fn background(shared: Arc<Shared>) {

@@ -65,6 +65,7 @@ fn set(call: &mut Call<'_>) -> Result {
     let asker = Asker { is_local: call.client.address.is_loopback(), loading: false };
     let change = call.engine.config.set(&args, asker).map_err(|error| reply(&error))?;
     put_into_force(call.engine, change).map_err(|error| reply(&error))?;
+    call.engine.refresh_access(call.now);
     call.reply.ok();
     Ok(())
 }

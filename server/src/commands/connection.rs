@@ -174,6 +174,7 @@ fn reset(call: &mut Call<'_>) -> Result {
     client.import_source = false;
     client.monitors = false;
     client.tracks = false;
+    client.tracked_bytes = 0;
     call.engine.tracking.disable(client.id);
     call.engine.pubsub.unsubscribe_all(client);
     call.switch_protocol(Protocol::Resp2);

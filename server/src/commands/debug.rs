@@ -6,10 +6,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::config;
-use super::object::idle_seconds;
 use super::spec::{Command, Flags, Group};
 use crate::config::{rewrite::Scope, units};
-use crate::engine::{Args, Call};
+use crate::engine::{Args, Call, idle_seconds};
 use crate::error::{self, Error, Result};
 use crate::keyspace::{Entry, Ttl, ValueRef};
 use crate::number;
@@ -95,7 +94,6 @@ fn packed_threshold(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
 fn object(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
     let key = args.required()?;
     let fast = args.keyword("fast");
-    let clock = call.access_clock();
     let entry = call.db().find(key).ok_or(error::NO_SUCH_KEY)?;
     // An entry is one allocation with its key inside.
     let address = entry.key().as_ptr();
@@ -104,7 +102,7 @@ fn object(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
     if !fast {
         write!(text, " serializedlength:{}", serialized_len(entry)).expect("into a String");
     }
-    let (lru, idle) = (entry.access(), idle_seconds(entry, clock));
+    let (lru, idle) = (entry.access(), idle_seconds(entry, call.now));
     write!(text, " lru:{lru} lru_seconds_idle:{idle}").expect("into a String");
     call.reply.simple(&text);
     Ok(())

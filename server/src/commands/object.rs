@@ -2,7 +2,10 @@
 
 use super::help;
 use super::spec::{Access, Command, Flags, Group, KeySpec};
-use crate::engine::Call;
+use crate::clock::Now;
+use crate::config::eviction::Order;
+use crate::config::settings::Settings;
+use crate::engine::{Call, frequency, idle_seconds};
 use crate::error::{self, Result};
 use crate::keyspace::Entry;
 
@@ -47,7 +50,10 @@ const FREQ: Command = Command {
 };
 
 fn freq(call: &mut Call<'_>) -> Result {
-    tell(call, |_, _| Err(error::NO_LFU))
+    if call.settings().eviction.order != Order::Lfu {
+        return tell(call, |_, _, _| Err(error::NO_LFU));
+    }
+    tell(call, |entry, settings, now| Ok(i64::from(frequency(entry, settings, now))))
 }
 
 const IDLETIME: Command = Command {
@@ -58,12 +64,10 @@ const IDLETIME: Command = Command {
 };
 
 fn idle_time(call: &mut Call<'_>) -> Result {
-    tell(call, |entry, clock| Ok(i64::from(idle_seconds(entry, clock))))
-}
-
-/// Seconds since the last access noted; the clock of 24 bits goes round once in 194 days.
-pub(super) fn idle_seconds(entry: Entry<'_>, clock: u32) -> u32 {
-    clock.wrapping_sub(entry.access()) & 0xff_ffff
+    if call.settings().eviction.order == Order::Lfu {
+        return tell(call, |_, _, _| Err(error::NO_LRU));
+    }
+    tell(call, |entry, _, now| Ok(i64::from(idle_seconds(entry, now))))
 }
 
 const REFCOUNT: Command = Command {
@@ -75,14 +79,16 @@ const REFCOUNT: Command = Command {
 
 /// Always 1: values are not shared.
 fn refcount(call: &mut Call<'_>) -> Result {
-    tell(call, |_, _| Ok(1))
+    tell(call, |_, _, _| Ok(1))
 }
 
 /// Answers a number about a key; null where there is none.
-fn tell(call: &mut Call<'_>, about: impl Fn(Entry<'_>, u32) -> Result<i64>) -> Result {
+fn tell(call: &mut Call<'_>, about: impl Fn(Entry<'_>, &Settings, Now) -> Result<i64>) -> Result {
     let key = call.args().required()?;
-    let clock = call.access_clock();
-    match call.inspect(key).map(|entry| about(entry, clock)).transpose()? {
+    let is_seen = call.inspect(key).is_some();
+    let found = call.db().find(key).filter(|_| is_seen);
+    let found = found.map(|entry| about(entry, call.settings(), call.now));
+    match found.transpose()? {
         Some(number) => call.reply.int(number),
         None => call.reply.null(),
     }

@@ -12,6 +12,7 @@
 pub mod cli;
 mod directive;
 mod directives;
+pub mod eviction;
 mod get;
 pub mod load;
 pub mod notify;

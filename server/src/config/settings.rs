@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::directives;
+use super::eviction::Eviction;
 use super::notify::Class;
 use super::value::{OutputLimit, SavePoint, Value};
 use crate::log;
@@ -41,7 +42,13 @@ pub struct Settings {
     pub databases: usize,
     /// Bytes; zero means no limit.
     pub max_memory: u64,
-    pub max_memory_policy: &'static str,
+    pub eviction: Eviction,
+    pub max_memory_samples: usize,
+    /// Bytes; below zero a percentage of `maxmemory`; zero means no limit.
+    pub max_memory_clients: i64,
+    pub lfu_log_factor: u64,
+    /// `lfu-decay-time`: minutes for one step down; zero never.
+    pub lfu_decay_minutes: u32,
     /// `tracking-table-max-keys`; zero means no limit.
     pub tracking_max_keys: usize,
     pub hz: u32,
@@ -152,7 +159,11 @@ impl Settings {
             protected_configs: v.allowed("enable-protected-configs"),
             databases: v.int("databases"),
             max_memory: v.int("maxmemory"),
-            max_memory_policy: v.policy(),
+            eviction: Eviction::of_choice(v.choice("maxmemory-policy")),
+            max_memory_samples: v.int("maxmemory-samples"),
+            max_memory_clients: v.int("maxmemory-clients"),
+            lfu_log_factor: v.int("lfu-log-factor"),
+            lfu_decay_minutes: v.int("lfu-decay-time"),
             tracking_max_keys: v.int("tracking-table-max-keys"),
             hz: v.int("hz"),
             sorted_set_limits: sorted_set::Limits {
@@ -252,12 +263,6 @@ impl Values<'_> {
             directives::PROTECTED_LOCAL => Allowed::Local,
             _ => Allowed::No,
         }
-    }
-
-    fn policy(&self) -> &'static str {
-        let policy = self.choice("maxmemory-policy");
-        let named = directives::MAXMEMORY_POLICY.iter().find(|(_, value)| *value == policy);
-        named.map_or("noeviction", |(name, _)| name)
     }
 
     fn supervised(&self) -> Supervised {

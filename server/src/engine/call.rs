@@ -5,9 +5,11 @@
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::Rng as _;
 
+use super::access::Note;
 use super::{Args, Client, Engine, Garbage, Policy};
 use crate::clock::Now;
 use crate::commands::{Flags, Id};
+use crate::config::eviction::Order;
 use crate::config::notify::Class;
 use crate::config::settings::Settings;
 use crate::error::{self, Result};
@@ -129,19 +131,19 @@ impl<'a> Call<'a> {
 
     /// The same, with the reply to write what was found into.
     pub fn read_and_reply(&mut self, key: &[u8]) -> (Option<Entry<'_>>, &mut Reply<'a>) {
-        let access = self.access_to_note();
+        let note = self.note_of_read();
         let (found, reply) = self.inspect_and_reply(key);
-        if let (Some(entry), Some(access)) = (found, access) {
-            entry.set_access(access);
+        if let (Some(entry), Some(note)) = (found, note) {
+            note.on(entry);
         }
         (found, reply)
     }
 
     /// TOUCH: notes the access whatever CLIENT NO-TOUCH says; whether the key is there.
     pub fn touch(&mut self, key: &[u8]) -> bool {
-        let access = self.access_clock();
+        let note = self.note();
         let found = self.inspect(key);
-        found.inspect(|entry| entry.set_access(access)).is_some()
+        found.inspect(|entry| note.on(*entry)).is_some()
     }
 
     /// Looks a key up without noting an access: TTL, TYPE, OBJECT.
@@ -215,12 +217,12 @@ impl<'a> Call<'a> {
     }
 
     pub fn entry_mut_in(&mut self, db: usize, key: &[u8]) -> Option<EntryMut<'_>> {
-        let access = self.access_to_note();
+        let note = self.note_of_write();
         let hashed = self.engine.keyspace.db(db).key(key);
         self.remove_if_due(db, hashed);
         let found = self.engine.keyspace.db_mut(db).find_mut(hashed)?;
-        if let Some(access) = access {
-            found.entry().set_access(access);
+        if let Some(note) = note {
+            note.on(found.entry());
         }
         Some(found)
     }
@@ -230,14 +232,21 @@ impl<'a> Call<'a> {
         !self.db().contains(key)
     }
 
-    /// What an entry's access field is set to now.
-    pub fn access_clock(&self) -> u32 {
-        access_now(self.now)
+    /// How an access is noted now.
+    fn note(&mut self) -> Note {
+        let Engine { config, rng, .. } = &mut *self.engine;
+        Note::new(config.settings(), self.now, || rng.next_u64())
     }
 
     /// The same, unless the client wants its accesses not to be noted.
-    pub(super) fn access_to_note(&self) -> Option<u32> {
-        (!self.client.no_touch).then(|| self.access_clock())
+    pub(super) fn note_of_write(&mut self) -> Option<Note> {
+        (!self.client.no_touch).then(|| self.note())
+    }
+
+    /// Reads do not count where keys go by their last change.
+    fn note_of_read(&mut self) -> Option<Note> {
+        let by_change = self.settings().eviction.order == Order::Lrm;
+        if by_change { None } else { self.note_of_write() }
     }
 
     /// RANDOMKEY: a key that this client sees.
@@ -324,17 +333,18 @@ impl<'a> Call<'a> {
     /// Empties the databases that `concerns` says yes to. What was in them is freed elsewhere.
     pub fn flush(&mut self, concerns: impl Fn(usize) -> bool) {
         let mut removed = 0;
-        let Engine { keyspace, watches, host, stats, .. } = &mut *self.engine;
-        for (index, db) in keyspace.iter_mut().filter(|(index, _)| concerns(*index)) {
+        for index in (0..self.engine.keyspace.databases()).filter(|index| concerns(*index)) {
+            let Engine { keyspace, watches, .. } = &mut *self.engine;
+            let db = keyspace.db_mut(index);
             watches.replace(index, db, None, self.now.ms());
             removed += db.len();
-            host.discard(Garbage::Database(Box::new(db.flush())));
+            let old = db.flush();
+            self.engine.discard(Garbage::database(old));
+            self.engine.signal_database(index);
         }
         // FLUSHALL counts as a change even of nothing.
-        stats.dirty += removed.max(1) as u64;
-        let databases = keyspace.databases();
+        self.engine.stats.dirty += removed.max(1) as u64;
         self.engine.invalidate_all();
-        (0..databases).filter(|db| concerns(*db)).for_each(|db| self.engine.signal_database(db));
     }
 
     pub fn swap_databases(&mut self, a: usize, b: usize) {
@@ -380,9 +390,4 @@ impl<'a> Call<'a> {
             self.engine.expire(db, key);
         }
     }
-}
-
-/// The access field of an entry read now: seconds on the server timeline, 24 bits.
-pub(super) fn access_now(now: Now) -> u32 {
-    (now.ms() / 1000) as u32 & 0xff_ffff
 }

@@ -135,6 +135,8 @@ pub struct Client {
     pub ever_authenticated: bool,
     pub transaction: Option<Transaction>,
     pub watched: Vec<Watch>,
+    /// Bytes that those take, here and in the table of all watches.
+    pub(super) watched_bytes: usize,
     pub watch_broken: Broken,
     pub reply_mode: ReplyMode,
     pub no_evict: bool,
@@ -154,6 +156,8 @@ pub struct Client {
     pub subscriptions: Subscriptions,
     /// CLIENT TRACKING is on; the rest is in the engine's [`Tracking`](super::Tracking).
     pub tracks: bool,
+    /// Bytes that its prefixes take there.
+    pub tracked_bytes: usize,
     /// MONITOR.
     pub monitors: bool,
     pub created_ms: i64,
@@ -190,6 +194,7 @@ impl Client {
             ever_authenticated: false,
             transaction: None,
             watched: Vec::new(),
+            watched_bytes: 0,
             watch_broken: Broken::default(),
             reply_mode: ReplyMode::On,
             no_evict: false,
@@ -203,6 +208,7 @@ impl Client {
             in_exec: false,
             subscriptions: Subscriptions::default(),
             tracks: false,
+            tracked_bytes: 0,
             monitors: false,
             created_ms: now.ms(),
             last_active_ms: now.ms(),
@@ -241,6 +247,9 @@ impl Client {
         size_of::<Self>()
             + self.name.capacity()
             + transaction
+            + self.watched_bytes
+            + self.subscriptions.memory_bytes()
+            + self.tracked_bytes
             + self.buffers.query_len
             + self.buffers.query_free
             + self.buffers.output_capacity

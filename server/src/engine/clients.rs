@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::client::{Bell, Client};
+use super::client::{Bell, Buffers, Client, Closing};
 use crate::resp::{Protocol, Reply};
 
 /// A connection's place in the table.
@@ -22,6 +22,8 @@ struct Outbox {
 
 #[derive(Debug, Default)]
 struct Place {
+    /// This client's share of [`Clients::memory`].
+    counted: usize,
     /// `None` while free, and while a command of the client is being executed.
     client: Option<Box<Client>>,
     outbox: Outbox,
@@ -33,6 +35,10 @@ pub struct Clients {
     places: Vec<Place>,
     free: Vec<Slot>,
     by_id: HashMap<u64, Slot>,
+    /// Bytes posted that connections have not collected.
+    posted: usize,
+    /// Bytes that all clients take, as counted when each was last looked at.
+    memory: usize,
     last_id: u64,
 }
 
@@ -68,7 +74,8 @@ impl Clients {
         self.by_id.insert(client.id, slot);
         let bell = Arc::clone(&client.bell);
         let outbox = Outbox { bytes: Vec::new(), protocol: client.protocol, bell };
-        self.places[slot.0] = Place { client: Some(Box::new(client)), outbox };
+        self.places[slot.0] = Place { counted: 0, client: Some(Box::new(client)), outbox };
+        self.count(slot);
         slot
     }
 
@@ -79,6 +86,43 @@ impl Clients {
 
     pub(super) fn check_in(&mut self, slot: Slot, client: Box<Client>) {
         self.places[slot.0].client = Some(client);
+        self.count(slot);
+    }
+
+    /// What a client's connection holds for it.
+    pub(super) fn set_buffers(&mut self, slot: Slot, buffers: Buffers) {
+        self.get_mut(slot).buffers = buffers;
+        self.count(slot);
+    }
+
+    /// Brings the sum up to what this client takes now.
+    fn count(&mut self, slot: Slot) {
+        let place = &mut self.places[slot.0];
+        let Some(client) = &place.client else { return };
+        let now = client.memory_bytes() + place.outbox.bytes.len();
+        self.memory = self.memory + now - place.counted;
+        place.counted = now;
+    }
+
+    /// Bytes that all clients take.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory
+    }
+
+    /// Bytes posted that connections have not collected.
+    pub fn posted_bytes(&self) -> usize {
+        self.posted
+    }
+
+    /// The largest of those clients that may be evicted, and its bytes.
+    pub(super) fn largest(&self) -> Option<(Slot, usize)> {
+        let evictable = |place: &&Place| {
+            let client = place.client.as_ref();
+            client.is_some_and(|c| !c.no_evict && !c.monitors && c.closing == Closing::No)
+        };
+        let largest = self.places.iter().filter(evictable).max_by_key(|place| place.counted)?;
+        let slot = largest.client.as_ref().map(|client| client.slot)?;
+        Some((slot, largest.counted))
     }
 
     pub fn get(&self, slot: Slot) -> &Client {
@@ -96,6 +140,8 @@ impl Clients {
 
     pub(super) fn remove(&mut self, slot: Slot) -> Box<Client> {
         let place = std::mem::take(&mut self.places[slot.0]);
+        self.memory -= place.counted;
+        self.posted -= place.outbox.bytes.len();
         let client = place.client.expect("a connection removes its slot once");
         self.by_id.remove(&client.id);
         self.free.push(slot);
@@ -122,7 +168,9 @@ impl Clients {
     /// Writes a message for a client, and wakes its connection.
     pub fn post(&mut self, slot: Slot, write: impl FnOnce(&mut Reply<'_>)) {
         let outbox = &mut self.places[slot.0].outbox;
+        let before = outbox.bytes.len();
         write(&mut Reply::new(&mut outbox.bytes, outbox.protocol));
+        self.posted += outbox.bytes.len() - before;
         outbox.bell.ring();
     }
 
@@ -130,6 +178,7 @@ impl Clients {
     pub(super) fn post_bytes(&mut self, slot: Slot, bytes: &[u8]) {
         let outbox = &mut self.places[slot.0].outbox;
         outbox.bytes.extend_from_slice(bytes);
+        self.posted += bytes.len();
         outbox.bell.ring();
     }
 
@@ -143,6 +192,7 @@ impl Clients {
     pub(super) fn collect(&mut self, slot: Slot, out: &mut Vec<u8>) {
         let bytes = &mut self.places[slot.0].outbox.bytes;
         if !bytes.is_empty() {
+            self.posted -= bytes.len();
             collect_all(bytes, out);
         }
     }

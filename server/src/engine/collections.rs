@@ -85,13 +85,13 @@ impl<'a> Call<'a> {
         key: Key<'_>,
         edit: F,
     ) -> Result<Result<R, F>> {
-        let access = self.access_to_note();
+        let note = self.note_of_write();
         let db = self.client.db;
         self.remove_if_due(db, key);
         let (with, keyspace) = self.with();
         let Some(found) = keyspace.db_mut(db).find_mut(key) else { return Ok(Err(edit)) };
-        if let Some(access) = access {
-            found.entry().set_access(access);
+        if let Some(note) = note {
+            note.on(found.entry());
         }
         let value = found.into_collection().and_then(T::of_mut).ok_or(error::WRONG_TYPE)?;
         let result = edit(value, with);

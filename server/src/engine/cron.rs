@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use super::access;
+use super::evict::Room;
 use super::tracking::Post;
 use super::{Client, Closing, Engine};
 use crate::clock::Now;
+use crate::config::eviction::Order;
 use crate::config::notify::Class;
 
 /// The longest slice of active expiry, in microseconds. With [`BUSY`] between two, it takes at most
@@ -63,7 +66,7 @@ impl Engine {
             self.stats.sample(now_ms);
             let used = self.used_memory();
             self.stats.peak_memory_bytes = self.stats.peak_memory_bytes.max(used);
-            self.keyspace.set_initial_access(super::call::access_now(now));
+            self.refresh_access(now);
         }
         if now_ms - self.cron.idle_checked_ms >= IDLE_CHECK_MS {
             self.cron.idle_checked_ms = now_ms;
@@ -71,10 +74,11 @@ impl Engine {
             self.remind_slow();
         }
         let forgets = self.shrink_tracking();
+        let evicts = self.make_room(now) == Room::Soon;
         let expires = self.expires_keys(now_ms);
         let more = expires && self.expire_slice(now_ms, clock_us);
         self.broadcast_changes();
-        if more || forgets {
+        if more || forgets || evicts {
             return BUSY;
         }
         let keys =
@@ -90,6 +94,13 @@ impl Engine {
             client.paused = false;
             client.bell.ring();
         }
+    }
+
+    /// Tells the keyspace what new keys remember of their first access.
+    pub(crate) fn refresh_access(&mut self, now: Now) {
+        let settings = self.config.settings();
+        let by_recency = settings.eviction.order != Order::Lfu;
+        self.keyspace.set_initial_access(access::initial(settings, now), by_recency);
     }
 
     /// Keeps to `tracking-table-max-keys`; whether there is more to do.

@@ -106,7 +106,7 @@ impl Engine {
         self.signal_database(db);
         for dropped in self.keyspace.db_mut(db).take_replaced() {
             if dropped.is_big() {
-                self.host.discard(Garbage::Value(dropped));
+                self.discard(Garbage::value(dropped));
             }
         }
     }
@@ -117,7 +117,7 @@ impl Engine {
         let Some(dropped) = self.keyspace.db_mut(db).remove(key) else { return false };
         self.signal(db, key.bytes);
         if dropped.is_big() {
-            self.host.discard(Garbage::Value(dropped));
+            self.discard(Garbage::value(dropped));
         }
         true
     }

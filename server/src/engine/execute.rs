@@ -1,5 +1,6 @@
 //! Batches: commands in, replies out, under one taking of the lock.
 
+use super::evict::Room;
 use super::pause::PauseMode;
 use super::{Call, Client, Closing, Engine, Refused, ReplyMode, Slot, Stats};
 use crate::clock::{Clock, Now};
@@ -103,6 +104,7 @@ impl Engine {
         self.broadcast_changes();
         self.clients.collect(slot, out);
         self.clients.check_in(slot, client);
+        self.evict_clients();
         progress
     }
 
@@ -131,6 +133,11 @@ impl Engine {
         clock: &Clock,
     ) {
         let start = out.len();
+        self.room = self.make_room(run.started);
+        if self.room != Room::Enough {
+            // Whose cached keys just went hears of it before the reply.
+            self.clients.collect(client.slot, out);
+        }
         match self.admit(client, argv) {
             Err(refusal) => self.reject(client, argv, refusal, out),
             Ok(id) => {

@@ -1,6 +1,7 @@
 //! The ordered checks between a decoded command and its handler. The order is Redis': who is asked
 //! first decides which error a client sees.
 
+use super::evict::Room;
 use super::{Client, Engine};
 use crate::commands::{self, Flags, Id};
 use crate::error::{self, Error};
@@ -71,9 +72,9 @@ impl Engine {
         ))
     }
 
+    /// Whether memory is short and nothing can be evicted.
     pub(crate) fn is_out_of_memory(&self) -> bool {
-        let limit = self.config.settings().max_memory;
-        limit > 0 && self.used_memory() > limit
+        self.room == Room::None
     }
 }
 

@@ -2,6 +2,8 @@
 //! by nature (CONFIG REWRITE, CONFIG SET port, DEBUG SLEEP, SHUTDOWN) go through this trait, which
 //! tests replace.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::config::rewrite::Scope;
@@ -36,10 +38,54 @@ pub trait Host: Send {
     fn wall_us(&self) -> i64;
 }
 
-/// What is to be freed, and may be large.
-pub enum Garbage {
-    /// The content of a flushed database.
+/// What is to be freed, and may be large. Dropping it frees it.
+pub struct Garbage {
+    content: Content,
+    /// Dropped after the content: bytes count until they are really free.
+    _count: Option<Count>,
+}
+
+enum Content {
     Database(Box<Db>),
-    /// A value for which [`Dropped::is_big`] holds.
     Value(Dropped),
+}
+
+/// A share in the sum of bytes that wait to be freed.
+struct Count {
+    bytes: usize,
+    total: Arc<AtomicUsize>,
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Garbage {
+    /// The content of a flushed database.
+    pub fn database(db: Db) -> Self {
+        Self { content: Content::Database(Box::new(db)), _count: None }
+    }
+
+    /// A value for which [`Dropped::is_big`] holds.
+    pub fn value(value: Dropped) -> Self {
+        Self { content: Content::Value(value), _count: None }
+    }
+
+    /// Adds its bytes to `total` until they are free.
+    pub fn counted_by(self, total: &Arc<AtomicUsize>) -> Self {
+        let bytes = match &self.content {
+            Content::Database(db) => db.used_bytes(),
+            Content::Value(value) => value.used_bytes(),
+        };
+        total.fetch_add(bytes, Ordering::Relaxed);
+        Self { content: self.content, _count: Some(Count { bytes, total: Arc::clone(total) }) }
+    }
+
+    /// Whether freeing it takes less time than waking a thread for it.
+    pub fn is_small(&self) -> bool {
+        const SMALL_DATABASE: usize = 1000;
+        matches!(&self.content, Content::Database(db) if db.len() <= SMALL_DATABASE)
+    }
 }

@@ -6,6 +6,7 @@
 //! Reading order: [`execute`] (a batch becomes replies), [`gate`] (what is refused before a handler
 //! runs), [`call`] (what a handler may do), then the parts of the state.
 
+mod access;
 mod args;
 mod blocking;
 mod call;
@@ -14,6 +15,8 @@ mod clients;
 mod collections;
 mod cron;
 mod due;
+mod evict;
+mod evict_clients;
 mod execute;
 mod gate;
 mod host;
@@ -26,6 +29,7 @@ mod tracking;
 mod transaction;
 mod watch;
 
+pub use access::{frequency, idle_seconds};
 pub use args::Args;
 pub use blocking::{Block, Release, Waiters};
 pub use call::Call;
@@ -43,6 +47,7 @@ pub use transaction::{Refused, Transaction};
 pub use watch::{Broken, Watch, Watches};
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::SeedableRng as _;
@@ -108,6 +113,14 @@ pub struct Engine {
     pub list_plain_from: Option<usize>,
     /// DEBUG PAUSE-CRON.
     pub cron_paused: bool,
+    /// What `maxmemory` is where nobody set it: what the process's cgroup leaves it. Zero is no limit.
+    pub memory_ceiling: u64,
+    /// Bytes given away to be freed that are not free yet.
+    garbage_bytes: Arc<AtomicUsize>,
+    eviction_pool: evict::Pool,
+    next_eviction_db: usize,
+    /// As it was before the command being executed.
+    room: evict::Room,
     /// Keys that the command being executed found due.
     pub(crate) overdue: due::Overdue,
     cron: cron::Cron,
@@ -135,6 +148,11 @@ impl Engine {
             active_expire: true,
             list_plain_from: None,
             cron_paused: false,
+            memory_ceiling: 0,
+            garbage_bytes: Arc::default(),
+            eviction_pool: evict::Pool::default(),
+            next_eviction_db: 0,
+            room: evict::Room::Enough,
             overdue: Vec::new(),
             cron: cron::Cron::default(),
         }
@@ -172,6 +190,7 @@ impl Engine {
         let watch = Watch { db, key: key.into() };
         let is_due = self.keyspace.db(db).find(key).is_some_and(|entry| entry.is_due(now.ms()));
         if self.watches.add(&watch, client.id, &client.watch_broken, is_due) {
+            client.watched_bytes += 2 * (watch.key.len() + size_of::<Watch>());
             client.watched.push(watch);
         }
     }
@@ -191,13 +210,29 @@ impl Engine {
         for watch in client.watched.drain(..) {
             self.watches.remove(&watch, client.id);
         }
+        client.watched_bytes = 0;
         client.watch_broken.clear();
     }
 
-    /// Bytes in use, as `maxmemory` counts them: what removed keys left free for the next is not.
+    /// Bytes in use, as `maxmemory` counts them: not what removed keys left free for the next,
+    /// not what is being freed, and not messages on their way (telling of an evicted key must not
+    /// evict the next).
     pub fn used_memory(&self) -> u64 {
-        let free = self.keyspace.free_bytes();
+        let free = self.keyspace.free_bytes() + self.being_freed() + self.clients.posted_bytes();
         crate::alloc::used_bytes().saturating_sub(free) as u64
+    }
+
+    /// Bytes that were given away to be freed and are not free yet.
+    pub fn being_freed(&self) -> usize {
+        self.garbage_bytes.load(Ordering::Relaxed)
+    }
+
+    /// `maxmemory`, or what takes its place.
+    pub fn max_memory(&self) -> u64 {
+        match self.config.settings().max_memory {
+            0 => self.memory_ceiling,
+            limit => limit,
+        }
     }
 
     /// A new connection. `None` when there are `maxclients` already.
@@ -270,6 +305,12 @@ impl Engine {
         self.clients.collect(slot, out);
         let client = self.clients.get(slot);
         Standing { closing: client.closing, waits: client.paused || client.is_blocked() }
+    }
+
+    /// The connection tells what it holds for its client.
+    pub fn set_buffers(&mut self, slot: Slot, buffers: Buffers) {
+        self.clients.set_buffers(slot, buffers);
+        self.evict_clients();
     }
 
     /// The connection is gone.

@@ -19,9 +19,19 @@ pub enum Topic {
 #[derive(Debug, Default)]
 pub struct Subscriptions {
     by_topic: [BTreeSet<Box<[u8]>>; 3],
+    bytes: usize,
 }
 
+/// What a name costs beyond its bytes, once with the client and once with the channel: places in
+/// ordered and hashed sets.
+const NAME_OVERHEAD: usize = 128;
+
 impl Subscriptions {
+    /// Bytes that they take.
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub fn is_empty(&self) -> bool {
         self.by_topic.iter().all(BTreeSet::is_empty)
     }
@@ -74,6 +84,7 @@ impl PubSub {
         let is_new = client.subscriptions.by_topic[topic as usize].insert(name.into());
         if is_new {
             self.subscribers.insert(client.slot);
+            client.subscriptions.bytes += 2 * name.len() + NAME_OVERHEAD;
             let listeners = self.by_topic[topic as usize].entry(name.into()).or_default();
             listeners.insert(client.slot);
         }
@@ -85,6 +96,7 @@ impl PubSub {
         if !client.subscriptions.by_topic[topic as usize].remove(name) {
             return false;
         }
+        client.subscriptions.bytes -= 2 * name.len() + NAME_OVERHEAD;
         let listeners = &mut self.by_topic[topic as usize];
         if let Some(slots) = listeners.get_mut(name) {
             slots.remove(&client.slot);

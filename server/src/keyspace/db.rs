@@ -5,6 +5,7 @@ use super::{
     deadlines::{Deadlines, horizon},
     entry::{Content, OwnedEntry},
     heap::Heap,
+    slot::Slot,
     string_mut::StrMut,
     table::{Place, Table},
 };
@@ -24,6 +25,8 @@ pub struct Db {
     /// Collections that were overwritten, for the caller to free where it likes.
     replaced: Vec<Dropped>,
     initial_access: u32,
+    /// Whether a key that is overwritten counts as new for eviction.
+    writes_are_accesses: bool,
     /// The time of the last look for due keys. Deadlines are sorted into horizons by it; it need
     /// not be exact.
     now_ms: i64,
@@ -69,6 +72,15 @@ pub struct Dropped {
 }
 
 impl Dropped {
+    /// Bytes that freeing it sets free.
+    pub fn used_bytes(&self) -> usize {
+        match &self.value {
+            None => 0,
+            Some(Value::Str(string)) => string.view().len(),
+            Some(Value::Collection(collection)) => collection.memory_bytes(),
+        }
+    }
+
     /// Whether freeing takes long enough to be left to another thread.
     pub fn is_big(&self) -> bool {
         const BIG_BYTES: usize = 64 * 1024;
@@ -102,6 +114,7 @@ impl Db {
             owners: 0,
             replaced: Vec::new(),
             initial_access: 0,
+            writes_are_accesses: true,
             now_ms: 0,
         }
     }
@@ -139,8 +152,9 @@ impl Db {
     }
 
     /// See [`Keyspace::set_initial_access`](super::Keyspace::set_initial_access).
-    pub fn set_initial_access(&mut self, access: u32) {
+    pub fn set_initial_access(&mut self, access: u32, writes_are_accesses: bool) {
         self.initial_access = access;
+        self.writes_are_accesses = writes_are_accesses;
     }
 
     // ── Reading ─────────────────────────────────────────────────────────────────────────────
@@ -196,6 +210,34 @@ impl Db {
     /// A key, each as likely as any other, for random numbers from `draw`.
     pub fn random(&self, draw: impl FnMut() -> u64) -> Option<Entry<'_>> {
         self.table.random(draw)
+    }
+
+    /// Visits `count` keys from a random place on, only volatile ones if so asked. Fewer where
+    /// there are no more, or none within reach of a bounded look.
+    pub fn sample(
+        &self,
+        mut draw: impl FnMut() -> u64,
+        volatile: bool,
+        count: usize,
+        mut visit: impl FnMut(Entry<'_>),
+    ) {
+        let here = if volatile { self.volatile } else { self.len() };
+        let wanted = count.min(here);
+        let mut left = wanted;
+        let mut look = |slot: &Slot| {
+            if !slot.is_empty() && (!volatile || slot.horizon() != 0) {
+                visit(slot.entry());
+                left -= 1;
+            }
+            left > 0
+        };
+        if wanted == 0 || !self.table.walk(draw(), &mut look) {
+            return;
+        }
+        // The look found too few. Where volatile keys are rare, the expiry index knows of some.
+        if let Some((_, segment)) = self.deadlines.nearest().filter(|_| volatile) {
+            let _ = self.table.slots(segment).iter().all(look);
+        }
     }
 
     /// Every key, in no order that means anything.
@@ -296,7 +338,7 @@ impl Db {
     /// Empties the database; the old content comes back, to be dropped now or elsewhere.
     pub fn flush(&mut self) -> Db {
         let mut empty = Self::new(*self.table.hasher());
-        empty.initial_access = self.initial_access;
+        empty.set_initial_access(self.initial_access, self.writes_are_accesses);
         std::mem::replace(self, empty)
     }
 
@@ -310,6 +352,9 @@ impl Db {
             return false;
         };
         let entry = self.table.slot(place).entry();
+        if self.writes_are_accesses {
+            entry.set_access(self.initial_access);
+        }
         let expire_at = ttl.applied_to(entry.expire_at());
         if entry.collection().is_some() {
             let mut replaced = None;

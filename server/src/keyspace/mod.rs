@@ -64,8 +64,9 @@ impl Keyspace {
     }
 
     /// The access field ([`Entry::access`]) that keys created from now on start with.
-    pub fn set_initial_access(&mut self, access: u32) {
-        self.dbs.iter_mut().for_each(|db| db.set_initial_access(access));
+    /// Keys that are overwritten start anew, too, if so asked.
+    pub fn set_initial_access(&mut self, access: u32, writes_are_accesses: bool) {
+        self.dbs.iter_mut().for_each(|db| db.set_initial_access(access, writes_are_accesses));
     }
 
     /// Keys in all databases.

@@ -546,6 +546,22 @@ impl Table {
         self.iter().next()
     }
 
+    /// Shows slots one after the other, from a place that `drawn` chooses on, until `more` says
+    /// no; whether it never did, in a bounded number of slots.
+    pub(super) fn walk(&self, drawn: u64, more: &mut impl FnMut(&Slot) -> bool) -> bool {
+        const MOST: usize = 4 * LARGEST;
+        if self.segments.is_empty() {
+            return true;
+        }
+        let first = self.directory[drawn as usize & (self.directory.len() - 1)] as usize;
+        let from = (drawn >> 32) as usize % self.segments[first].slots.len();
+        let rounds = (0..self.segments.len()).map(|nth| (first + nth) % self.segments.len());
+        let after = self.segments[first].slots[from..].iter();
+        let others = rounds.skip(1).flat_map(|number| self.segments[number].slots.iter());
+        let before = self.segments[first].slots[..from].iter();
+        after.chain(others).chain(before).take(MOST).all(more)
+    }
+
     /// What must always hold; for tests.
     #[cfg(test)]
     pub(super) fn check(&self) {

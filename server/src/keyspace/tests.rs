@@ -541,7 +541,7 @@ fn an_integer_is_counted_up_in_place() {
 #[test]
 fn accesses_are_kept_through_overwriting() {
     let mut db = new_db();
-    db.set_initial_access(9);
+    db.set_initial_access(9, false);
     db.set_string(b"key", b"a", Ttl::Clear);
     assert_eq!(db.find(b"key").expect("set").access(), 9);
     db.find(b"key").expect("set").set_access(0x12_3456);

@@ -408,7 +408,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         if buffers != self.told {
             self.told = buffers;
-            self.shared.engine().clients.get_mut(self.slot).buffers = buffers;
+            self.shared.engine().set_buffers(self.slot, buffers);
         }
     }
 }

@@ -40,9 +40,15 @@ fn tracking(call: &mut Call<'_>) -> Result {
         let (id, slot) = (call.client.id, call.client.slot);
         call.engine.tracking.enable(id, slot, options, &wanted.prefixes);
         call.client.tracks = true;
+        /// What a prefix costs beyond its bytes, here and in the table of all.
+        const PREFIX_OVERHEAD: usize = 128;
+        let tracker = call.engine.tracking.tracker(id);
+        let prefixes = tracker.iter().flat_map(|tracker| &tracker.prefixes);
+        call.client.tracked_bytes = prefixes.map(|p| 2 * p.len() + PREFIX_OVERHEAD).sum();
     } else if switch.eq_ignore_ascii_case(b"off") {
         call.engine.tracking.disable(call.client.id);
         call.client.tracks = false;
+        call.client.tracked_bytes = 0;
     } else {
         return Err(error::SYNTAX);
     }

@@ -31,7 +31,9 @@ pub(super) fn memory(text: &mut Text, view: &View<'_>) {
     bytes(text, "total_system_memory", view.process.total_memory_bytes);
     scripts(text);
     bytes(text, "maxmemory", settings.max_memory);
-    text.field("maxmemory_policy", settings.max_memory_policy);
+    text.field("maxmemory_policy", settings.eviction.name);
+    // What is in force where `maxmemory` is not set: what the process's cgroup leaves it.
+    text.field("maxmemory_effective", view.engine.max_memory());
     fragmentation(text, "allocator_frag", rss, used);
     fragmentation(text, "allocator_rss", rss, rss);
     fragmentation(text, "rss_overhead", rss, rss);

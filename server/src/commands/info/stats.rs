@@ -51,14 +51,10 @@ pub(super) fn stats(text: &mut Text, view: &View<'_>) {
     text.field("expired_stale_perc", "0.00");
     text.field("expired_time_cap_reached_count", stats.expired_time_cap_reached);
     text.field("expire_cycle_cpu_milliseconds", stats.expire_cycle_us / 1000);
+    text.field("evicted_keys", stats.evicted_keys);
+    text.field("evicted_clients", stats.evicted_clients);
     text.each(
-        &[
-            "evicted_keys",
-            "evicted_clients",
-            "evicted_scripts",
-            "total_eviction_exceeded_time",
-            "current_eviction_exceeded_time",
-        ],
+        &["evicted_scripts", "total_eviction_exceeded_time", "current_eviction_exceeded_time"],
         0,
     );
     text.field("keyspace_hits", stats.keyspace_hits);

@@ -1,32 +1,20 @@
 //! Memory: its limit, what goes first, how collections are encoded, how expired keys leave.
 
 use super::super::directive::{
-    Choices, Directive, INT_MAX, INT_MIN, LONG_MAX, MB, ULONG_MAX, Unit, boolean, choice, int,
-    memory,
+    Directive, INT_MAX, INT_MIN, LONG_MAX, MB, ULONG_MAX, Unit, boolean, choice, int, memory,
 };
-use super::super::rules;
-
-pub(crate) const POLICY_NOEVICTION: i64 = 7;
-pub(crate) const MAXMEMORY_POLICY: Choices = &[
-    ("volatile-lru", 0),
-    ("volatile-lfu", 1),
-    ("volatile-random", 2),
-    ("volatile-ttl", 3),
-    ("allkeys-lru", 4),
-    ("allkeys-lfu", 5),
-    ("allkeys-random", 6),
-    ("noeviction", POLICY_NOEVICTION),
-];
+use super::super::{eviction, rules};
 
 pub(super) const DIRECTIVES: &[Directive] = &[
-    // Writes are refused beyond it; nothing is evicted yet.
     memory("maxmemory", 0, ULONG_MAX, 0),
-    choice("maxmemory-policy", MAXMEMORY_POLICY, POLICY_NOEVICTION).not_yet(),
-    int("maxmemory-samples", 1, 64, 5).not_yet(),
-    int("maxmemory-eviction-tenacity", 0, 100, 10).not_yet(),
-    int("maxmemory-clients", -100, LONG_MAX, 0).unit(Unit::MemoryOrPercent).not_yet(),
-    int("lfu-log-factor", 0, INT_MAX, 10).not_yet(),
-    int("lfu-decay-time", 0, INT_MAX, 1).not_yet(),
+    choice("maxmemory-policy", eviction::CHOICES, eviction::NO_EVICTION),
+    int("maxmemory-samples", 1, 64, 5),
+    // A command evicts so many keys at most, and background work the rest: there is no time limit
+    // to choose.
+    int("maxmemory-eviction-tenacity", 0, 100, 10).moot(),
+    int("maxmemory-clients", -100, LONG_MAX, 0).unit(Unit::MemoryOrPercent),
+    int("lfu-log-factor", 0, INT_MAX, 10),
+    int("lfu-decay-time", 0, INT_MAX, 1),
     int("tracking-table-max-keys", 0, LONG_MAX, 1_000_000),
     // Expiry and background work.
     int("hz", 0, INT_MAX, 10).rule(rules::hz),

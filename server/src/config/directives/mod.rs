@@ -15,7 +15,6 @@ use std::sync::LazyLock;
 
 use super::directive::Directive;
 
-pub(super) use memory::MAXMEMORY_POLICY;
 pub(super) use network::{PROTECTED_LOCAL, PROTECTED_YES};
 pub(super) use observe::{
     FORMAT_JSON, FORMAT_LOGFMT, LEVEL_DEBUG, LEVEL_NOTHING, LEVEL_VERBOSE, LEVEL_WARNING,

@@ -327,7 +327,7 @@ fn a_production_file_starts() {
     assert_eq!(settings.bind[0].host, "0.0.0.0");
     assert_eq!(settings.timeout.as_secs(), 300);
     assert_eq!(settings.max_memory, 2 << 30);
-    assert_eq!(settings.max_memory_policy, "allkeys-lru");
+    assert_eq!(settings.eviction.name, "allkeys-lru");
     assert_eq!(settings.require_pass, b"${REDIS_PASSWORD}");
     assert_eq!(settings.save[1], SavePoint { seconds: 300, changes: 10 });
     assert_eq!(config.show("busy-reply-threshold"), "5000");
@@ -360,7 +360,7 @@ fn what_is_not_in_force_is_said() {
         from_file("appendonly yes\nmaxmemory-policy allkeys-lru\nmaxmemory-samples 5").unwrap();
     let warnings = config.warnings().join("\n");
     assert!(warnings.contains("asks for an append-only file and for snapshots"), "{warnings}");
-    assert!(warnings.contains("not yet in force in this version: maxmemory-policy, appendonly."));
+    assert!(warnings.contains("not yet in force in this version: appendonly."));
     assert!(from_file("save \"\"").unwrap().not_yet_in_force().is_empty());
 }
 
