@@ -57,6 +57,12 @@ impl Clock {
         Self { timeline_offset_us: wall_us() - boot_us(), wall_offset_ms: AtomicI64::new(0) }
     }
 
+    /// A clock that shows `now`, for a world where time is made up.
+    #[cfg(test)]
+    pub(crate) fn at(now: Now) -> Self {
+        Self { timeline_offset_us: now.us - boot_us(), wall_offset_ms: AtomicI64::new(0) }
+    }
+
     pub fn now(&self) -> Now {
         Now {
             us: boot_us() + self.timeline_offset_us,

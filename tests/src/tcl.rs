@@ -19,9 +19,12 @@ use crate::progress::say;
 use crate::{packages, paths, valkey};
 
 /// The units whose commands are here.
-pub const UNITS: [&str; 12] = [
+pub const UNITS: &[&str] = &[
     "unit/type/string",
     "unit/type/incr",
+    "unit/type/list",
+    "unit/type/list-2",
+    "unit/type/list-3",
     "unit/type/stream",
     "unit/type/stream-cgroups",
     "unit/keyspace",

@@ -18,7 +18,7 @@ pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) now: Now,
     pub(crate) record: Arc<Mutex<Record>>,
-    /// The engine measures how long a handler took with it; deadlines never see it.
+    /// The engine measures with it how long a handler took; it is behind as soon as time passed.
     clock: Clock,
 }
 
@@ -39,7 +39,7 @@ impl World {
         let host = Box::new(Recorder(Arc::clone(&record)));
         let config = config(&["--enable-debug-command", "yes"]);
         let engine = Engine::new(config, Names::default(), Seed::default(), host, now);
-        Self { engine, now, record, clock: Clock::start() }
+        Self { engine, now, record, clock: Clock::at(now) }
     }
 
     pub(crate) fn connect(&mut self) -> Slot {
