@@ -50,20 +50,32 @@ pub struct Clock {
     timeline_offset_us: i64,
     /// A hint that one task refreshes and others read: no ordering is needed.
     wall_offset_ms: AtomicI64,
+    /// Time stands still for a test.
+    #[cfg(test)]
+    frozen: Option<Now>,
 }
 
 impl Clock {
     pub fn start() -> Self {
-        Self { timeline_offset_us: wall_us() - boot_us(), wall_offset_ms: AtomicI64::new(0) }
+        Self {
+            timeline_offset_us: wall_us() - boot_us(),
+            wall_offset_ms: AtomicI64::new(0),
+            #[cfg(test)]
+            frozen: None,
+        }
     }
 
-    /// A clock that shows `now`, for a world where time is made up.
+    /// One that always tells `now`.
     #[cfg(test)]
-    pub(crate) fn at(now: Now) -> Self {
-        Self { timeline_offset_us: now.us - boot_us(), wall_offset_ms: AtomicI64::new(0) }
+    pub(crate) fn frozen(now: Now) -> Self {
+        Self { frozen: Some(now), ..Self::start() }
     }
 
     pub fn now(&self) -> Now {
+        #[cfg(test)]
+        if let Some(now) = self.frozen {
+            return now;
+        }
         Now {
             us: boot_us() + self.timeline_offset_us,
             wall_offset_ms: self.wall_offset_ms.load(Ordering::Relaxed),

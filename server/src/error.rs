@@ -28,6 +28,8 @@ impl Error {
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 pub const SYNTAX: Error = Error::text("ERR syntax error");
+/// What MONITOR and the command logs show in place of a secret.
+pub const REDACTED: &[u8] = b"(redacted)";
 pub const NOT_INTEGER: Error = Error::text("ERR value is not an integer or out of range");
 pub const NOT_FLOAT: Error = Error::text("ERR value is not a valid float");
 pub const TIMEOUT_NOT_FLOAT: Error = Error::text("ERR timeout is not a float or out of range");

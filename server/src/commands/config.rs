@@ -3,9 +3,10 @@
 
 use super::spec::{Command, Flags, Group};
 use crate::config::rewrite::Scope;
-use crate::config::set::{Asker, Change, SetError};
+use crate::config::set::{Asker, Change, SetError, is_sensitive};
 use crate::engine::{Call, Engine};
 use crate::error::{Error, Result};
+use crate::resp::Argv;
 
 pub(super) const COMMANDS: &[Command] = &[CONFIG];
 
@@ -55,10 +56,17 @@ const SET: Command = Command {
     group: Group::Server,
     flags: ADMIN,
     handler: Some(set),
+    secret: Some(is_secret),
     history: &[("7.0.0", "Added the ability to set multiple parameters in one call.")],
     tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
     ..Command::BASE
 };
+
+/// The value of a directive that is sensitive.
+fn is_secret(argv: Argv<'_>, at: usize) -> bool {
+    let is_value = at >= 3 && at % 2 == 1;
+    is_value && argv.get(at - 1).is_some_and(is_sensitive)
+}
 
 fn set(call: &mut Call<'_>) -> Result {
     let args: Vec<&[u8]> = call.args().collect();

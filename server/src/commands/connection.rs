@@ -6,7 +6,7 @@ use crate::config;
 use crate::engine::{Call, Closing};
 use crate::error::{self, Error, Result};
 use crate::number;
-use crate::resp::Protocol;
+use crate::resp::{Argv, Protocol};
 
 pub(super) const COMMANDS: &[Command] = &[AUTH, ECHO, HELLO, PING, QUIT, RESET, SELECT];
 
@@ -26,6 +26,7 @@ const AUTH: Command = Command {
     group: Group::Connection,
     flags: OPEN,
     handler: Some(auth),
+    secret: Some(|_, at| at > 0),
     history: &[("6.0.0", "Added ACL style (username and password).")],
     ..Command::BASE
 };
@@ -172,7 +173,9 @@ fn reset(call: &mut Call<'_>) -> Result {
     client.no_evict = false;
     client.no_touch = false;
     client.import_source = false;
-    client.monitors = false;
+    if std::mem::take(&mut client.monitors) {
+        call.engine.monitors.remove(client.slot);
+    }
     client.tracks = false;
     client.tracked_bytes = 0;
     call.engine.tracking.disable(client.id);
@@ -190,12 +193,19 @@ const HELLO: Command = Command {
     group: Group::Connection,
     flags: OPEN,
     handler: Some(hello),
+    secret: Some(is_credential),
     history: &[(
         "6.2.0",
         "`protover` made optional; when called without arguments the command reports the current connection's context.",
     )],
     ..Command::BASE
 };
+
+/// The two arguments behind AUTH.
+fn is_credential(argv: Argv<'_>, at: usize) -> bool {
+    let is_auth = |at: usize| argv.get(at).is_some_and(|arg| arg.eq_ignore_ascii_case(b"auth"));
+    (at > 2 && is_auth(at - 1)) || (at > 3 && is_auth(at - 2))
+}
 
 fn hello(call: &mut Call<'_>) -> Result {
     let mut args = call.args();

@@ -3,10 +3,12 @@
 //!
 //! Adding a command: write its `const` and handler in its room, name it in that room's `COMMANDS`.
 
+mod brief;
 mod spec;
 
 mod client;
 mod command;
+mod command_log;
 mod config;
 mod connection;
 mod debug;
@@ -15,8 +17,10 @@ mod generic;
 mod geo;
 mod help;
 mod info;
+mod latency;
 mod list;
 mod memory;
+mod monitor;
 mod object;
 mod persistence;
 mod pubsub;
@@ -39,6 +43,7 @@ pub use spec::{Access, Command, Find, Flags, Group, Handler, KeySpec, LastOf, ca
 const ROOMS: &[&[Command]] = &[
     client::COMMANDS,
     command::COMMANDS,
+    command_log::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
@@ -46,8 +51,10 @@ const ROOMS: &[&[Command]] = &[
     generic::COMMANDS,
     geo::COMMANDS,
     info::COMMANDS,
+    latency::COMMANDS,
     list::COMMANDS,
     memory::COMMANDS,
+    monitor::COMMANDS,
     object::COMMANDS,
     persistence::COMMANDS,
     pubsub::COMMANDS,
@@ -85,6 +92,8 @@ pub struct Entry {
     pub arity: i32,
     /// The container of a subcommand.
     pub parent: Option<Id>,
+    /// Its work is small whatever the data is like.
+    pub brief: bool,
     /// Ids of the subcommands.
     pub subcommands: Vec<Id>,
 }
@@ -129,7 +138,9 @@ impl Table {
             (None, [_, ..]) => -2,
             _ => spec::arity(command.syntax, name_words),
         };
-        self.entries.push(Entry { command, full_name, arity, parent, subcommands: Vec::new() });
+        let brief = parent.is_none() && brief::BRIEF.contains(&command.name);
+        let subcommands = Vec::new();
+        self.entries.push(Entry { command, full_name, arity, parent, brief, subcommands });
         id
     }
 

@@ -7,8 +7,12 @@ use bitflags::bitflags;
 
 use crate::engine::Call;
 use crate::error::Result;
+use crate::resp::Argv;
 
 pub type Handler = fn(&mut Call<'_>) -> Result;
+
+/// Whether one of the arguments is a secret.
+pub(super) type Secret = fn(Argv<'_>, usize) -> bool;
 
 /// A command, or a subcommand of a container.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub struct Command {
     pub keys: &'static [KeySpec],
     /// `None` for a container that does nothing without a subcommand.
     pub handler: Option<Handler>,
+    /// The arguments that neither MONITOR nor a log shows; `None` for a command without secrets.
+    pub secret: Option<Secret>,
     pub subcommands: &'static [Command],
     /// `(version, what changed)`, as COMMAND DOCS shows it.
     pub history: &'static [(&'static str, &'static str)],
@@ -47,10 +53,16 @@ impl Command {
         flags: Flags::empty(),
         keys: &[],
         handler: None,
+        secret: None,
         subcommands: &[],
         history: &[],
         tips: &[],
     };
+
+    /// Whether argument `at` is a secret.
+    pub fn hides(&self, argv: Argv<'_>, at: usize) -> bool {
+        self.secret.is_some_and(|is_secret| is_secret(argv, at))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

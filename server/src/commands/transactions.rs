@@ -87,9 +87,7 @@ fn exec(call: &mut Call<'_>) -> Result {
     }
     call.reply.array(transaction.len());
     call.client.in_exec = true;
-    for (id, argv) in transaction.into_queue() {
-        call.run(id, argv.view());
-    }
+    call.run_all(transaction.queue());
     call.client.in_exec = false;
     Ok(())
 }

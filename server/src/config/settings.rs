@@ -29,6 +29,8 @@ pub struct Settings {
     pub max_bulk_len: usize,
     pub max_query_buffer_len: usize,
     pub normal_output_limit: OutputLimit,
+    /// Of replicas, and of whoever uses MONITOR.
+    pub replica_output_limit: OutputLimit,
     pub pubsub_output_limit: OutputLimit,
     /// How many threads `io-threads` asks for; 1 is the default and asks for nothing special.
     pub io_threads: usize,
@@ -73,11 +75,36 @@ pub struct Settings {
     /// `notify-keyspace-events`: the classes that are told of; none where they are told neither
     /// by key nor by event.
     pub keyspace_events: Class,
+    pub command_log: CommandLog,
+    /// Zero: the latency monitor is off.
+    pub latency_threshold_ms: u64,
+    pub latency_tracking: bool,
+    /// Percentiles that INFO tells.
+    pub latency_percentiles: Vec<f64>,
+    /// The least time that a log of slow commands or the latency monitor asks for.
+    pub alert_us: u64,
     /// Empty: HELLO does not tell one.
     pub availability_zone: Vec<u8>,
     // Persistence.
     pub save: Vec<SavePoint>,
     pub append_only: bool,
+}
+
+/// What goes into the command logs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommandLog {
+    /// By [`LogKind`](crate::engine::LogKind).
+    pub limits: [LogLimits; 3],
+    /// A command whose request and reply are both shorter is in neither log of large ones.
+    pub large_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogLimits {
+    /// The least time or length that is logged; `None`: nothing is.
+    pub threshold: Option<u64>,
+    /// Entries kept.
+    pub max_len: usize,
 }
 
 /// One address of `bind`.
@@ -151,6 +178,7 @@ impl Settings {
             max_bulk_len: v.int("proto-max-bulk-len"),
             max_query_buffer_len: v.int("client-query-buffer-limit"),
             normal_output_limit: v.output_limits()[0],
+            replica_output_limit: v.output_limits()[1],
             pubsub_output_limit: v.output_limits()[2],
             io_threads: v.int("io-threads"),
             require_pass: v.text("requirepass").to_vec(),
@@ -189,6 +217,11 @@ impl Settings {
             supervised: v.supervised(),
             log: v.log(),
             keyspace_events: v.events(),
+            command_log: v.command_log(),
+            latency_threshold_ms: v.int("latency-monitor-threshold"),
+            latency_tracking: v.bool("latency-tracking"),
+            latency_percentiles: v.percentiles(),
+            alert_us: v.alert_us(),
             availability_zone: v.text("availability-zone").to_vec(),
             save: v.save_points(),
             append_only: v.bool("appendonly"),
@@ -250,6 +283,35 @@ impl Values<'_> {
         let name = "notify-keyspace-events";
         let Value::Events(classes) = self.get(name) else { panic!("{name}: {KIND}") };
         *classes
+    }
+
+    fn log_limits(&self, threshold: &str, max_len: &str) -> LogLimits {
+        let threshold = u64::try_from(self.int::<i64>(threshold)).ok();
+        LogLimits { threshold, max_len: self.int(max_len) }
+    }
+
+    fn command_log(&self) -> CommandLog {
+        let limits = [
+            ("commandlog-execution-slower-than", "commandlog-slow-execution-max-len"),
+            ("commandlog-request-larger-than", "commandlog-large-request-max-len"),
+            ("commandlog-reply-larger-than", "commandlog-large-reply-max-len"),
+        ];
+        let limits = limits.map(|(threshold, max_len)| self.log_limits(threshold, max_len));
+        let large = limits[1..].iter().filter_map(|limits| limits.threshold);
+        CommandLog { limits, large_bytes: large.min().unwrap_or(u64::MAX) }
+    }
+
+    fn alert_us(&self) -> u64 {
+        let [slow, ..] = self.command_log().limits;
+        let latency_ms = Some(self.int("latency-monitor-threshold")).filter(|ms: &u64| *ms > 0);
+        let latency_us = latency_ms.map(|ms| ms.saturating_mul(1000));
+        slow.threshold.into_iter().chain(latency_us).min().unwrap_or(u64::MAX)
+    }
+
+    fn percentiles(&self) -> Vec<f64> {
+        let name = "latency-tracking-info-percentiles";
+        let Value::Percentiles(list) = self.get(name) else { panic!("{name}: {KIND}") };
+        list.clone()
     }
 
     fn save_points(&self) -> Vec<SavePoint> {

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Call, Client, Engine, Slot};
-use crate::clock::Now;
+use crate::clock::{Clock, Now};
 use crate::commands::Id;
 use crate::error::{Error, Result};
 use crate::keyspace::Kind;
@@ -35,6 +35,8 @@ pub(super) struct Blocked {
     db: usize,
     /// Orders those who wait for the same key.
     ticket: u64,
+    /// What executing it took so far, in microseconds.
+    pub(super) spent_us: u64,
 }
 
 type Key = (usize, Box<[u8]>);
@@ -167,7 +169,7 @@ impl Call<'_> {
             None => {
                 waiters.last_ticket += 1;
                 let (id, db, ticket) = (self.id, self.client.db, waiters.last_ticket);
-                Box::new(Blocked { block, id, argv: words.collect(), db, ticket })
+                Box::new(Blocked { block, id, argv: words.collect(), db, ticket, spent_us: 0 })
             }
         };
         waiters.add(self.client.slot, &blocked);
@@ -207,19 +209,19 @@ impl Engine {
 
     /// Has those tried again who wait for a key that was signalled. What they do may signal more.
     #[cold]
-    pub(super) fn serve_ready(&mut self, now: Now) {
+    pub(super) fn serve_ready(&mut self, now: Now, clock: &Clock) {
         while !self.waiters.ready.is_empty() {
             for key in std::mem::take(&mut self.waiters.ready) {
                 let waiting = self.waiters.by_key.get(&key);
                 let slots: Vec<Slot> =
                     waiting.into_iter().flat_map(BTreeMap::values).copied().collect();
-                slots.into_iter().for_each(|slot| self.retry(slot, &key, now));
+                slots.into_iter().for_each(|slot| self.retry(slot, &key, now, clock));
             }
         }
     }
 
     /// Tries a waiting command again, if the key suits it.
-    fn retry(&mut self, slot: Slot, (db, key): &Key, now: Now) {
+    fn retry(&mut self, slot: Slot, (db, key): &Key, now: Now, clock: &Clock) {
         // The one whose command is being executed does not wait; it may have gone on meanwhile.
         let Some(client) = self.clients.other_mut(slot) else { return };
         let Some(blocked) = &client.blocked else { return };
@@ -234,7 +236,10 @@ impl Engine {
         let (id, argv) = (blocked.id, blocked.argv.clone());
         client.retried = Some(blocked);
         let mut out = Vec::new();
-        self.call(&mut client, id, argv.view(), &mut out, now);
+        let started = clock.now();
+        self.call(&mut client, id, argv.view(), &mut out, now, clock);
+        let ended = clock.now();
+        self.account(&mut client, id, argv.view(), 1, ended.us.abs_diff(started.us), ended);
         client.retried = None;
         let goes_on_waiting = client.is_blocked();
         super::execute::suppress_reply(&mut client, &mut out, 0);

@@ -6,8 +6,9 @@ use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::Rng as _;
 
 use super::access::Note;
+use super::observe::Run;
 use super::{Args, Client, Engine, Garbage, Policy};
-use crate::clock::Now;
+use crate::clock::{Clock, Now};
 use crate::commands::{Flags, Id};
 use crate::config::eviction::Order;
 use crate::config::notify::Class;
@@ -23,6 +24,8 @@ pub struct Call<'a> {
     pub reply: Reply<'a>,
     pub argv: Argv<'a>,
     pub now: Now,
+    /// Only measures how long a command takes; what it does depends on `now`.
+    pub(super) clock: &'a Clock,
     /// The command or subcommand.
     pub id: Id,
 }
@@ -32,7 +35,11 @@ impl<'a> Call<'a> {
     pub(super) fn execute(mut self) {
         let handler = self.id.entry().command.handler.expect("a container asks for a subcommand");
         let start = self.reply.position();
+        let is_watched = !self.engine.monitors.is_empty() && !self.is_retry();
         let result = handler(&mut self);
+        if is_watched {
+            self.engine.tell_monitors(self.client, self.id, self.argv, self.now);
+        }
         self.engine.remove_overdue(self.now);
         if self.client.tracks {
             self.remember_keys();
@@ -52,14 +59,31 @@ impl<'a> Call<'a> {
             self.engine.stats.command(self.id).failed += 1;
             self.engine.stats.count_error(error.code());
         }
+        let reply_len = self.reply.position() - start;
+        if self.engine.may_be_large(self.argv, reply_len) {
+            self.engine.log_large(self.client, self.id, self.argv, reply_len, self.now);
+        }
     }
 
-    /// Runs another command in this one's place: EXEC. Its reply follows what is written already.
-    pub fn run(&mut self, id: Id, argv: Argv<'_>) {
-        let Call { engine, client, reply, now, .. } = self;
+    /// Runs other commands in this one's place: EXEC. Their replies follow what is written already.
+    pub fn run_all<'q>(&mut self, queue: impl Iterator<Item = (Id, Argv<'q>)>) {
+        let clock = self.clock;
+        let mut run = Run::starting(clock.now());
+        for (id, argv) in queue {
+            self.engine.begin(&mut run, self.client, id, argv, clock);
+            let start = self.reply.position();
+            self.run(id, argv);
+            let reply_len = self.reply.position() - start;
+            self.engine.settle(&mut run, self.client, reply_len, clock);
+        }
+        self.engine.end(&mut run, self.client, clock);
+    }
+
+    fn run(&mut self, id: Id, argv: Argv<'_>) {
+        let Call { engine, client, reply, now, clock, .. } = self;
         let mut reply = reply.reborrow();
         reply.switch(client.protocol);
-        Call { engine, client, reply, argv, now: *now, id }.execute();
+        Call { engine, client, reply, argv, now: *now, clock, id }.execute();
         self.reply.switch(self.client.protocol);
     }
 

@@ -1,8 +1,9 @@
 //! Batches: commands in, replies out, under one taking of the lock.
 
 use super::evict::Room;
+use super::observe::Run;
 use super::pause::PauseMode;
-use super::{Call, Client, Closing, Engine, Refused, ReplyMode, Slot, Stats};
+use super::{Call, Client, Closing, Engine, Refused, ReplyMode, Slot};
 use crate::clock::{Clock, Now};
 use crate::commands::{Flags, Id};
 use crate::error::{self, Error};
@@ -29,32 +30,6 @@ const PREFETCH: usize = 16;
 /// Below this many keys a database lies in the cache anyway, and hashing keys twice only costs.
 const PREFETCH_MIN_KEYS: usize = 50_000;
 
-/// Commands of one kind in a row share a reading of the clock: reading it costs as much as executing
-/// a short one.
-pub(super) struct Run {
-    id: Option<Id>,
-    started: Now,
-}
-
-impl Run {
-    pub(super) fn starting(now: Now) -> Self {
-        Self { id: None, started: now }
-    }
-
-    /// Accounts for the run that ends here, if the next command is another.
-    fn turn(&mut self, next: Option<Id>, stats: &mut Stats, clock: &Clock) {
-        if self.id == next {
-            return;
-        }
-        if let Some(id) = self.id {
-            let now = clock.now();
-            stats.command(id).usec += now.us.abs_diff(self.started.us);
-            self.started = now;
-        }
-        self.id = next;
-    }
-}
-
 impl Engine {
     /// Executes a batch, decoded from `buffer`, and appends the replies to `out`.
     pub fn execute(
@@ -67,7 +42,7 @@ impl Engine {
     ) -> Progress {
         let mut client = self.clients.check_out(slot);
         let mut run = Run::starting(clock.now());
-        client.last_active_ms = run.started.ms();
+        client.last_active_ms = run.now().ms();
         if !self.tracking.is_empty() {
             self.shrink_tracking();
         }
@@ -80,7 +55,7 @@ impl Engine {
                 self.prefetch(&client, batch, buffer, at);
             }
             let argv = batch.command(buffer, at);
-            if self.must_wait(&client, argv, run.started) {
+            if self.must_wait(&client, argv, run.now()) {
                 client.paused = true;
                 progress = Progress::Waiting { at };
                 break;
@@ -100,7 +75,7 @@ impl Engine {
                 break;
             }
         }
-        run.turn(None, &mut self.stats, clock);
+        self.end(&mut run, &mut client, clock);
         self.broadcast_changes();
         self.clients.collect(slot, out);
         self.clients.check_in(slot, client);
@@ -124,16 +99,16 @@ impl Engine {
         keys.iter().flatten().for_each(|key| db.prefetch_entry(*key));
     }
 
-    pub(super) fn execute_one(
+    pub(super) fn execute_one<'a>(
         &mut self,
         client: &mut Client,
-        argv: Argv<'_>,
+        argv: Argv<'a>,
         out: &mut Vec<u8>,
-        run: &mut Run,
+        run: &mut Run<'a>,
         clock: &Clock,
     ) {
         let start = out.len();
-        self.room = self.make_room(run.started);
+        self.room = self.make_room(run.now());
         if self.room != Room::Enough {
             // Whose cached keys just went hears of it before the reply.
             self.clients.collect(client.slot, out);
@@ -149,8 +124,9 @@ impl Engine {
                         out.extend_from_slice(b"+QUEUED\r\n");
                     }
                     _ => {
-                        run.turn(Some(id), &mut self.stats, clock);
-                        self.call(client, id, argv, out, run.started);
+                        self.begin(run, client, id, argv, clock);
+                        self.call(client, id, argv, out, run.now(), clock);
+                        self.settle(run, client, out.len() - start, clock);
                     }
                 }
             }
@@ -161,9 +137,9 @@ impl Engine {
             self.end_caching(client);
         }
         if !self.waiters.nothing_ready() {
-            // The command may have taken long: what is due by now serves nobody.
-            let now = clock.now();
-            self.serve_ready(if now.us > run.started.us { now } else { run.started });
+            self.end(run, client, clock);
+            self.serve_ready(run.now(), clock);
+            run.skip_to(clock.now());
         }
     }
 
@@ -184,9 +160,10 @@ impl Engine {
         argv: Argv<'_>,
         out: &mut Vec<u8>,
         now: Now,
+        clock: &Clock,
     ) {
         let reply = Reply::new(out, client.protocol);
-        Call { engine: self, client, reply, argv, now, id }.execute();
+        Call { engine: self, client, reply, argv, now, clock, id }.execute();
     }
 
     #[cold]

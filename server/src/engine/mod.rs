@@ -20,6 +20,7 @@ mod evict_clients;
 mod execute;
 mod gate;
 mod host;
+mod observe;
 mod pause;
 mod pubsub;
 mod stats;
@@ -39,6 +40,9 @@ pub use collections::With;
 pub(crate) use due::Policy;
 pub use execute::Progress;
 pub use host::{Garbage, Host};
+pub use observe::{
+    Analysis, CommandLog, Event, Histogram, Latency, LogKind, Logged, Monitors, Series,
+};
 pub use pause::{Pause, PauseMode};
 pub use pubsub::{PubSub, Subscriptions, Topic};
 pub use stats::{CommandStats, Stats};
@@ -100,6 +104,9 @@ pub struct Engine {
     pub waiters: Waiters,
     pub pubsub: PubSub,
     pub tracking: Tracking,
+    pub monitors: Monitors,
+    pub command_log: CommandLog,
+    pub latency: Latency,
     pub pause: Pause,
     /// Wakes background work before its time.
     pub cron_bell: Arc<Bell>,
@@ -140,6 +147,9 @@ impl Engine {
             waiters: Waiters::default(),
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
+            monitors: Monitors::default(),
+            command_log: CommandLog::default(),
+            latency: Latency::default(),
             pause: Pause::default(),
             cron_bell: Arc::default(),
             rng: Pcg64Mcg::from_seed(seed.rng),
@@ -264,7 +274,9 @@ impl Engine {
         let settings = self.config.settings();
         let client = self.clients.get(slot);
         let open = settings.require_pass.is_empty();
-        let output = if !client.subscriptions.is_empty() {
+        let output = if client.monitors {
+            settings.replica_output_limit
+        } else if !client.subscriptions.is_empty() {
             settings.pubsub_output_limit
         } else if open || client.ever_authenticated {
             settings.normal_output_limit
@@ -320,5 +332,6 @@ impl Engine {
         self.stop_waiting(&mut client);
         self.pubsub.unsubscribe_all(&mut client);
         self.tracking.disable(client.id);
+        self.monitors.remove(slot);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::observe::Histogram;
 use crate::commands::{Id, TABLE};
 
 /// Error codes counted apart; after this many different ones (somebody may send garbage scripts)
@@ -49,6 +50,7 @@ pub struct Stats {
     /// Changes since the last save.
     pub dirty: u64,
     by_command: Vec<CommandStats>,
+    histograms: Vec<Histogram>,
     by_error: BTreeMap<String, u64>,
     pub operations: Rate,
     pub input: Rate,
@@ -82,6 +84,7 @@ impl Stats {
             startup_memory_bytes: crate::alloc::used_bytes() as u64,
             dirty: 0,
             by_command: vec![CommandStats::default(); TABLE.count()],
+            histograms: vec![Histogram::default(); TABLE.count()],
             by_error: BTreeMap::new(),
             operations: Rate::default(),
             input: Rate::default(),
@@ -99,6 +102,21 @@ impl Stats {
 
     pub fn command(&mut self, id: Id) -> &mut CommandStats {
         &mut self.by_command[id.index()]
+    }
+
+    /// Counts the time that `calls` executions took together; their own are not known better than on
+    /// average.
+    #[inline]
+    pub fn record(&mut self, id: Id, calls: u64, us: u64, with_histogram: bool) {
+        self.by_command[id.index()].usec += us;
+        if with_histogram && calls > 0 {
+            // A clock of microseconds measures less than one as none.
+            self.histograms[id.index()].add((us * 1000 / calls).max(1), calls);
+        }
+    }
+
+    pub fn histogram(&self, id: Id) -> &Histogram {
+        &self.histograms[id.index()]
     }
 
     pub fn by_command(&self) -> impl Iterator<Item = (Id, &CommandStats)> {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::execute::Run;
+use super::observe::Run;
 use super::{Address, Engine, Garbage, Host, Seed, Slot};
 use crate::clock::{Clock, Now};
 use crate::commands::Names;
@@ -18,8 +18,6 @@ pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) now: Now,
     pub(crate) record: Arc<Mutex<Record>>,
-    /// The engine measures with it how long a handler took; it is behind as soon as time passed.
-    clock: Clock,
 }
 
 /// What the engine asked of the world.
@@ -39,7 +37,7 @@ impl World {
         let host = Box::new(Recorder(Arc::clone(&record)));
         let config = config(&["--enable-debug-command", "yes"]);
         let engine = Engine::new(config, Names::default(), Seed::default(), host, now);
-        Self { engine, now, record, clock: Clock::at(now) }
+        Self { engine, now, record }
     }
 
     pub(crate) fn connect(&mut self) -> Slot {
@@ -59,8 +57,10 @@ impl World {
         let mut out = Vec::new();
         let mut checked_out = self.engine.clients.check_out(client);
         let argv = batch.command(line.as_bytes(), 0);
+        let clock = Clock::frozen(self.now);
         let mut run = Run::starting(self.now);
-        self.engine.execute_one(&mut checked_out, argv, &mut out, &mut run, &self.clock);
+        self.engine.execute_one(&mut checked_out, argv, &mut out, &mut run, &clock);
+        self.engine.end(&mut run, &mut checked_out, &clock);
         self.engine.broadcast_changes();
         self.engine.clients.collect(client, &mut out);
         self.engine.clients.check_in(client, checked_out);

@@ -45,7 +45,7 @@ impl Transaction {
         self.queue.iter().map(|(id, _)| *id)
     }
 
-    pub fn into_queue(self) -> Vec<(Id, OwnedArgv)> {
-        self.queue
+    pub fn queue(&self) -> impl Iterator<Item = (Id, Argv<'_>)> {
+        self.queue.iter().map(|(id, argv)| (*id, argv.view()))
     }
 }

@@ -65,6 +65,23 @@ impl<'a> Argv<'a> {
         self.spans.is_empty()
     }
 
+    /// Bytes from the beginning of the first argument to the end of the last, with what lies between.
+    #[inline]
+    pub fn reach_bytes(&self) -> usize {
+        match (self.spans.first(), self.spans.last()) {
+            (Some(first), Some(last)) => last.start + last.len - first.start,
+            _ => 0,
+        }
+    }
+
+    /// Bytes of the command on the wire, in RESP.
+    pub fn wire_len(&self) -> usize {
+        const LINE_ENDS: usize = 4;
+        let digits = |number: usize| number.max(1).ilog10() as usize + 1;
+        let framed = |span: &Span| 1 + digits(span.len) + LINE_ENDS + span.len;
+        self.spans.iter().map(framed).sum::<usize>() + 1 + digits(self.spans.len()) + 2
+    }
+
     pub fn get(&self, index: usize) -> Option<&'a [u8]> {
         let span = self.spans.get(index)?;
         Some(&self.buffer[span.start..span.start + span.len])

@@ -62,19 +62,16 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     boolean("syslog-enabled", false).immutable(),
     text("syslog-ident", "holdfast").immutable(),
     choice("syslog-facility", SYSLOG_FACILITY, 16).immutable(),
-    int("commandlog-execution-slower-than", -1, LONG_MAX, 10000)
-        .alias("slowlog-log-slower-than")
-        .not_yet(),
-    int("commandlog-slow-execution-max-len", 0, LONG_MAX, 128).alias("slowlog-max-len").not_yet(),
-    int("commandlog-request-larger-than", -1, LONG_MAX, MB).not_yet(),
-    int("commandlog-large-request-max-len", 0, LONG_MAX, 128).not_yet(),
-    int("commandlog-reply-larger-than", -1, LONG_MAX, MB).not_yet(),
-    int("commandlog-large-reply-max-len", 0, LONG_MAX, 128).not_yet(),
-    int("latency-monitor-threshold", 0, LONG_MAX, 0).not_yet(),
-    boolean("latency-tracking", true).not_yet(),
+    int("commandlog-execution-slower-than", -1, LONG_MAX, 10000).alias("slowlog-log-slower-than"),
+    int("commandlog-slow-execution-max-len", 0, LONG_MAX, 128).alias("slowlog-max-len"),
+    int("commandlog-request-larger-than", -1, LONG_MAX, MB),
+    int("commandlog-large-request-max-len", 0, LONG_MAX, 128),
+    int("commandlog-reply-larger-than", -1, LONG_MAX, MB),
+    int("commandlog-large-reply-max-len", 0, LONG_MAX, 128),
+    int("latency-monitor-threshold", 0, LONG_MAX, 0),
+    boolean("latency-tracking", true),
     special("latency-tracking-info-percentiles", Special::LatencyPercentiles, default_percentiles)
-        .multi_arg()
-        .not_yet(),
+        .multi_arg(),
     special("notify-keyspace-events", Special::NotifyKeyspaceEvents, || {
         Value::Events(Class::empty())
     }),
