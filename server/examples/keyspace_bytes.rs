@@ -7,7 +7,7 @@
 
 use std::{hint::black_box, process::Command, time::Duration};
 
-use holdfast_server::keyspace::{Db, Entry, EntryMut, Hasher, Ttl};
+use holdfast_server::keyspace::{Db, Due, Entry, EntryMut, Hasher, Ttl};
 
 struct Row {
     name: &'static str,
@@ -195,7 +195,8 @@ fn measure_expiry(span_ms: u64) {
         loop {
             let slice_start = cpu_time();
             let now = NOW_MS + (tick + (slice_start - start)).as_millis() as i64;
-            let slice = db.expire_due(now, 1_000, |entry| {
+            let slice = db.expire_due(now, 1_000, |due| {
+                let Due::Key(entry) = due else { return };
                 lags.push(now - entry.expire_at().expect("due"));
             });
             longest = longest.max(cpu_time() - slice_start);

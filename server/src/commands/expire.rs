@@ -10,20 +10,20 @@ pub(super) const COMMANDS: &[Command] =
     &[EXPIRE, EXPIREAT, EXPIRETIME, PERSIST, PEXPIRE, PEXPIREAT, PEXPIRETIME, PTTL, TTL];
 
 /// How a command gives or is given a time.
-#[derive(Clone, Copy)]
-struct Scale {
-    unit: Unit,
-    from: From,
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Scale {
+    pub(super) unit: Unit,
+    pub(super) from: From,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Unit {
+pub(super) enum Unit {
     Seconds,
     Milliseconds,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum From {
+pub(super) enum From {
     Now,
     /// Unix time.
     Epoch,
@@ -91,7 +91,7 @@ fn expire(call: &mut Call<'_>, scale: Scale) -> Result {
 impl Scale {
     /// The deadline on the server's timeline that `time` means; `None` where it overflows. Any time
     /// before 1970 is as good as another, so none is negative.
-    fn deadline(self, time: i64, now: Now) -> Option<i64> {
+    pub(super) fn deadline(self, time: i64, now: Now) -> Option<i64> {
         let unix_ms = match self.unit {
             Unit::Seconds => time.checked_mul(1000)?,
             Unit::Milliseconds => time,
@@ -104,7 +104,7 @@ impl Scale {
     }
 
     /// The reverse, for replies.
-    fn tell(self, deadline: i64, now: Now) -> i64 {
+    pub(super) fn tell(self, deadline: i64, now: Now) -> i64 {
         let ms = match self.from {
             From::Now => deadline.saturating_sub(now.ms()),
             From::Epoch => now.unix_ms_of_deadline(deadline),
@@ -119,7 +119,7 @@ impl Scale {
 
 /// `NX | XX | GT | LT`; XX may stand next to GT or LT.
 #[derive(Clone, Copy, Default)]
-struct Condition {
+pub(super) struct Condition {
     nx: bool,
     xx: bool,
     gt: bool,
@@ -127,7 +127,7 @@ struct Condition {
 }
 
 impl Condition {
-    fn parse(mut args: Args<'_>) -> Result<Self> {
+    pub(super) fn parse(mut args: Args<'_>) -> Result<Self> {
         let mut condition = Self::default();
         while let Some(option) = args.peek() {
             if args.keyword("nx") {
@@ -154,7 +154,7 @@ impl Condition {
     }
 
     /// A key without an expiry counts as one that lives for ever.
-    fn holds(self, old: Option<i64>, new: i64) -> bool {
+    pub(super) fn holds(self, old: Option<i64>, new: i64) -> bool {
         let Self { nx, xx, gt, lt } = self;
         !(nx && old.is_some()
             || xx && old.is_none()

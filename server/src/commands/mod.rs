@@ -15,6 +15,7 @@ mod debug;
 mod expire;
 mod generic;
 mod geo;
+mod hash;
 mod help;
 mod info;
 mod latency;
@@ -49,6 +50,7 @@ const ROOMS: &[&[Command]] = &[
     debug::COMMANDS,
     expire::COMMANDS,
     generic::COMMANDS,
+    hash::COMMANDS,
     geo::COMMANDS,
     info::COMMANDS,
     latency::COMMANDS,

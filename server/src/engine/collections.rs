@@ -94,8 +94,13 @@ impl<'a> Call<'a> {
             note.on(found.entry());
         }
         let value = found.into_collection().and_then(T::of_mut).ok_or(error::WRONG_TYPE)?;
+        let deadline = value.next_deadline();
         let result = edit(value, with);
-        if value.is_void() {
+        let is_void = value.is_void();
+        if value.next_deadline() != deadline {
+            keyspace.db_mut(db).note_deadline_within(key, deadline.is_some());
+        }
+        if is_void {
             self.engine.remove(db, key);
         }
         Ok(Ok(result))

@@ -9,6 +9,8 @@ use super::{Client, Closing, Engine};
 use crate::clock::Now;
 use crate::config::eviction::Order;
 use crate::config::notify::Class;
+use crate::keyspace::Due;
+use crate::types::collection::Collection;
 
 /// The longest slice of active expiry, in microseconds. With [`BUSY`] between two, it takes at most
 /// a fifth of one processor.
@@ -126,7 +128,7 @@ impl Engine {
             for _ in 0..self.keyspace.databases() {
                 let index = self.cron.next_db % self.keyspace.databases();
                 self.cron.next_db = index + 1;
-                if self.keyspace.db(index).volatile_len() == 0 {
+                if self.keyspace.db(index).next_deadline().is_none() {
                     continue;
                 }
                 more |= self.expire_some(index, now_ms);
@@ -144,20 +146,37 @@ impl Engine {
     }
 
     fn expire_some(&mut self, index: usize, now_ms: i64) -> bool {
-        let mut due: Vec<Box<[u8]>> = Vec::new();
+        let mut keys: Vec<Box<[u8]>> = Vec::new();
+        // Hashes that lost fields, and whether any are left.
+        let mut hashes: Vec<(Box<[u8]>, bool)> = Vec::new();
         let is_told = self.config.settings().keyspace_events.contains(Class::EXPIRED);
         let is_watched = is_told || !self.watches.is_empty() || !self.tracking.is_empty();
         let db = self.keyspace.db_mut(index);
-        let slice = db.expire_due(now_ms, EXPIRE_STEP, |entry| {
-            if is_watched {
-                due.push(entry.key().into());
+        let slice = db.expire_due(now_ms, EXPIRE_STEP, |due| match due {
+            Due::Key(entry) if is_watched => keys.push(entry.key().into()),
+            Due::Key(_) => {}
+            Due::Fields(entry) => {
+                let is_gone = entry.collection().is_some_and(Collection::is_void);
+                hashes.push((entry.key().into(), is_gone));
             }
         });
+        if db.has_replaced() {
+            self.discard_replaced(index);
+        }
         self.stats.expired_keys += slice.removed as u64;
-        for key in due {
+        self.stats.expired_fields += slice.fields as u64;
+        for key in keys {
             self.touch_watchers(index, &key);
             self.invalidate(&key, None);
             self.notify(Class::EXPIRED, "expired", index, &key);
+        }
+        for (key, is_gone) in hashes {
+            self.touch_watchers(index, &key);
+            self.invalidate(&key, None);
+            self.notify(Class::EXPIRED, "hexpired", index, &key);
+            if is_gone {
+                self.notify(Class::GENERIC, "del", index, &key);
+            }
         }
         slice.more
     }

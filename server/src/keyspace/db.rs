@@ -18,6 +18,8 @@ pub struct Db {
     deadlines: Deadlines,
     /// Keys with an expiry.
     volatile: usize,
+    /// Hashes whose fields have one.
+    volatile_within: usize,
     /// Bytes of values that have memory of their own.
     vector_bytes: usize,
     /// How many keys own memory that does not go with the heap.
@@ -97,10 +99,21 @@ impl Dropped {
 /// What a bounded slice of work did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Slice {
-    /// Keys removed.
+    /// Keys removed because they were due.
     pub removed: usize,
+    /// Fields of hashes removed.
+    pub fields: usize,
     /// Work is left; call again soon.
     pub more: bool,
+}
+
+/// What [`Db::expire_due`] found.
+#[derive(Clone, Copy)]
+pub enum Due<'a> {
+    /// A key, which goes now.
+    Key(Entry<'a>),
+    /// A hash some of whose fields have gone; it goes, too, if none are left.
+    Fields(Entry<'a>),
 }
 
 impl Db {
@@ -110,6 +123,7 @@ impl Db {
             heap: Heap::new(),
             deadlines: Deadlines::default(),
             volatile: 0,
+            volatile_within: 0,
             vector_bytes: 0,
             owners: 0,
             replaced: Vec::new(),
@@ -135,6 +149,11 @@ impl Db {
     /// Keys that have an expiry.
     pub fn volatile_len(&self) -> usize {
         self.volatile
+    }
+
+    /// Hashes with fields that have an expiry.
+    pub fn volatile_within_len(&self) -> usize {
+        self.volatile_within
     }
 
     /// Bytes that keys, values, table and expiry index take.
@@ -310,7 +329,7 @@ impl Db {
     pub fn set_expire<'k>(&mut self, key: impl AsKey<'k>, at_ms: i64) -> bool {
         let key = key.hashed(self.table.hasher());
         let Some(place) = self.table.find(key) else { return false };
-        self.change(place, Some(at_ms), |entry, heap| entry.set_expire(heap, Some(at_ms)));
+        self.change(place, |entry, heap| entry.set_expire(heap, Some(at_ms)));
         true
     }
 
@@ -318,10 +337,10 @@ impl Db {
     pub fn persist<'k>(&mut self, key: impl AsKey<'k>) -> bool {
         let key = key.hashed(self.table.hasher());
         let Some(place) = self.table.find(key) else { return false };
-        if self.table.slot(place).horizon() == 0 {
+        if self.table.slot(place).entry().expire_at().is_none() {
             return false;
         }
-        self.change(place, None, |entry, heap| entry.set_expire(heap, None));
+        self.change(place, |entry, heap| entry.set_expire(heap, None));
         true
     }
 
@@ -358,16 +377,14 @@ impl Db {
         let expire_at = ttl.applied_to(entry.expire_at());
         if entry.collection().is_some() {
             let mut replaced = None;
-            self.change(place, expire_at, |mut entry, heap| {
+            self.change(place, |mut entry, heap| {
                 replaced = entry.take_value();
                 entry.refill(heap, expire_at, content, edited)
             });
             self.replaced.push(Dropped { value: replaced });
             return true;
         }
-        self.change(place, expire_at, |entry, heap| {
-            entry.rewrite(heap, expire_at, content, edited)
-        });
+        self.change(place, |entry, heap| entry.rewrite(heap, expire_at, content, edited));
         true
     }
 
@@ -382,52 +399,66 @@ impl Db {
             }
         };
         self.count(place, true);
-        let expire_at = self.table.slot(place).entry().expire_at();
-        self.note_expiry(place, expire_at);
+        self.note_deadline(place, self.table.slot(place).entry().next_deadline());
     }
 
-    /// Changes an entry, whose expiry is `expire_at` after that.
     pub(super) fn change(
         &mut self,
         place: Place,
-        expire_at: Option<i64>,
         change: impl FnOnce(OwnedEntry, &mut Heap) -> OwnedEntry,
     ) {
         self.count(place, false);
         let heap = &mut self.heap;
         self.table.slot_mut(place).replace(|entry| change(entry, heap));
         self.count(place, true);
-        self.note_expiry(place, expire_at);
+        self.note_deadline(place, self.table.slot(place).entry().next_deadline());
     }
 
     /// Adds an entry to the sums that are kept over all, or takes it from them.
     fn count(&mut self, place: Place, add: bool) {
         let entry = self.table.slot(place).entry();
-        if !entry.owns_memory() {
-            return;
-        }
-        let bytes = entry.vector_bytes();
-        if add {
-            self.owners += 1;
-            self.vector_bytes += bytes;
-        } else {
-            self.owners -= 1;
-            self.vector_bytes -= bytes;
+        let one = |yes: bool| usize::from(yes);
+        let (owners, bytes) = match entry.owns_memory() {
+            true => (1, entry.vector_bytes()),
+            false => (0, 0),
+        };
+        let (volatile, within) =
+            (one(entry.expire_at().is_some()), one(entry.is_volatile_within()));
+        let each = [
+            (&mut self.owners, owners),
+            (&mut self.vector_bytes, bytes),
+            (&mut self.volatile, volatile),
+            (&mut self.volatile_within, within),
+        ];
+        for (sum, change) in each {
+            *sum = if add { *sum + change } else { *sum - change };
         }
     }
 
-    /// Brings the expiry index up to an entry's expiry.
-    fn note_expiry(&mut self, place: Place, expire_at: Option<i64>) {
+    /// To be called when the next deadline within a key's value has changed; `had` says whether there
+    /// was one before.
+    pub fn note_deadline_within<'k>(&mut self, key: impl AsKey<'k>, had: bool) {
+        if let Some(place) = self.table.find(key.hashed(self.table.hasher())) {
+            self.note_within(place, had);
+        }
+    }
+
+    fn note_within(&mut self, place: Place, had: bool) {
+        let entry = self.table.slot(place).entry();
+        self.volatile_within += usize::from(entry.is_volatile_within());
+        self.volatile_within -= usize::from(had);
+        self.note_deadline(place, entry.next_deadline());
+    }
+
+    /// Brings the expiry index up to an entry's next deadline.
+    fn note_deadline(&mut self, place: Place, deadline: Option<i64>) {
         let slot = self.table.slot(place);
-        let before = slot.horizon();
-        let after = expire_at.map_or(0, |at| horizon(at.saturating_sub(self.now_ms)));
-        if before != after {
-            self.volatile += usize::from(before == 0);
-            self.volatile -= usize::from(after == 0);
+        let after = deadline.map_or(0, |at| horizon(at.saturating_sub(self.now_ms)));
+        if slot.horizon() != after {
             let slot = self.table.slot_mut(place);
             *slot = slot.with_horizon(after);
         }
-        if let Some(at) = expire_at {
+        if let Some(at) = deadline {
             self.deadlines.add(place.segment, after, at);
         }
     }
@@ -435,7 +466,6 @@ impl Db {
     /// Leaves the segment as large as it was.
     fn remove_at(&mut self, place: Place) -> Dropped {
         self.count(place, false);
-        self.volatile -= usize::from(self.table.slot(place).horizon() != 0);
         Dropped { value: self.table.remove(place).destroy(&mut self.heap) }
     }
 
@@ -446,19 +476,19 @@ impl Db {
 
     // ── Expiry ──────────────────────────────────────────────────────────────────────────────
 
-    /// No key is due before this; `None` without volatile keys.
+    /// Nothing is due before this; `None` where nothing ever is.
     pub fn next_deadline(&self) -> Option<i64> {
         self.deadlines.nearest().map(|(deadline, _)| deadline)
     }
 
-    /// Removes keys that are due at `now_ms`, those first that are due the longest (segment by
-    /// segment), and shows each to `visit` before. Looks at about `budget` keys, and at up to a
-    /// thousand more; each costs 20 to 200 ns.
+    /// Removes keys that are due at `now_ms`, and what is due within those that stay; those first
+    /// that are due the longest (segment by segment). Each is shown to `visit`. Looks at about
+    /// `budget` keys, and at up to a thousand more; each costs 20 to 200 ns.
     pub fn expire_due(
         &mut self,
         now_ms: i64,
         budget: usize,
-        mut visit: impl FnMut(Entry<'_>),
+        mut visit: impl FnMut(Due<'_>),
     ) -> Slice {
         self.now_ms = now_ms;
         let mut slice = Slice::default();
@@ -470,60 +500,107 @@ impl Db {
                 slice.more = true;
                 break;
             }
-            let (looked_at, removed) = self.expire_segment(segment, left, &mut visit);
-            slice.removed += removed;
+            let looked_at = self.expire_segment(segment, left, &mut slice, &mut visit);
             left = left.saturating_sub(looked_at);
         }
         slice
     }
 
     /// Looks at those keys of a segment whose horizon has come due, and removes at most `limit`.
-    /// Returns how much was looked at, and how many keys removed.
+    /// Returns how much was looked at.
     fn expire_segment(
         &mut self,
         segment: usize,
         limit: usize,
-        visit: &mut impl FnMut(Entry<'_>),
-    ) -> (usize, usize) {
-        let now_ms = self.now_ms;
-        let horizons = self.deadlines.take_due(segment, now_ms);
-        let slots = self.table.slots(segment);
-        let candidates: Vec<usize> = (slots.iter().enumerate())
+        slice: &mut Slice,
+        visit: &mut impl FnMut(Due<'_>),
+    ) -> usize {
+        let candidates = self.take_candidates(segment);
+        // A pass over the slots costs about as much as a look at sixteen keys.
+        let mut looked_at = candidates.len() + 16;
+        let mut due = self.due_of(segment, candidates);
+        for &(_, index) in due.iter().skip(limit) {
+            let place = Place { segment, index };
+            self.note_deadline(place, self.table.slot(place).entry().next_deadline());
+        }
+        due.truncate(limit);
+        let mut gone = Vec::with_capacity(due.len());
+        for &(_, index) in &due {
+            let place = Place { segment, index };
+            let entry = self.table.slot(place).entry();
+            if entry.is_due(self.now_ms) {
+                visit(Due::Key(entry));
+                slice.removed += 1;
+                gone.push(index);
+                continue;
+            }
+            let fields = self.expire_fields(place, limit, visit);
+            slice.fields += fields;
+            looked_at += fields;
+            self.note_within(place, true);
+            let entry = self.table.slot(place).entry();
+            if entry.collection().is_some_and(Collection::is_void) {
+                gone.push(index);
+            }
+        }
+        // From the end, since a removal moves what follows.
+        gone.sort_unstable_by_key(|&index| std::cmp::Reverse(index));
+        for &index in &gone {
+            let dropped = self.remove_at(Place { segment, index });
+            if dropped.is_big() {
+                self.replaced.push(dropped);
+            }
+        }
+        if !gone.is_empty() {
+            self.shrink(segment);
+        }
+        looked_at + 4 * gone.len()
+    }
+
+    /// The slots of a segment whose horizon has come due.
+    fn take_candidates(&mut self, segment: usize) -> Vec<usize> {
+        let horizons = self.deadlines.take_due(segment, self.now_ms);
+        let slots = self.table.slots(segment).iter().enumerate();
+        slots
             .filter(|(_, slot)| horizons >> slot.horizon() & 1 != 0)
             .map(|(index, _)| index)
-            .collect();
+            .collect()
+    }
+
+    /// Those of them that are due, in order of their deadlines; the others are noted again.
+    fn due_of(&mut self, segment: usize, candidates: Vec<usize>) -> Vec<(i64, usize)> {
+        const LOOKAHEAD: usize = 8;
         let mut due = Vec::new();
         for (nth, &index) in candidates.iter().enumerate() {
-            const LOOKAHEAD: usize = 8;
             if let Some(&ahead) = candidates.get(nth + LOOKAHEAD) {
                 self.table.slots(segment)[ahead].prefetch();
             }
             let place = Place { segment, index };
-            let expire_at = self.table.slot(place).entry().expire_at();
-            match expire_at {
-                Some(at) if at <= now_ms => due.push((at, index)),
-                _ => self.note_expiry(place, expire_at),
+            match self.table.slot(place).entry().next_deadline() {
+                Some(at) if at <= self.now_ms => due.push((at, index)),
+                deadline => self.note_deadline(place, deadline),
             }
         }
-        // A pass over the slots costs about as much as a look at sixteen keys.
-        let looked_at = candidates.len() + 16;
         due.sort_unstable();
-        for &(at, index) in due.iter().skip(limit) {
-            self.note_expiry(Place { segment, index }, Some(at));
+        due
+    }
+
+    /// Removes fields of a hash that are due; how many.
+    fn expire_fields(
+        &mut self,
+        place: Place,
+        limit: usize,
+        visit: &mut impl FnMut(Due<'_>),
+    ) -> usize {
+        let now_ms = self.now_ms;
+        let removed = match self.table.slot_mut(place).edit_collection() {
+            Some(Collection::Hash(hash)) => hash.remove_due(now_ms, limit, |_| {}),
+            _ => 0,
+        };
+        if removed > 0 {
+            visit(Due::Fields(self.table.slot(place).entry()));
         }
-        due.truncate(limit);
-        for &(_, index) in &due {
-            visit(self.table.slot(Place { segment, index }).entry());
-        }
-        // From the end, since a removal moves what follows.
-        due.sort_unstable_by_key(|&(_, index)| std::cmp::Reverse(index));
-        for &(_, index) in &due {
-            self.remove_at(Place { segment, index });
-        }
-        if !due.is_empty() {
-            self.shrink(segment);
-        }
-        (looked_at + 4 * due.len(), due.len())
+        removed
     }
 }
 

@@ -515,6 +515,21 @@ impl<'a> Entry<'a> {
     }
 
     /// Whether the key is past its expiry: dead at the very millisecond it names, or after.
+    /// Whether a part of the value has a deadline of its own.
+    #[inline]
+    pub fn is_volatile_within(self) -> bool {
+        self.collection().is_some_and(|collection| collection.next_deadline().is_some())
+    }
+
+    /// When there is something to do about the key: it is due, or part of its value is.
+    pub fn next_deadline(self) -> Option<i64> {
+        let within = self.collection().and_then(Collection::next_deadline);
+        match (self.expire_at(), within) {
+            (Some(key), Some(within)) => Some(key.min(within)),
+            (key, within) => key.or(within),
+        }
+    }
+
     #[inline]
     pub fn is_due(self, now_ms: i64) -> bool {
         self.expire_at().is_some_and(|at| at <= now_ms)

@@ -17,7 +17,7 @@ mod tests;
 mod value;
 
 pub use crate::types::collection::Kind;
-pub use db::{Db, Dropped, EntryMut, Slice, Taken};
+pub use db::{Db, Dropped, Due, EntryMut, Slice, Taken};
 pub use entry::Entry;
 pub use hash::{AsKey, Hash, Hasher, Key};
 pub use string_mut::StrMut;

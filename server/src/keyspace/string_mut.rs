@@ -21,7 +21,7 @@ impl StrMut<'_> {
     /// Replaces the value by an integer, in place where an integer was.
     pub fn set_int(&mut self, int: i64) {
         let expire_at = self.expire_at();
-        self.db.change(self.place, expire_at, |mut entry, heap| {
+        self.db.change(self.place, |mut entry, heap| {
             if entry.set_int_in_place(int) {
                 return entry;
             }
@@ -61,7 +61,7 @@ impl StrMut<'_> {
     /// Makes the value bytes, `len` of them.
     fn grow(&mut self, len: usize) {
         let expire_at = self.expire_at();
-        self.db.change(self.place, expire_at, |mut entry, heap| {
+        self.db.change(self.place, |mut entry, heap| {
             if entry.edit_vector(|vector| extend(vector, len)).is_some() {
                 return entry;
             }

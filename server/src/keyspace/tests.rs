@@ -160,7 +160,8 @@ impl Pair {
             Step::Pass { ms, budget } => {
                 *now_ms += ms;
                 let mut shown = Vec::new();
-                let slice = db.expire_due(*now_ms, budget, |entry| {
+                let slice = db.expire_due(*now_ms, budget, |due| {
+                    let Due::Key(entry) = due else { panic!("no hashes here") };
                     shown.push((entry.key().to_vec(), entry.expire_at()));
                 });
                 assert_eq!(shown.len(), slice.removed);
@@ -442,7 +443,8 @@ fn keys_go_when_due_and_the_oldest_first() {
     for now in (10_000..10_000 + keys + 50).step_by(50) {
         let mut latest = last_round;
         while db
-            .expire_due(now, 64, |entry| {
+            .expire_due(now, 64, |due| {
+                let Due::Key(entry) = due else { panic!("no hashes here") };
                 let at = entry.expire_at().expect("volatile");
                 assert!(at <= now && at > last_round, "{at} at {now}");
                 latest = latest.max(at);
@@ -490,7 +492,10 @@ fn keys_whose_expiry_was_taken_away_or_put_off_stay() {
     for number in 200..290 {
         assert!(db.set_expire(&name(number), i64::MAX));
     }
-    assert_eq!(db.expire_due(2_000, usize::MAX, |_| {}), Slice { removed: 10, more: false });
+    assert_eq!(
+        db.expire_due(2_000, usize::MAX, |_| {}),
+        Slice { removed: 10, fields: 0, more: false }
+    );
     assert_eq!((db.len(), db.volatile_len()), (290, 90));
     assert_eq!(db.expire_at(&name(200)), Some(i64::MAX));
 }

@@ -55,10 +55,13 @@ pub trait CollectionType: Sized {
 
     /// Whether its key goes: a collection that runs empty does, but for a stream.
     fn is_void(&self) -> bool;
+
+    /// When the first of its elements is due, or before that; `None` for never.
+    fn next_deadline(&self) -> Option<i64>;
 }
 
 macro_rules! collection_types {
-    ($($variant:ident: $is_void:expr;)*) => {$(
+    ($($variant:ident: $is_void:expr, $next_deadline:expr;)*) => {$(
         impl CollectionType for $variant {
             const KIND: Kind = Kind::$variant;
 
@@ -78,16 +81,21 @@ macro_rules! collection_types {
                 let is_void: fn(&Self) -> bool = $is_void;
                 is_void(self)
             }
+
+            fn next_deadline(&self) -> Option<i64> {
+                let next_deadline: fn(&Self) -> Option<i64> = $next_deadline;
+                next_deadline(self)
+            }
         }
     )*};
 }
 
 collection_types! {
-    List: |list| list.len() == 0;
-    Set: |set| set.len() == 0;
-    Hash: |hash| hash.len() == 0;
-    SortedSet: |set| set.len() == 0;
-    Stream: |_| false;
+    List: |list| list.len() == 0, |_| None;
+    Set: |set| set.len() == 0, |_| None;
+    Hash: |hash| hash.len() == 0, Hash::next_deadline;
+    SortedSet: |set| set.len() == 0, |_| None;
+    Stream: |_| false, |_| None;
 }
 
 /// Calls the same method of whichever type it is.
@@ -126,6 +134,15 @@ impl Collection {
     /// See [`CollectionType::is_void`].
     pub fn is_void(&self) -> bool {
         each!(self, value => value.is_void())
+    }
+
+    /// See [`CollectionType::next_deadline`].
+    #[inline]
+    pub fn next_deadline(&self) -> Option<i64> {
+        match self {
+            Self::Hash(hash) => hash.next_deadline(),
+            _ => None,
+        }
     }
 
     /// As `OBJECT ENCODING` names it.

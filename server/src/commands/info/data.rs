@@ -66,7 +66,10 @@ pub(super) fn keyspace(text: &mut Text, view: &View<'_>) {
     for (index, db) in view.engine.keyspace.iter().filter(|(_, db)| !db.is_empty()) {
         let (keys, expires) = (db.len(), db.volatile_len());
         let ttl_ms = view.ttls[index];
-        text.line(format_args!("db{index}:keys={keys},expires={expires},avg_ttl={ttl_ms}"));
+        let within = db.volatile_within_len();
+        text.line(format_args!(
+            "db{index}:keys={keys},expires={expires},avg_ttl={ttl_ms},keys_with_volatile_items={within}"
+        ));
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) fn stats(text: &mut Text, view: &View<'_>) {
     text.field("rejected_connections", stats.rejected_connections);
     text.each(&["sync_full", "sync_partial_ok", "sync_partial_err"], 0);
     text.field("expired_keys", stats.expired_keys);
+    text.field("expired_fields", stats.expired_fields);
     // The index of expiry times finds due keys without sampling: none is stale.
     text.field("expired_stale_perc", "0.00");
     text.field("expired_time_cap_reached_count", stats.expired_time_cap_reached);

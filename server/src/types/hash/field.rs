@@ -29,6 +29,8 @@ impl Record for Field {
         parse(record).0
     }
 
+    const MAY_BE_DUE: bool = true;
+
     fn deadline(record: &[u8]) -> Option<i64> {
         parse(record).1
     }

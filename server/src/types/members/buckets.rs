@@ -113,11 +113,9 @@ impl Buckets {
         self.depth = (2 * len - 1).ilog2();
     }
 
+    /// Bytes of the handles; a copy takes as many.
     pub(super) fn memory_bytes(&self) -> usize {
-        let chunks = self.chunks.capacity() * size_of::<Vec<Bucket>>();
-        let last = self.chunks.last().map_or(0, Vec::capacity);
-        let full = self.chunks.len().saturating_sub(1) * CHUNK;
-        chunks + (full + last) * size_of::<Bucket>()
+        self.chunks.len() * size_of::<Vec<Bucket>>() + self.len * size_of::<Bucket>()
     }
 }
 

@@ -88,9 +88,10 @@ impl Deadlines {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        let groups = self.bounds.capacity() * size_of::<Vec<i64>>();
-        let bounds: usize = self.bounds.iter().map(Vec::capacity).sum();
-        groups + (bounds + self.groups.capacity()) * size_of::<i64>()
+        let bounds: usize = self.bounds.iter().map(Vec::len).sum();
+        size_of::<Self>()
+            + self.bounds.len() * size_of::<Vec<i64>>()
+            + (bounds + self.groups.len()) * size_of::<i64>()
     }
 }
 

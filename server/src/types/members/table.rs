@@ -28,13 +28,23 @@ pub struct Table<R> {
     len: usize,
     /// Not below the records of any bucket.
     longest: usize,
+    /// Records with a deadline.
+    volatile: usize,
+    /// There while any record has one.
     deadlines: Option<Box<Deadlines>>,
     record: PhantomData<fn() -> R>,
 }
 
 impl<R> Default for Table<R> {
     fn default() -> Self {
-        Self { buckets: Buckets::one(), len: 0, longest: 0, deadlines: None, record: PhantomData }
+        Self {
+            buckets: Buckets::one(),
+            len: 0,
+            longest: 0,
+            volatile: 0,
+            deadlines: None,
+            record: PhantomData,
+        }
     }
 }
 
@@ -114,6 +124,7 @@ impl<R: Record> Table<R> {
 
     /// Puts another record with the same key in a record's place.
     pub fn replace(&mut self, place: Place, parts: &[&[u8]]) {
+        self.forget_deadline(place);
         self.buckets.get_mut(place.bucket).replace(place.slot, parts);
         self.note_deadline(place);
     }
@@ -124,6 +135,7 @@ impl<R: Record> Table<R> {
     }
 
     pub fn remove(&mut self, place: Place) {
+        self.forget_deadline(place);
         self.buckets.get_mut(place.bucket).remove(place.slot);
         self.len -= 1;
         self.merge_if_sparse();
@@ -167,15 +179,31 @@ impl<R: Record> Table<R> {
 
     // ── Deadlines ───────────────────────────────────────────────────────────────────────────
 
-    /// No record is due before this; `None` without deadlines.
+    /// No record is due before this; `None` where none has a deadline.
     pub fn next_deadline(&self) -> Option<i64> {
-        let nearest = self.deadlines.as_ref()?.nearest();
-        (nearest != NEVER).then_some(nearest)
+        self.deadlines.as_ref().map(|deadlines| deadlines.nearest())
     }
 
     fn note_deadline(&mut self, place: Place) {
-        if let Some(deadline) = R::deadline(self.record(place)) {
+        if R::MAY_BE_DUE
+            && let Some(deadline) = R::deadline(self.record(place))
+        {
+            self.volatile += 1;
             self.deadlines.get_or_insert_default().add(place.bucket, deadline);
+        }
+    }
+
+    /// The record's deadline no longer counts. Its bucket's bound stays as it is.
+    fn forget_deadline(&mut self, place: Place) {
+        if R::MAY_BE_DUE && self.volatile > 0 && R::deadline(self.record(place)).is_some() {
+            self.forget_deadlines(1);
+        }
+    }
+
+    fn forget_deadlines(&mut self, count: usize) {
+        self.volatile -= count;
+        if self.volatile == 0 {
+            self.deadlines = None;
         }
     }
 
@@ -215,6 +243,7 @@ impl<R: Record> Table<R> {
         if let Some(deadlines) = &mut self.deadlines {
             deadlines.set(index, nearest);
         }
+        self.forget_deadlines(removed);
         // One merge for each record that went, so that the load stays what it is.
         (0..removed).for_each(|_| self.merge_if_sparse());
         removed
@@ -277,7 +306,7 @@ impl<R: Record> Table<R> {
     /// What must always hold; for tests.
     #[cfg(test)]
     pub(super) fn check(&self) {
-        let mut len = 0;
+        let (mut len, mut volatile) = (0, 0);
         for (index, bucket) in self.buckets.iter().enumerate() {
             bucket.check();
             len += bucket.len();
@@ -292,12 +321,13 @@ impl<R: Record> Table<R> {
                 let (same, first, last) = self.buckets.interval(place);
                 assert_eq!(same, index);
                 assert!((first..=last).contains(&place));
+                volatile += usize::from(R::deadline(record).is_some());
                 nearest = nearest.min(R::deadline(record).unwrap_or(NEVER));
             }
             let bound = self.deadlines.as_ref().map_or(NEVER, |deadlines| deadlines.bound(index));
             assert!(bound <= nearest, "a bound is not after what it bounds");
         }
-        assert_eq!(len, self.len);
+        assert_eq!((len, volatile), (self.len, self.volatile));
         assert!(self.len <= self.buckets.len() * LOAD);
         assert!(self.buckets.len() == 1 || self.len + 1 >= self.buckets.len() * LEAST_LOAD);
     }

@@ -14,6 +14,8 @@ impl Record for Pair {
         &record[1..1 + usize::from(record[0])]
     }
 
+    const MAY_BE_DUE: bool = true;
+
     fn deadline(record: &[u8]) -> Option<i64> {
         let value = value(record).strip_prefix(b"@")?;
         Some(i64::from_le_bytes(*value.first_chunk()?))
@@ -123,6 +125,8 @@ impl Both {
         let listed: HashSet<&[u8]> = self.table.iter().map(Pair::key).collect();
         assert_eq!(listed.len(), self.model.len());
         assert!(self.table.get(b"missing").is_none());
+        let is_volatile = |record: &[u8]| Pair::deadline(record).is_some();
+        assert_eq!(self.table.next_deadline().is_some(), self.table.iter().any(is_volatile));
     }
 }
 
