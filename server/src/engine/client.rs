@@ -167,6 +167,8 @@ pub struct Client {
     pub bytes_in: u64,
     pub bytes_out: u64,
     pub buffers: Buffers,
+    /// Bytes of replies that its batch may add before the hard output limit closes it.
+    pub(super) output_left: usize,
     pub bell: Arc<Bell>,
 }
 
@@ -217,6 +219,7 @@ impl Client {
             bytes_in: 0,
             bytes_out: 0,
             buffers: Buffers::default(),
+            output_left: usize::MAX,
             bell: Arc::default(),
         }
     }
@@ -241,7 +244,7 @@ impl Client {
         self.protocol == Protocol::Resp2 && !self.subscriptions.is_empty()
     }
 
-    /// Bytes kept for this client.
+    /// Bytes kept for this client. Room made for input that has not come costs addresses only.
     pub fn memory_bytes(&self) -> usize {
         let transaction = self.transaction.as_ref().map_or(0, Transaction::len_bytes);
         size_of::<Self>()
@@ -251,7 +254,6 @@ impl Client {
             + self.subscriptions.memory_bytes()
             + self.tracked_bytes
             + self.buffers.query_len
-            + self.buffers.query_free
             + self.buffers.output_capacity
     }
 }

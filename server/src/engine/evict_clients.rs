@@ -1,6 +1,6 @@
 //! `maxmemory-clients`: what all clients together may take; the largest go first.
 
-use super::{Closing, Engine};
+use super::{Buffers, Closing, Engine, Slot};
 
 impl Engine {
     /// Closes clients, the largest first, until the rest keep to the limit.
@@ -10,6 +10,16 @@ impl Engine {
         if limit > 0 && self.clients.memory_bytes() > limit {
             self.evict_largest(limit);
         }
+    }
+
+    /// Whether a client may hold so many bytes of input, of commands that are about to be executed.
+    /// If not, it was evicted for them.
+    pub(super) fn may_hold(&mut self, slot: Slot, input_len: usize) -> bool {
+        let told = self.clients.get(slot).buffers;
+        self.clients.set_buffers(slot, Buffers { query_len: input_len, ..told });
+        self.evict_clients();
+        self.clients.set_buffers(slot, told);
+        self.clients.get(slot).closing == Closing::No
     }
 
     /// In bytes; zero is no limit.

@@ -3,9 +3,10 @@
 use super::evict::Room;
 use super::observe::Run;
 use super::pause::PauseMode;
-use super::{Call, Client, Closing, Engine, Refused, ReplyMode, Slot};
+use super::{Call, Client, Closing, Engine, Refused, ReplyMode, Slot, Stats};
 use crate::clock::{Clock, Now};
 use crate::commands::{Flags, Id};
+use crate::config::value::OutputLimit;
 use crate::error::{self, Error};
 use crate::resp::{Argv, Batch, Reply};
 
@@ -40,6 +41,10 @@ impl Engine {
         out: &mut Vec<u8>,
         clock: &Clock,
     ) -> Progress {
+        if self.clients_limit() > 0 && !self.may_hold(slot, buffer.len()) {
+            return Progress::Closing(Closing::Now);
+        }
+        let output_limit = self.limits(slot).output;
         let mut client = self.clients.check_out(slot);
         let mut run = Run::starting(clock.now());
         client.last_active_ms = run.now().ms();
@@ -49,6 +54,7 @@ impl Engine {
         // What others had to say to this client came before its next command.
         self.clients.collect(slot, out);
         let limit = out.len() + OUTPUT_STEP;
+        client.output_left = output_left(output_limit, &client, out.len());
         let mut progress = Progress::Done;
         for at in 0..batch.len() {
             if at % PREFETCH == 0 {
@@ -62,6 +68,9 @@ impl Engine {
             }
             self.execute_one(&mut client, argv, out, &mut run, clock);
             self.clients.collect(slot, out);
+            if out.len() > client.output_left {
+                self.refuse_output(&mut client, out);
+            }
             if client.is_blocked() {
                 progress = Progress::Waiting { at: at + 1 };
                 break;
@@ -81,6 +90,19 @@ impl Engine {
         self.clients.check_in(slot, client);
         self.evict_clients();
         progress
+    }
+
+    /// The hard output limit is passed: the client goes, and gets nothing of what it asked for.
+    #[cold]
+    fn refuse_output(&mut self, client: &mut Client, out: &mut Vec<u8>) {
+        count_output_refusal(&mut self.stats, client);
+        client.closing = Closing::Now;
+        *out = Vec::new();
+    }
+
+    /// The client's connection is closed for what it leaves unread.
+    pub fn count_output_refusal(&mut self, slot: Slot) {
+        count_output_refusal(&mut self.stats, self.clients.get(slot));
     }
 
     /// Has the memory fetched that the next commands of a pipeline will look at, all at once rather
@@ -162,7 +184,7 @@ impl Engine {
         now: Now,
         clock: &Clock,
     ) {
-        let reply = Reply::new(out, client.protocol);
+        let reply = Reply::new(out, client.protocol).limited(client.output_left);
         Call { engine: self, client, reply, argv, now, clock, id }.execute();
     }
 
@@ -215,6 +237,23 @@ impl Engine {
             }
         }
     }
+}
+
+/// How long `out`, which is `len` long, may become before the hard limit is passed.
+fn output_left(limit: OutputLimit, client: &Client, len: usize) -> usize {
+    match usize::try_from(limit.hard_bytes) {
+        Ok(hard @ 1..) => len + hard.saturating_sub(client.buffers.output_len),
+        _ => usize::MAX,
+    }
+}
+
+fn count_output_refusal(stats: &mut Stats, client: &Client) {
+    stats.output_buffer_disconnections += 1;
+    crate::log::warning!(
+        "Client id={} addr={} scheduled to be closed ASAP for overcoming of output buffer limits.",
+        client.id,
+        client.address
+    );
 }
 
 /// `CLIENT REPLY OFF | SKIP`.

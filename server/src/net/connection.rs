@@ -374,14 +374,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let hard = limit.hard_bytes > 0 && waiting > limit.hard_bytes;
         if hard || soft {
-            let mut engine = self.shared.engine();
-            engine.stats.output_buffer_disconnections += 1;
-            let client = engine.clients.get(self.slot);
-            crate::log::warning!(
-                "Client id={} addr={} scheduled to be closed ASAP for overcoming of output buffer limits.",
-                client.id,
-                client.address
-            );
+            self.shared.engine().count_output_refusal(self.slot);
         }
         hard || soft
     }

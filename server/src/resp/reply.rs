@@ -26,16 +26,29 @@ impl Protocol {
 pub struct Reply<'a> {
     out: &'a mut Vec<u8>,
     protocol: Protocol,
+    /// Length of `out` beyond which bulk strings are left out: the client is closed then.
+    limit: usize,
 }
 
 impl<'a> Reply<'a> {
     pub fn new(out: &'a mut Vec<u8>, protocol: Protocol) -> Self {
-        Self { out, protocol }
+        Self { out, protocol, limit: usize::MAX }
+    }
+
+    /// The same writer for a client that is closed should `out` become longer than `limit`.
+    pub fn limited(self, limit: usize) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Whether that has happened: nobody will read what follows, so long work may stop.
+    #[inline]
+    pub fn is_over_limit(&self) -> bool {
+        self.out.len() > self.limit
     }
 
     /// The same writer for a shorter time.
     pub fn reborrow(&mut self) -> Reply<'_> {
-        Reply { out: self.out, protocol: self.protocol }
+        Reply { out: self.out, protocol: self.protocol, limit: self.limit }
     }
 
     pub fn protocol(&self) -> Protocol {
@@ -81,6 +94,9 @@ impl<'a> Reply<'a> {
     }
 
     pub fn bulk(&mut self, bytes: &[u8]) {
+        if self.is_over_limit() {
+            return;
+        }
         self.count(b'$', bytes.len());
         self.out.extend_from_slice(bytes);
         self.out.extend_from_slice(b"\r\n");

@@ -13,7 +13,7 @@ pub(super) fn of(client: &Client, tracking: &Tracking, now_ms: i64) -> Vec<u8> {
     // Writing to a Vec cannot fail.
     let _ = writeln!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa={} db={} sub={} psub={} ssub={} multi={} watch={} qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp={} obl={} oll=0 omem=0 tot-mem={} events={} cmd={} user=default redir={} resp={} lib-name={} lib-ver={} tot-net-in={} tot-net-out={} tot-cmds={}",
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa={} db={} sub={} psub={} ssub={} multi={} watch={} qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp={} obl=0 oll={} omem={} tot-mem={} events={} cmd={} user=default redir={} resp={} lib-name={} lib-ver={} tot-net-in={} tot-net-out={} tot-cmds={}",
         client.id,
         client.address,
         client.local_address,
@@ -34,6 +34,7 @@ pub(super) fn of(client: &Client, tracking: &Tracking, now_ms: i64) -> Vec<u8> {
         transaction.map_or(0, |transaction| transaction.len_bytes()),
         client.buffers.output_capacity,
         client.buffers.output_capacity,
+        usize::from(client.buffers.output_len > 0),
         client.buffers.output_len,
         client.memory_bytes(),
         if client.buffers.output_len > 0 { "rw" } else { "r" },
