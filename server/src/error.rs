@@ -61,6 +61,15 @@ pub const WRONG_PACKED_THRESHOLD: Error =
     Error::text("ERR argument must be a memory value bigger than 1 and smaller than 4gb");
 pub const NOT_BIT: Error = Error::text("ERR bit is not an integer or out of range");
 pub const BIT_OFFSET: Error = Error::text("ERR bit offset is not an integer or out of range");
+pub const BIT_NOT_0_OR_1: Error = Error::text("ERR The bit argument must be 1 or 0.");
+pub const BITOP_NOT_TAKES_ONE: Error =
+    Error::text("ERR BITOP NOT must be called with a single source key.");
+pub const BITFIELD_TYPE: Error = Error::text(
+    "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.",
+);
+pub const BITFIELD_OVERFLOW: Error = Error::text("ERR Invalid OVERFLOW type specified");
+pub const BITFIELD_RO_ONLY_GET: Error =
+    Error::text("ERR BITFIELD_RO only supports the GET subcommand");
 pub const LCS_NOT_STRINGS: Error = Error::text("ERR The specified keys must contain string values");
 pub const LCS_AMBIGUOUS: Error =
     Error::text("ERR If you want both the length and indexes, please just use IDX.");
@@ -242,6 +251,11 @@ pub fn one_extent(command: &[u8]) -> Error {
 
 pub fn must_be_positive() -> Error {
     Error::text("ERR value is out of range, must be positive")
+}
+
+/// What looks at the first row apart needs another one.
+pub fn bitop_takes_two(operation: &str) -> Error {
+    Error::owned(format!("ERR BITOP {operation} must be called with at least two source keys."))
 }
 
 /// XREADGROUP with an id that only XREAD knows.

@@ -24,6 +24,8 @@ pub const UNITS: [&str; 15] = [
     "unit/type/incr",
     "unit/type/stream",
     "unit/type/stream-cgroups",
+    "unit/bitops",
+    "unit/bitfield",
     "unit/keyspace",
     "unit/scan",
     "unit/expire",

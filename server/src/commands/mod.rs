@@ -6,6 +6,7 @@
 mod brief;
 mod spec;
 
+mod bitmap;
 mod client;
 mod command;
 mod command_log;
@@ -42,6 +43,7 @@ use crate::config::Rename;
 pub use spec::{Access, Command, Find, Flags, Group, Handler, KeySpec, LastOf, categories};
 
 const ROOMS: &[&[Command]] = &[
+    bitmap::COMMANDS,
     client::COMMANDS,
     command::COMMANDS,
     command_log::COMMANDS,

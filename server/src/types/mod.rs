@@ -3,6 +3,7 @@
 
 mod block;
 
+pub mod bitmap;
 pub mod collection;
 pub mod decimal;
 pub mod geo;

@@ -178,7 +178,9 @@ fn value(word: &str, token: Option<String>) -> Argument {
 /// The type that a name stands for, as Redis' documentation uses it.
 fn type_of(name: &str) -> &'static str {
     match name {
-        "key" | "newkey" | "source" | "destination" | "key1" | "key2" => "key",
+        "key" | "newkey" | "source" | "destination" | "destkey" | "sourcekey" | "key1" | "key2" => {
+            "key"
+        }
         "pattern" => "pattern",
         "unix-time-seconds" | "unix-time-milliseconds" | "timestamp" => "unix-time",
         "seconds" | "milliseconds" | "count" | "cursor" | "db" | "index" | "index1" | "index2"

@@ -1,5 +1,5 @@
 //! The string commands, one idea a file. Not here: how a string is stored (`types::string`,
-//! `keyspace`), the bitmap commands beyond SETBIT and GETBIT.
+//! `keyspace`), strings as bits (`bitmap`).
 
 mod set;
 
@@ -14,7 +14,6 @@ mod counters;
 
 mod ranges;
 
-mod bits;
 mod lcs;
 
 use super::spec::{Access, Command, Flags, Group, KeySpec};
@@ -29,7 +28,6 @@ pub(super) const COMMANDS: &[Command] = &[
     counters::DECRBY,
     remove::DELIFEQ,
     get::GET,
-    bits::GETBIT,
     remove::GETDEL,
     get::GETEX,
     ranges::GETRANGE,
@@ -44,7 +42,6 @@ pub(super) const COMMANDS: &[Command] = &[
     many::MSETNX,
     set::PSETEX,
     set::SET,
-    bits::SETBIT,
     set::SETEX,
     set::SETNX,
     ranges::SETRANGE,

@@ -1,7 +1,7 @@
-//! SETBIT and GETBIT: a string as a row of bits, the first one the highest of the first byte.
+//! SETBIT and GETBIT.
 
-use super::{GROWS, READS, UPDATES};
-use crate::commands::spec::{Command, Flags, Group};
+use super::{BITMAP, GROWS, READS, offset};
+use crate::commands::spec::{Access, Command, Flags, KeySpec};
 use crate::config::notify::Class;
 use crate::engine::Call;
 use crate::error::{self, Result};
@@ -9,23 +9,22 @@ use crate::keyspace::Value;
 use crate::number;
 use crate::types::string::{Digits, Str};
 
-const BITMAP: Command = Command { group: Group::Bitmap, since: "2.2.0", ..Command::BASE };
-
 pub(super) const SETBIT: Command = Command {
     name: "setbit",
     syntax: "key offset value:integer",
     summary: "Sets or clears the bit at offset of the string value. Creates the key if it doesn't exist.",
+    since: "2.2.0",
     flags: GROWS,
-    keys: &[UPDATES],
+    keys: &[KeySpec::one(1, Access::ReadWrite, &["access", "update"])],
     handler: Some(setbit),
     ..BITMAP
 };
 
 fn setbit(call: &mut Call<'_>) -> Result {
     let mut args = call.args();
-    let (key, offset, bit) = (args.required()?, args.required()?, args.required()?);
+    let (key, place, bit) = (args.required()?, args.required()?, args.required()?);
     args.finish()?;
-    let place = Place::parse(call, offset)?;
+    let place = Place::at(offset(call, place)?);
     let bit = match number::parse_int(bit) {
         Some(0) => false,
         Some(1) => true,
@@ -57,6 +56,7 @@ pub(super) const GETBIT: Command = Command {
     name: "getbit",
     syntax: "key offset",
     summary: "Returns a bit value by offset.",
+    since: "2.2.0",
     flags: Flags::READONLY.union(Flags::FAST),
     keys: &[READS],
     handler: Some(getbit),
@@ -65,9 +65,9 @@ pub(super) const GETBIT: Command = Command {
 
 fn getbit(call: &mut Call<'_>) -> Result {
     let mut args = call.args();
-    let (key, offset) = (args.required()?, args.required()?);
+    let (key, place) = (args.required()?, args.required()?);
     args.finish()?;
-    let place = Place::parse(call, offset)?;
+    let place = Place::at(offset(call, place)?);
     let (found, reply) = call.read_string_and_reply(key)?;
     let bit = found.is_some_and(|value| place.get(value.bytes(&mut Digits::new())));
     reply.int(i64::from(bit));
@@ -82,13 +82,9 @@ struct Place {
 }
 
 impl Place {
-    /// An offset in bits that stays within `proto-max-bulk-len`.
-    fn parse(call: &Call<'_>, offset: &[u8]) -> Result<Self> {
-        let limit = call.engine.config.settings().max_bulk_len;
-        let offset = number::parse_int(offset).and_then(|offset| u64::try_from(offset).ok());
-        let offset = offset.ok_or(error::BIT_OFFSET)?;
-        let byte = usize::try_from(offset / 8).ok().filter(|&byte| byte < limit);
-        Ok(Self { byte: byte.ok_or(error::BIT_OFFSET)?, mask: 0x80 >> (offset % 8) })
+    fn at(offset: u64) -> Self {
+        let byte = usize::try_from(offset / 8).expect("the limit of a string is a usize");
+        Self { byte, mask: 0x80 >> (offset % 8) }
     }
 
     fn get(self, bytes: &[u8]) -> bool {
