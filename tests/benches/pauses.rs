@@ -1,0 +1,167 @@
+//! How long one client's big command keeps another waiting, side by side with Valkey.
+//!
+//! `cargo bench -p holdfast-tests --bench pauses [-- WORD …] [-- --scale N]`, where a WORD chooses
+//! the rows whose name contains it and N divides the sizes. While the row's command runs, and for a
+//! second after, a probe sends PING after PING and notes how long each takes; the table shows the
+//! longest, beside the longest of an idle second before. The client's own command is not judged.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use holdfast_tests::binaries::Flavour;
+use holdfast_tests::client::Client;
+use holdfast_tests::progress::say;
+use holdfast_tests::resp::{Value, encode_command};
+use holdfast_tests::server::Server;
+
+const PIPELINE: usize = 1_000;
+const AFTER: Duration = Duration::from_secs(1);
+
+/// Something that could make others wait.
+struct Row {
+    name: &'static str,
+    /// Commands that set the scene.
+    items: usize,
+    item: fn(nth: usize) -> Vec<String>,
+    /// The command that is felt.
+    act: &'static str,
+}
+
+fn words(text: String) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+const ROWS: [Row; 7] = [
+    Row {
+        name: "FLUSHALL of 5 M keys",
+        items: 5_000_000,
+        item: |n| words(format!("SET key:{n} value")),
+        act: "FLUSHALL",
+    },
+    Row {
+        name: "DEL of a hash of 5 M fields",
+        items: 5_000_000,
+        item: |n| words(format!("HSET big field:{n} value")),
+        act: "DEL big",
+    },
+    Row {
+        name: "DEL of a set of 5 M members",
+        items: 5_000_000,
+        item: |n| words(format!("SADD big member:{n}")),
+        act: "DEL big",
+    },
+    Row {
+        name: "DEL of a sorted set of 5 M members",
+        items: 5_000_000,
+        item: |n| words(format!("ZADD big {n} member:{n}")),
+        act: "DEL big",
+    },
+    Row {
+        name: "DEL of a list of 5 M elements",
+        items: 5_000_000,
+        item: |n| words(format!("RPUSH big element:{n}")),
+        act: "DEL big",
+    },
+    Row {
+        name: "SET over a hash of 5 M fields",
+        items: 5_000_000,
+        item: |n| words(format!("HSET big field:{n} value")),
+        act: "SET big small",
+    },
+    Row {
+        name: "1 M keys due at once",
+        items: 1_000_000,
+        item: |n| words(format!("SET key:{n} value PX 600000")),
+        act: "DEBUG SLEEP 0",
+    },
+];
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let scale = args.iter().skip_while(|arg| *arg != "--scale").nth(1);
+    let scale: usize = scale.map_or(1, |text| text.parse().expect("--scale N"));
+    let chosen = |row: &&Row| {
+        let words: Vec<&String> = args.iter().take_while(|arg| *arg != "--scale").collect();
+        words.is_empty() || words.iter().any(|word| row.name.contains(word.as_str()))
+    };
+    println!("longest PING in ms (idle, with the command) · 1/{scale} of the size");
+    for row in ROWS.iter().filter(chosen) {
+        let shown =
+            [Flavour::Holdfast, Flavour::Valkey].map(|flavour| measure(row, flavour, scale));
+        println!("{:<38} Holdfast {}   Valkey {}", row.name, shown[0], shown[1]);
+    }
+}
+
+fn measure(row: &Row, flavour: Flavour, scale: usize) -> String {
+    say(format!("{}: {flavour:?}", row.name));
+    let server = Server::start_flavour(flavour, &["--enable-debug-command", "yes"]);
+    let mut client = server.client();
+    load(&mut client, row, row.items / scale);
+    if row.name.contains("due at once") {
+        return due_at_once(&server, &mut client, row.items / scale);
+    }
+    let idle = longest_while(&server, || thread::sleep(AFTER));
+    let felt = longest_while(&server, || {
+        client.run(row.act);
+        thread::sleep(AFTER);
+    });
+    shown(idle, felt)
+}
+
+fn shown(idle: Duration, felt: Duration) -> String {
+    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+    format!("{:6.2} {:8.2}", ms(idle), ms(felt))
+}
+
+fn load(client: &mut Client, row: &Row, items: usize) {
+    pipeline(client, items, row.item);
+}
+
+fn pipeline(client: &mut Client, items: usize, command: impl Fn(usize) -> Vec<String>) {
+    for from in (0..items).step_by(PIPELINE) {
+        let batch = from..items.min(from + PIPELINE);
+        let bytes: Vec<u8> = batch.clone().flat_map(|n| encode_command(&command(n))).collect();
+        client.write_raw(&bytes).expect("the server reads");
+        for _ in batch {
+            let reply = client.read().expect("the server answers");
+            assert!(!matches!(reply, Value::Error(_)), "{reply:?}");
+        }
+    }
+}
+
+/// Gives all keys one deadline, and probes around it.
+fn due_at_once(server: &Server, client: &mut Client, items: usize) -> String {
+    let seconds = 5 + items / 100_000;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let due = now.expect("the clock is past 1970").as_secs() + seconds as u64;
+    pipeline(client, items, |n| words(format!("EXPIREAT key:{n} {due}")));
+    let idle = longest_while(server, || thread::sleep(AFTER));
+    let felt = longest_while(server, || {
+        while !matches!(client.run("DBSIZE"), Value::Integer(0)) {
+            thread::sleep(Duration::from_millis(100));
+        }
+    });
+    shown(idle, felt)
+}
+
+/// The longest PING while `act` goes on.
+fn longest_while(server: &Server, act: impl FnOnce()) -> Duration {
+    let over = Arc::new(AtomicBool::new(false));
+    let mut probe = server.client();
+    let flag = Arc::clone(&over);
+    let prober = thread::spawn(move || {
+        let mut longest = Duration::ZERO;
+        while !flag.load(Ordering::Relaxed) {
+            let start = Instant::now();
+            probe.run("PING");
+            longest = longest.max(start.elapsed());
+            thread::sleep(Duration::from_micros(50));
+        }
+        longest
+    });
+    act();
+    over.store(true, Ordering::Relaxed);
+    prober.join().expect("the probe lives as long as the server")
+}
