@@ -13,6 +13,8 @@ use crate::error::{self, Error, Result};
 use crate::keyspace::{Entry, Ttl, ValueRef};
 use crate::number;
 use crate::resp::{Protocol, Reply};
+use crate::types::collection::Collection;
+use crate::types::list::{List, Nodes};
 use crate::types::string::StrRef;
 
 pub(super) const COMMANDS: &[Command] = &[DEBUG];
@@ -104,8 +106,20 @@ fn object(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
     }
     let (lru, idle) = (entry.access(), idle_seconds(entry, call.now));
     write!(text, " lru:{lru} lru_seconds_idle:{idle}").expect("into a String");
+    if let ValueRef::Collection(Collection::List(list)) = entry.value() {
+        text.push_str(&quicklist_facts(list, fast));
+    }
     call.reply.simple(&text);
     Ok(())
+}
+
+fn quicklist_facts(list: &List, fast: bool) -> String {
+    let Some(Nodes { count, len_bytes, max_size }) = list.nodes() else { return String::new() };
+    let average = list.len() as f64 / count as f64;
+    let facts = format!(
+        " ql_nodes:{count} ql_avg_node:{average:.2} ql_listpack_max:{max_size} ql_compressed:0"
+    );
+    if fast { facts } else { format!("{facts} ql_uncompressed_size:{len_bytes}") }
 }
 
 /// Bytes of the value in an RDB file, without compression.

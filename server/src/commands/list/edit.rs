@@ -30,7 +30,9 @@ fn lset(call: &mut Call<'_>) -> Result {
         let index = element_at(index?, list.len());
         list.make_room([element], limits);
         let was_set = index.is_some_and(|index| list.set(index, element));
-        list.shrink(limits);
+        if was_set {
+            list.shrink(limits);
+        }
         Ok(was_set)
     })?;
     if !was_set.ok_or(error::NO_SUCH_KEY)?? {

@@ -5,6 +5,8 @@
 const SAFE_BYTES: usize = 8 * 1024;
 /// More than an entry takes beyond its text.
 const ENTRY_OVERHEAD: usize = 8;
+/// What -1 stands for; each further step doubles it.
+const MIN_BYTES: usize = 4096;
 /// The count must fit a listpack's header, and a node's.
 const MAX_COUNT: i64 = 0x7fff;
 
@@ -26,11 +28,19 @@ impl Limits {
     /// `size` as the directive has it: a count, or -1 to -5 for 4 to 64 KiB.
     pub fn new(size: i64, plain_from: Option<usize>) -> Self {
         let max = if size < 0 {
-            Max::Bytes(4096 << (size.max(-5).unsigned_abs() - 1))
+            Max::Bytes(MIN_BYTES << (size.max(-5).unsigned_abs() - 1))
         } else {
             Max::Count(size.clamp(1, MAX_COUNT) as usize)
         };
         Self { max, plain_from }
+    }
+
+    /// The setting that this is made of, within its bounds.
+    pub(super) fn size(self) -> i64 {
+        match self.max {
+            Max::Bytes(max) => -i64::from(max.ilog2() - MIN_BYTES.ilog2() + 1),
+            Max::Count(max) => max as i64,
+        }
     }
 
     /// Whether a listpack of `len_bytes` with `count` elements is too big.
@@ -75,6 +85,7 @@ mod tests {
             let limits = Limits::new(size, None);
             assert!(!limits.exceeded_by(bytes, 60_000) && limits.exceeded_by(bytes + 1, 1));
             assert!(!limits.is_plain(bytes) && limits.is_plain(bytes + 1));
+            assert_eq!(limits.size(), size);
             assert!(limits.allow_listpack(bytes / 2, 60_000));
             assert!(!limits.allow_listpack(bytes / 2 + 1, 1));
         }

@@ -18,7 +18,7 @@ use quicklist::Quicklist;
 pub use iter::Iter;
 pub use limits::Limits;
 pub use node::End;
-pub use quicklist::Side;
+pub use quicklist::{Nodes, Side};
 
 #[derive(Clone, Default)]
 pub struct List {
@@ -80,11 +80,11 @@ impl List {
         }
     }
 
-    /// How many listpacks and plain elements a quicklist is made of; `None` for a listpack.
-    pub fn node_count(&self) -> Option<usize> {
+    /// What a quicklist is made of; `None` for a listpack.
+    pub fn nodes(&self) -> Option<Nodes> {
         match &self.form {
             Form::Small(_) => None,
-            Form::Large(quicklist) => Some(quicklist.node_count()),
+            Form::Large(quicklist) => Some(quicklist.nodes()),
         }
     }
 

@@ -42,6 +42,13 @@ impl Node {
         }
     }
 
+    pub(super) fn len_bytes(&self) -> usize {
+        match self {
+            Self::Packed { listpack, .. } => listpack.len_bytes(),
+            Self::Plain(element) => element.len(),
+        }
+    }
+
     pub(super) fn memory_bytes(&self) -> usize {
         match self {
             Self::Packed { listpack, .. } => listpack.memory_bytes(),

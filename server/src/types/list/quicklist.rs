@@ -22,6 +22,16 @@ pub(super) struct Quicklist {
     limits: Limits,
 }
 
+/// What DEBUG OBJECT tells of a quicklist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nodes {
+    /// Listpacks and plain elements.
+    pub count: usize,
+    pub len_bytes: usize,
+    /// `list-max-listpack-size` as it was when the quicklist was made.
+    pub max_size: i64,
+}
+
 /// Where an element is.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
@@ -51,6 +61,14 @@ impl Quicklist {
 
     pub(super) fn node_count(&self) -> usize {
         self.nodes.len()
+    }
+
+    pub(super) fn nodes(&self) -> Nodes {
+        Nodes {
+            count: self.nodes.len(),
+            len_bytes: self.nodes.iter().map(Node::len_bytes).sum(),
+            max_size: self.limits.size(),
+        }
     }
 
     /// Bytes of memory, those of big lists from a sample of nodes.
