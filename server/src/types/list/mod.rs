@@ -8,6 +8,7 @@
 mod iter;
 mod limits;
 mod node;
+mod parts;
 mod quicklist;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use quicklist::Quicklist;
 pub use iter::Iter;
 pub use limits::Limits;
 pub use node::End;
+pub use parts::{Part, Saved};
 pub use quicklist::{Nodes, Side};
 
 #[derive(Clone, Default)]

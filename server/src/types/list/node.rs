@@ -1,6 +1,7 @@
 //! A quicklist's node: a listpack of elements, or one element that is too big for any.
 
 use super::limits::Limits;
+use super::parts::Part;
 use crate::types::listpack::{self, Cursor, Item, Listpack, Sought};
 
 /// Which end of a list, or of a node.
@@ -32,6 +33,13 @@ impl Node {
             Self::Plain(Box::new(element.into()))
         } else {
             Self::Packed { count: 1, listpack: [element].into_iter().collect() }
+        }
+    }
+
+    pub(super) fn part(&self) -> Part<'_> {
+        match self {
+            Self::Packed { listpack, .. } => Part::Packed(listpack),
+            Self::Plain(element) => Part::Plain(element),
         }
     }
 

@@ -59,6 +59,16 @@ impl Quicklist {
         self.len
     }
 
+    pub(super) fn each_node(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter()
+    }
+
+    /// Puts a whole node behind all others.
+    pub(super) fn append(&mut self, node: Node) {
+        self.len += node.count();
+        self.nodes.push_back(node);
+    }
+
     pub(super) fn node_count(&self) -> usize {
         self.nodes.len()
     }

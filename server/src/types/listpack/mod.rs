@@ -14,6 +14,7 @@
 //! panic or show something else, and can do no worse.
 
 mod decode;
+mod distinct;
 mod edit;
 mod encode;
 mod item;
@@ -24,6 +25,7 @@ use std::fmt;
 use super::block::{Block, Format};
 use encode::{END, Encoded};
 
+pub use distinct::are_distinct;
 pub use item::{Item, Sought};
 pub use iter::{Entries, Iter};
 

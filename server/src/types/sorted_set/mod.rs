@@ -11,6 +11,7 @@ mod small;
 use std::fmt;
 use std::ops::Range;
 
+use super::listpack::{Corrupt, Listpack};
 use super::string::Digits;
 use large::Large;
 use small::Small;
@@ -82,6 +83,28 @@ impl SortedSet {
             set.insert_new(*score, member, limits);
         }
         set
+    }
+
+    /// From a listpack of members and scores in turn, each of which is checked. Members are put in
+    /// order if they are not.
+    pub fn of_listpack(listpack: Listpack, limits: &Limits) -> Result<Self, Corrupt> {
+        let small = Small::checked(listpack)?;
+        if !small.is_sorted() {
+            let pairs = small.pairs().map(|(member, score)| (member.to_vec(), score)).collect();
+            return Ok(Self::from_members(limits, pairs));
+        }
+        let entries = small.len();
+        let mut set = Self(Encoding::Small(small));
+        set.prepare(limits, entries, 0);
+        Ok(set)
+    }
+
+    /// The listpack that a small one is.
+    pub fn as_listpack(&self) -> Option<&Listpack> {
+        match &self.0 {
+            Encoding::Small(small) => Some(small.as_listpack()),
+            Encoding::Large(_) => None,
+        }
     }
 
     pub fn len(&self) -> usize {

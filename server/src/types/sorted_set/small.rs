@@ -2,7 +2,7 @@
 //! as Valkey keeps them: integers where they are whole, else their shortest text.
 
 use crate::number;
-use crate::types::listpack::{Cursor, Entries, Item, Listpack};
+use crate::types::listpack::{Corrupt, Cursor, Entries, Item, Listpack, are_distinct};
 use crate::types::string::Digits;
 
 #[derive(Clone, Debug, Default)]
@@ -14,6 +14,33 @@ const PAIR: usize = 2;
 impl Small {
     pub(super) fn len(&self) -> usize {
         self.0.len() / PAIR
+    }
+
+    /// Members that are all different, each with a score.
+    pub(super) fn checked(listpack: Listpack) -> Result<Self, Corrupt> {
+        let is_score = |item: Item<'_>| match item {
+            Item::Int(_) => true,
+            Item::Bytes(text) => number::parse_float(text).is_some(),
+        };
+        let paired = listpack.len().is_multiple_of(PAIR);
+        let scored = listpack.iter().skip(1).step_by(PAIR).all(is_score);
+        if paired && scored && are_distinct(listpack.iter().step_by(PAIR)) {
+            Ok(Self(listpack))
+        } else {
+            Err(Corrupt)
+        }
+    }
+
+    pub(super) fn is_sorted(&self) -> bool {
+        let before = |a: &(Item<'_>, f64), b: &(Item<'_>, f64)| {
+            let (mut x, mut y) = (Digits::new(), Digits::new());
+            a.1 < b.1 || a.1 == b.1 && a.0.write_to(&mut x) < b.0.write_to(&mut y)
+        };
+        self.pairs().is_sorted_by(before)
+    }
+
+    pub(super) fn as_listpack(&self) -> &Listpack {
+        &self.0
     }
 
     pub(super) fn memory_bytes(&self) -> usize {

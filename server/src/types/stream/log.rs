@@ -228,7 +228,7 @@ impl Log {
     }
 
     /// Looks up the first entry that is there.
-    pub(super) fn find_first(&mut self) {
+    pub fn find_first(&mut self) {
         let first = self.all().next().map(|entry| entry.id);
         self.first_id = first.unwrap_or_default();
     }

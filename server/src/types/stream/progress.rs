@@ -35,7 +35,7 @@ fn has_hole_from(log: &Log, id: StreamId) -> bool {
 }
 
 /// How many entries the stream had been given when `id` was added.
-fn entries_up_to(log: &Log, id: StreamId) -> Option<i64> {
+pub fn entries_up_to(log: &Log, id: StreamId) -> Option<i64> {
     let (added, len) = (signed(log.entries_added()), signed(log.len()));
     if added == 0 {
         return Some(0);

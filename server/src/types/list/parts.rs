@@ -1,0 +1,73 @@
+//! A list in the parts that it is made of, for whoever saves and loads it.
+
+use super::node::Node;
+use super::quicklist::Quicklist;
+use super::{End, Form, Limits, List};
+use crate::types::listpack::Listpack;
+use crate::types::string::Digits;
+
+/// A part where it lies.
+#[derive(Clone, Copy, Debug)]
+pub enum Part<'a> {
+    Packed(&'a Listpack),
+    /// An element that is too big for any listpack.
+    Plain(&'a [u8]),
+}
+
+/// A part that was saved.
+#[derive(Clone, Debug)]
+pub enum Saved {
+    Packed(Listpack),
+    Plain(Box<[u8]>),
+}
+
+impl List {
+    pub fn part_count(&self) -> usize {
+        match &self.form {
+            Form::Small(_) => 1,
+            Form::Large(quicklist) => quicklist.node_count(),
+        }
+    }
+
+    /// Shows each part in order.
+    pub fn each_part(&self, mut visit: impl FnMut(Part<'_>)) {
+        match &self.form {
+            Form::Small(listpack) => visit(Part::Packed(listpack)),
+            Form::Large(quicklist) => quicklist.each_node().for_each(|node| visit(node.part())),
+        }
+    }
+
+    /// The list that was saved in `parts`, which stay as they are where the limits allow it.
+    pub fn of_parts(parts: Vec<Saved>, limits: Limits) -> Self {
+        let mut parts = parts;
+        if let [Saved::Packed(only)] = &mut *parts
+            && !limits.exceeded_by(only.len_bytes(), only.len())
+        {
+            return Self { form: Form::Small(std::mem::take(only)) };
+        }
+        let mut quicklist = Quicklist::of(Listpack::new(), limits);
+        for part in parts {
+            match part {
+                Saved::Plain(element) => quicklist.append(Node::Plain(Box::new(element))),
+                Saved::Packed(listpack)
+                    if limits.exceeded_by(listpack.len_bytes(), listpack.len()) =>
+                {
+                    push_each(&mut quicklist, &listpack);
+                }
+                Saved::Packed(listpack) if !listpack.is_empty() => {
+                    quicklist.append(Node::packed(listpack));
+                }
+                Saved::Packed(_) => {}
+            }
+        }
+        let mut list = Self { form: Form::Large(Box::new(quicklist)) };
+        list.shrink(limits);
+        list
+    }
+}
+
+/// A listpack that is too big as a whole: from a server with other limits.
+fn push_each(quicklist: &mut Quicklist, listpack: &Listpack) {
+    let mut digits = Digits::new();
+    listpack.iter().for_each(|item| quicklist.push(End::Tail, item.write_to(&mut digits)));
+}
