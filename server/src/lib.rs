@@ -13,6 +13,7 @@ pub mod engine;
 pub mod commands;
 
 pub mod keyspace;
+pub mod rdb;
 pub mod types;
 
 pub mod alloc;

@@ -1,0 +1,52 @@
+//! Sets: an intset or a listpack as it lies in memory, or members.
+
+use super::{Error, Reader, Result, Sink, Source, Writer};
+use crate::types::intset::Intset;
+use crate::types::listpack::are_distinct;
+use crate::types::set::{Limits, Set, View};
+
+pub(super) fn write(writer: &mut Writer<impl Sink>, set: &Set) {
+    match set.view() {
+        View::Intset(ints) => writer.string(ints.as_bytes()),
+        View::Listpack(list) => writer.string(list.as_bytes()),
+        View::Table(table) => {
+            writer.count(table.len());
+            table.iter().for_each(|member| writer.string(member));
+        }
+    }
+}
+
+const DUPLICATE: Error = Error::Corrupt("a set with the same member twice");
+
+pub(super) fn read_intset(reader: &mut Reader<impl Source>, limits: &Limits) -> Result<Set> {
+    let mut set = Set::of_intset(Intset::from_bytes(reader.string()?)?);
+    set.expect(set.len(), limits);
+    Ok(set)
+}
+
+pub(super) fn read_listpack(reader: &mut Reader<impl Source>, limits: &Limits) -> Result<Set> {
+    let list = reader.listpack()?;
+    if !are_distinct(list.iter()) {
+        return Err(DUPLICATE);
+    }
+    let mut set = Set::of_listpack(list);
+    set.expect(set.len(), limits);
+    Ok(set)
+}
+
+pub(super) fn read_members(reader: &mut Reader<impl Source>, limits: &Limits) -> Result<Set> {
+    let count = reader.count()?;
+    let mut set = Set::new(b"0", starting_size(count, limits), limits);
+    for _ in 0..count {
+        if !set.insert(reader.string()?, limits) {
+            return Err(DUPLICATE);
+        }
+    }
+    Ok(set)
+}
+
+/// As Valkey does, a set begins as integers, or as a table where these would be too many.
+fn starting_size(count: u64, limits: &Limits) -> usize {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    if count > limits.intset_entries { usize::MAX } else { count }
+}
