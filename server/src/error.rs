@@ -46,6 +46,12 @@ pub const NAN_OR_INFINITY: Error = Error::text("ERR increment would produce NaN 
 pub const WRONG_TYPE: Error =
     Error::text("WRONGTYPE Operation against a key holding the wrong kind of value");
 pub const NO_SUCH_KEY: Error = Error::text("ERR no such key");
+pub const BUSY_KEY: Error = Error::text("BUSYKEY Target key name already exists.");
+pub const INVALID_TTL: Error = Error::text("ERR Invalid TTL value, must be >= 0");
+pub const INVALID_IDLETIME: Error = Error::text("ERR Invalid IDLETIME value, must be >= 0");
+pub const INVALID_FREQ: Error = Error::text("ERR Invalid FREQ value, must be >= 0 and <= 255");
+pub const WRONG_PAYLOAD: Error = Error::text("ERR DUMP payload version or checksum are wrong");
+pub const BAD_DATA_FORMAT: Error = Error::text("ERR Bad data format");
 pub const SAME_OBJECT: Error = Error::text("ERR source and destination objects are the same");
 pub const STRING_TOO_LONG: Error =
     Error::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)");

@@ -5,17 +5,16 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::config;
 use super::spec::{Command, Flags, Group};
+use super::{config, dump};
 use crate::config::{rewrite::Scope, units};
 use crate::engine::{Args, Call, idle_seconds};
 use crate::error::{self, Error, Result};
-use crate::keyspace::{Entry, Ttl, ValueRef};
+use crate::keyspace::{Ttl, ValueRef};
 use crate::number;
 use crate::resp::{Protocol, Reply};
 use crate::types::collection::Collection;
 use crate::types::list::{List, Nodes};
-use crate::types::string::StrRef;
 
 pub(super) const COMMANDS: &[Command] = &[DEBUG];
 
@@ -42,6 +41,9 @@ fn debug(call: &mut Call<'_>) -> Result {
         (b"segfault" | b"panic" | b"assert", _) => crash(call, subcommand),
         (b"sleep", 1) => return sleep(call, args),
         (b"set-active-expire", 1) => call.engine.active_expire = switch(call, args)?,
+        (b"set-skip-checksum-validation", 1) => {
+            call.engine.checksums_are_skipped = switch(call, args)?;
+        }
         (b"pause-cron", 1) => call.engine.cron_paused = switch(call, args)?,
         // Replies have one buffer here, so there is nothing to choose.
         (b"client-enforce-reply-list", 1) => _ = switch(call, args)?,
@@ -96,13 +98,14 @@ fn packed_threshold(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
 fn object(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
     let key = args.required()?;
     let fast = args.keyword("fast");
+    let serialized_len = if fast { None } else { dump::serialized_len(call, key) };
     let entry = call.db().find(key).ok_or(error::NO_SUCH_KEY)?;
     // An entry is one allocation with its key inside.
     let address = entry.key().as_ptr();
     let encoding = entry.encoding().name();
     let mut text = format!("Value at:{address:p} refcount:1 encoding:{encoding}");
-    if !fast {
-        write!(text, " serializedlength:{}", serialized_len(entry)).expect("into a String");
+    if let Some(len) = serialized_len {
+        write!(text, " serializedlength:{len}").expect("into a String");
     }
     let (lru, idle) = (entry.access(), idle_seconds(entry, call.now));
     write!(text, " lru:{lru} lru_seconds_idle:{idle}").expect("into a String");
@@ -120,35 +123,6 @@ fn quicklist_facts(list: &List, fast: bool) -> String {
         " ql_nodes:{count} ql_avg_node:{average:.2} ql_listpack_max:{max_size} ql_compressed:0"
     );
     if fast { facts } else { format!("{facts} ql_uncompressed_size:{len_bytes}") }
-}
-
-/// Bytes of the value in an RDB file, without compression.
-fn serialized_len(entry: Entry<'_>) -> usize {
-    let string = match entry.value() {
-        ValueRef::Str(string) => string,
-        ValueRef::Collection(collection) => return collection.memory_bytes(),
-    };
-    /// Longer text is not looked at for being an integer.
-    const MAX_INT_LEN: usize = 11;
-    let int = match string {
-        StrRef::Int(int) => Some(int),
-        StrRef::Bytes(bytes) if bytes.len() <= MAX_INT_LEN => string.as_int(),
-        StrRef::Bytes(_) => None,
-    };
-    match int {
-        Some(int) if i8::try_from(int).is_ok() => return 2,
-        Some(int) if i16::try_from(int).is_ok() => return 3,
-        Some(int) if i32::try_from(int).is_ok() => return 5,
-        _ => {}
-    }
-    let len = string.len();
-    let prefix = match len {
-        0..64 => 1,
-        64..16_384 => 2,
-        _ if u32::try_from(len).is_ok() => 5,
-        _ => 9,
-    };
-    prefix + len
 }
 
 /// In the words of a hash table, since tools read them: ours has no buckets and never rehashes.
@@ -302,6 +276,8 @@ fn help(call: &mut Call<'_>) {
             "    Setting it to 0 disables expiring keys in background when they are not",
             "    accessed (otherwise the behavior). Setting it to 1 reenables back the",
             "    default.",
+            "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+            "    Enables or disables checksum checks for RDB files and RESTORE's payload.",
             "SLEEP <seconds>",
             "    Stop the server for <seconds>. Decimals allowed.",
         ],

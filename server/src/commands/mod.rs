@@ -13,6 +13,7 @@ mod command_log;
 mod config;
 mod connection;
 mod debug;
+mod dump;
 mod expire;
 mod generic;
 mod geo;
@@ -50,6 +51,7 @@ const ROOMS: &[&[Command]] = &[
     config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
+    dump::COMMANDS,
     expire::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,

@@ -88,6 +88,9 @@ pub struct Settings {
     // Persistence.
     pub save: Vec<SavePoint>,
     pub append_only: bool,
+    pub rdb_compression: bool,
+    /// `rdb-version-check relaxed`: values of any version are read as far as they are understood.
+    pub rdb_any_version: bool,
 }
 
 /// What goes into the command logs.
@@ -225,6 +228,8 @@ impl Settings {
             availability_zone: v.text("availability-zone").to_vec(),
             save: v.save_points(),
             append_only: v.bool("appendonly"),
+            rdb_compression: v.bool("rdbcompression"),
+            rdb_any_version: v.choice("rdb-version-check") == directives::RDB_VERSION_RELAXED,
         }
     }
 }

@@ -92,6 +92,28 @@ pub(super) fn initial(settings: &Settings, now: Now) -> u32 {
     }
 }
 
+/// What is known about the accesses of a key that comes from another server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// Seconds since the last one.
+    Idle(u64),
+    /// How often, on the logarithmic scale.
+    Frequency(u8),
+}
+
+/// The same in this server's bits; `None` if it is not what is noted here.
+pub fn access_of_imported(imported: Imported, settings: &Settings, now: Now) -> Option<u32> {
+    let counts = settings.eviction.order == Order::Lfu;
+    match imported {
+        Imported::Frequency(count) if counts => Some(minutes(now) << 8 | u32::from(count)),
+        Imported::Idle(idle) if !counts => {
+            let idle = idle.min(CLOCK.into()) as u32;
+            Some(seconds(now).wrapping_sub(idle) & CLOCK)
+        }
+        _ => None,
+    }
+}
+
 /// Seconds since the last access noted.
 pub fn idle_seconds(entry: Entry<'_>, now: Now) -> u32 {
     seconds(now).wrapping_sub(entry.access()) & CLOCK

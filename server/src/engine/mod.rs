@@ -30,7 +30,7 @@ mod tracking;
 mod transaction;
 mod watch;
 
-pub use access::{frequency, idle_seconds};
+pub use access::{Imported, access_of_imported, frequency, idle_seconds};
 pub use args::Args;
 pub use blocking::{Block, Release, Waiters};
 pub use call::Call;
@@ -120,6 +120,8 @@ pub struct Engine {
     pub list_plain_from: Option<usize>,
     /// DEBUG PAUSE-CRON.
     pub cron_paused: bool,
+    /// DEBUG SET-SKIP-CHECKSUM-VALIDATION.
+    pub checksums_are_skipped: bool,
     /// What `maxmemory` is where nobody set it: what the process's cgroup leaves it. Zero is no limit.
     pub memory_ceiling: u64,
     /// Bytes given away to be freed that are not free yet.
@@ -158,6 +160,7 @@ impl Engine {
             active_expire: true,
             list_plain_from: None,
             cron_paused: false,
+            checksums_are_skipped: false,
             memory_ceiling: 0,
             garbage_bytes: Arc::default(),
             eviction_pool: evict::Pool::default(),

@@ -9,7 +9,8 @@ use super::super::value::{SavePoint, Value};
 
 pub(crate) const FSYNC_EVERYSEC: i64 = 2;
 const APPEND_FSYNC: Choices = &[("everysec", FSYNC_EVERYSEC), ("always", 1), ("no", 0)];
-const RDB_VERSION_CHECK: Choices = &[("strict", 0), ("relaxed", 1)];
+pub(crate) const RDB_VERSION_RELAXED: i64 = 1;
+const RDB_VERSION_CHECK: Choices = &[("strict", 0), ("relaxed", RDB_VERSION_RELAXED)];
 const SANITIZE_DUMP_PAYLOAD: Choices = &[("no", 0), ("yes", 1), ("clients", 2)];
 
 /// An hour after one change, five minutes after a hundred, a minute after ten thousand.
@@ -25,11 +26,11 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .effect(Effect::Dir),
     special("save", Special::Save, default_save_points).multi_arg().not_yet(),
     text("dbfilename", "dump.rdb").protected().rule(rules::db_filename).not_yet(),
-    boolean("rdbcompression", true).not_yet(),
+    boolean("rdbcompression", true),
     boolean("rdbchecksum", true).immutable().not_yet(),
     boolean("rdb-save-incremental-fsync", true).not_yet(),
     boolean("rdb-del-sync-files", false).not_yet(),
-    choice("rdb-version-check", RDB_VERSION_CHECK, 0).not_yet(),
+    choice("rdb-version-check", RDB_VERSION_CHECK, 0),
     boolean("stop-writes-on-bgsave-error", true).not_yet(),
     // Redis only; Valkey and Holdfast check every payload.
     choice("sanitize-dump-payload", SANITIZE_DUMP_PAYLOAD, 0).moot(),
