@@ -29,6 +29,9 @@ pub(super) struct Cron {
     idle_checked_ms: i64,
     /// When the next slice is due; earlier work rings the bell.
     next_ms: i64,
+    /// The database whose keys are being gathered, and whether the next one may be.
+    gathering: Option<usize>,
+    may_gather: bool,
     /// The database whose turn it is to have its keys expired.
     next_db: usize,
 }
@@ -72,15 +75,18 @@ impl Engine {
         }
         if now_ms - self.cron.idle_checked_ms >= IDLE_CHECK_MS {
             self.cron.idle_checked_ms = now_ms;
+            self.cron.may_gather = true;
             self.close_idle(now_ms);
             self.remind_slow();
         }
         let forgets = self.shrink_tracking();
         let evicts = self.make_room(now) == Room::Soon;
         let expires = self.expires_keys(now_ms);
-        let more = expires && self.expire_slice(now_ms, clock_us);
+        let start_us = clock_us();
+        let more = expires && self.expire_slice(now_ms, &clock_us);
+        let gathers = self.gather_slice(|| clock_us() - start_us);
         self.broadcast_changes();
-        if more || forgets || evicts {
+        if more || forgets || evicts || gathers {
             return BUSY;
         }
         let keys =
@@ -119,7 +125,7 @@ impl Engine {
 
     /// Removes keys that are due, in each database some and then again, until none is left or the
     /// time is up. Whether more are due.
-    fn expire_slice(&mut self, now_ms: i64, clock_us: impl Fn() -> i64) -> bool {
+    fn expire_slice(&mut self, now_ms: i64, clock_us: &impl Fn() -> i64) -> bool {
         let start_us = clock_us();
         let mut spent_us = 0;
         let mut more = true;
@@ -143,6 +149,27 @@ impl Engine {
         }
         self.stats.expire_cycle_us += spent_us.unsigned_abs();
         more
+    }
+
+    /// Gathers the keys of a few segments of a sparse database. Whether there is more to do.
+    fn gather_slice(&mut self, spent_us: impl Fn() -> i64) -> bool {
+        let Some(index) = self.cron.gathering else {
+            let sparse = self.keyspace.iter().find(|(_, db)| db.is_sparse());
+            // The next pass waits for the next look, lest it run without end where it cannot help.
+            self.cron.gathering = sparse.map(|(index, _)| index).filter(|_| self.cron.may_gather);
+            self.cron.may_gather = false;
+            return self.cron.gathering.is_some();
+        };
+        loop {
+            let Some(moved) = self.keyspace.db_mut(index).gather() else {
+                self.cron.gathering = None;
+                return false;
+            };
+            self.stats.gathered_keys += moved as u64;
+            if spent_us() >= EXPIRE_SLICE_US {
+                return true;
+            }
+        }
     }
 
     fn expire_some(&mut self, index: usize, now_ms: i64) -> bool {

@@ -31,6 +31,8 @@ pub struct Stats {
     pub expired_fields: u64,
     pub expired_time_cap_reached: u64,
     pub evicted_keys: u64,
+    /// Keys moved so that slabs run empty.
+    pub gathered_keys: u64,
     pub evicted_clients: u64,
     pub expire_cycle_us: u64,
     pub keyspace_hits: u64,
@@ -69,6 +71,7 @@ impl Stats {
             expired_fields: 0,
             expired_time_cap_reached: 0,
             evicted_keys: 0,
+            gathered_keys: 0,
             evicted_clients: 0,
             expire_cycle_us: 0,
             keyspace_hits: 0,

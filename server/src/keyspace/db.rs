@@ -29,6 +29,8 @@ pub struct Db {
     initial_access: u32,
     /// Whether a key that is overwritten counts as new for eviction.
     writes_are_accesses: bool,
+    /// The segment whose keys are gathered next; see [`Self::gather`].
+    gather_next: usize,
     /// The time of the last look for due keys. Deadlines are sorted into horizons by it; it need
     /// not be exact.
     now_ms: i64,
@@ -129,6 +131,7 @@ impl Db {
             replaced: Vec::new(),
             initial_access: 0,
             writes_are_accesses: true,
+            gather_next: 0,
             now_ms: 0,
         }
     }
@@ -472,6 +475,36 @@ impl Db {
     fn shrink(&mut self, segment: usize) {
         let deadlines = &mut self.deadlines;
         self.table.shrink(segment, |into, from| deadlines.merge(into, from));
+    }
+
+    // ── Compaction ──────────────────────────────────────────────────────────────────────────
+
+    /// Whether slabs hold so much free memory that gathering their pieces is worth while.
+    pub fn is_sparse(&self) -> bool {
+        /// Free pieces of the slabs being filled, one of each class, are no waste.
+        const FREE_MIN: usize = 2 << 20;
+        let free = self.heap.free_bytes();
+        free > FREE_MIN + self.heap.used_bytes() / 25
+    }
+
+    /// Moves the keys of one segment from sparse slabs into denser ones. How many moved; `None`
+    /// after the last segment, and the next call begins anew.
+    pub fn gather(&mut self) -> Option<usize> {
+        let Some(places) = self.table.places(self.gather_next) else {
+            self.gather_next = 0;
+            return None;
+        };
+        self.gather_next += 1;
+        let mut moved = 0;
+        let heap = &mut self.heap;
+        for place in places {
+            self.table.slot_mut(place).replace(|entry| {
+                let (entry, has_moved) = entry.gathered(heap);
+                moved += usize::from(has_moved);
+                entry
+            });
+        }
+        Some(moved)
     }
 
     // ── Expiry ──────────────────────────────────────────────────────────────────────────────

@@ -310,6 +310,20 @@ impl OwnedEntry {
         value
     }
 
+    /// The same entry in another piece, if that leaves the heap's slabs fuller; whether it moved.
+    pub(super) fn gathered(self, heap: &mut Heap) -> (Self, bool) {
+        let size = self.entry().size();
+        if !heap.is_misplaced(self.0, size) {
+            return (self, false);
+        }
+        let start = heap.alloc(size);
+        // SAFETY: both pieces have `size` bytes, and an entry may lie anywhere: what it owns goes
+        // with it, since the old piece is freed without a look at the value.
+        unsafe { start.as_ptr().copy_from_nonoverlapping(self.0.as_ptr(), size) };
+        self.free_piece(heap);
+        (Self(start), true)
+    }
+
     fn free_piece(self, heap: &mut Heap) {
         let size = self.entry().size();
         // SAFETY: the piece is this heap's (see the type), of the class of `size`: entries are

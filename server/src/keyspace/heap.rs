@@ -211,6 +211,33 @@ impl Heap {
         }
     }
 
+    /// Whether a piece had better be moved: its slab is sparse, and the next piece of the class comes
+    /// from one that is not sparser. Of two such slabs the denser comes first in its list from now
+    /// on, so that pieces gather there and the others run empty.
+    pub(super) fn is_misplaced(&mut self, piece: NonNull<u8>, size: usize) -> bool {
+        let size = piece_size(size);
+        if size > LARGEST || !SLABS {
+            return false;
+        }
+        let class = class_of(size);
+        let (slab, first) = (slab_of(piece), self.partial[class]);
+        if first.is_null() || first == slab {
+            return false;
+        }
+        // SAFETY: both are live slabs of this heap: one holds a piece in use, one is linked.
+        let (own, best) = unsafe { ((*slab).used, (*first).used) };
+        let most = (SLAB - HEADER) / size;
+        if usize::from(own) * 4 >= most * 3 {
+            return false;
+        }
+        if own > best {
+            self.unlink(class, slab);
+            self.link(class, slab);
+            return false;
+        }
+        true
+    }
+
     /// An empty slab for pieces of `size`, not yet linked.
     fn new_slab(&mut self, size: usize) -> *mut Slab {
         let (slab, index) = if self.spare.is_null() {

@@ -546,6 +546,14 @@ impl Table {
         self.iter().next()
     }
 
+    /// The places of the keys in a segment; `None` behind the last segment.
+    pub(super) fn places(&self, segment: usize) -> Option<impl Iterator<Item = Place> + use<>> {
+        let slots = self.segments.get(segment)?.slots.iter().enumerate();
+        let taken = slots.filter(|(_, slot)| !slot.is_empty()).map(|(index, _)| index);
+        let taken: Vec<usize> = taken.collect();
+        Some(taken.into_iter().map(move |index| Place { segment, index }))
+    }
+
     /// Shows slots one after the other, from a place that `drawn` chooses on, until `more` says
     /// no; whether it never did, in a bounded number of slots.
     pub(super) fn walk(&self, drawn: u64, more: &mut impl FnMut(&Slot) -> bool) -> bool {

@@ -628,3 +628,40 @@ fn a_collection_lies_in_its_entry_and_leaves_it_whole() {
     }
     assert_eq!(db.heap.used_bytes(), 0);
 }
+
+#[test]
+fn keys_that_are_few_gather_in_few_slabs() {
+    let mut db = new_db();
+    let mut chance = Chance(3);
+    let text = |nth: u64| format!("value {nth} {}", "x".repeat(nth as usize % 90));
+    for nth in 0..20_000u64 {
+        db.set_bytes(&nth.to_be_bytes(), text(nth).as_bytes(), Ttl::Clear);
+    }
+    let mut kept = Vec::new();
+    for nth in 0..20_000u64 {
+        if chance.below(10) == 0 {
+            let at = (nth % 3 == 0).then_some(1_000_000 + nth as i64);
+            at.map(|at| db.set_expire(&nth.to_be_bytes(), at));
+            kept.push((nth, at));
+        } else {
+            db.remove(&nth.to_be_bytes());
+        }
+    }
+    db.set(b"list", Value::Collection(Collection::List(List::new())), None);
+    let sparse = db.free_bytes();
+    let mut moved = 0;
+    for _ in 0..3 {
+        while let Some(count) = db.gather() {
+            moved += count;
+        }
+    }
+    assert!(moved > 1000, "{moved} keys moved");
+    assert!(db.free_bytes() < sparse / 3, "{} of {sparse} bytes are still free", db.free_bytes());
+    for (nth, at) in kept {
+        let entry = db.find(&nth.to_be_bytes()).expect("kept");
+        assert_eq!(entry.value().as_str(), Some(StrRef::Bytes(text(nth).as_bytes())));
+        assert_eq!(entry.expire_at(), at);
+    }
+    assert_eq!(db.find(b"list").expect("kept").value().kind(), Kind::List);
+    db.table.check();
+}
