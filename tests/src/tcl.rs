@@ -19,13 +19,16 @@ use crate::progress::say;
 use crate::{packages, paths, valkey};
 
 /// The units whose commands are here.
-pub const UNITS: [&str; 15] = [
+pub const UNITS: &[&str] = &[
     "unit/type/string",
     "unit/type/incr",
     "unit/type/stream",
     "unit/type/stream-cgroups",
     "unit/bitops",
     "unit/bitfield",
+    "unit/type/zset",
+    "unit/geo",
+    "unit/sort",
     "unit/keyspace",
     "unit/scan",
     "unit/expire",

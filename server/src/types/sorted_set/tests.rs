@@ -174,6 +174,8 @@ fn walk(set: &SortedSet, count: usize) -> Vec<Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn it_is_a_list_in_order(
         steps in steps(),

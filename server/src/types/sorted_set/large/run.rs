@@ -3,23 +3,27 @@
 //!
 //! ```text
 //! score 0 … score n-1 │ end 0 … end n-1 │ member 0 … member n-1
-//!    8 bytes each     │   2 or 8 each   │    one after the other
+//!    4 or 8 each      │   2 or 8 each   │    one after the other
 //! ```
 //!
-//! An end says where in the text its member ends; 8 bytes wide once the text passes 64 KiB. Scores
-//! lie together, so that a search reads few lines of cache. The allocation follows the allocator's
-//! size classes, an eighth to a quarter apart.
+//! Scores are 4 bytes each, as integers, where all of the run's are such, else doubles. An end says
+//! where in the text its member ends; 8 bytes wide once the text passes 64 KiB. Scores lie together,
+//! so that a search reads few lines of cache. The allocation follows the allocator's size classes, an
+//! eighth to a quarter apart.
 
 /// Packed pairs. Keeps whatever order it is given: the tree's.
 #[derive(Debug, Default)]
 pub(super) struct Run {
     blob: Vec<u8>,
     len: u32,
+    /// Scores are of 8 bytes.
+    long: bool,
     /// Ends are of 8 bytes.
     wide: bool,
 }
 
-const SCORE: usize = size_of::<f64>();
+const SHORT: usize = size_of::<i32>();
+const LONG: usize = size_of::<f64>();
 const NARROW: usize = size_of::<u16>();
 const WIDE: usize = size_of::<u64>();
 
@@ -42,17 +46,21 @@ impl Run {
     /// Bytes in use after a member of this length was added.
     #[inline]
     pub(super) fn used_with(&self, member_len: usize) -> usize {
-        self.used() + SCORE + self.end_width() + member_len
+        self.used() + self.score_width() + self.end_width() + member_len
     }
 
     /// Bytes that the pairs before `at` use.
     pub(super) fn used_up_to(&self, at: usize) -> usize {
-        at * (SCORE + self.end_width()) + self.start(at)
+        at * (self.score_width() + self.end_width()) + self.start(at)
     }
 
     #[inline]
     pub(super) fn score(&self, at: usize) -> f64 {
-        f64::from_le_bytes(bytes(&self.blob, at * SCORE))
+        if self.long {
+            f64::from_le_bytes(bytes(&self.blob, at * LONG))
+        } else {
+            f64::from(i32::from_le_bytes(bytes(&self.blob, at * SHORT)))
+        }
     }
 
     #[inline]
@@ -72,7 +80,7 @@ impl Run {
         if self.wide {
             return (0..self.len()).find(|&at| self.member(at) == member);
         }
-        let (ends, text) = self.blob[self.len() * SCORE..].split_at(self.len() * NARROW);
+        let (ends, text) = self.blob[self.ends_at()..].split_at(self.len() * NARROW);
         // Members often begin alike: the last bytes tell them apart soonest.
         let tail = tail(member);
         let mut start = 0;
@@ -106,27 +114,44 @@ impl Run {
     }
 
     pub(super) fn set_score(&mut self, at: usize, score: f64) {
-        self.blob[at * SCORE..][..SCORE].copy_from_slice(&score.to_le_bytes());
+        if !self.long && short(score).is_none() {
+            self.lengthen();
+        }
+        self.put_score(at, score);
+    }
+
+    /// Writes a score that fits the width.
+    fn put_score(&mut self, at: usize, score: f64) {
+        match short(score) {
+            Some(short) if !self.long => {
+                self.blob[at * SHORT..][..SHORT].copy_from_slice(&short.to_le_bytes());
+            }
+            _ => self.blob[at * LONG..][..LONG].copy_from_slice(&score.to_le_bytes()),
+        }
     }
 
     pub(super) fn insert(&mut self, at: usize, score: f64, member: &[u8]) {
         if !self.wide && self.text_len() + member.len() > usize::from(u16::MAX) {
             self.widen();
         }
-        let (len, width) = (self.len(), self.end_width());
-        let (ends, text) = (len * SCORE, self.text_at());
+        if !self.long && short(score).is_none() {
+            self.lengthen();
+        }
+        let (score_width, width) = (self.score_width(), self.end_width());
+        let (ends, text) = (self.ends_at(), self.text_at());
         let start = self.start(at);
         let used = self.blob.len();
-        self.reserve(SCORE + width + member.len());
-        self.blob.resize(used + SCORE + width + member.len(), 0);
+        let added = score_width + width + member.len();
+        self.reserve(added);
+        self.blob.resize(used + added, 0);
         // From the back: what goes furthest first.
-        self.blob.copy_within(text + start..used, text + start + SCORE + width + member.len());
-        self.blob.copy_within(text..text + start, text + SCORE + width);
-        self.blob.copy_within(ends + at * width..text, ends + SCORE + (at + 1) * width);
-        self.blob.copy_within(ends..ends + at * width, ends + SCORE);
-        self.blob.copy_within(at * SCORE..ends, (at + 1) * SCORE);
+        self.blob.copy_within(text + start..used, text + start + added);
+        self.blob.copy_within(text..text + start, text + score_width + width);
+        self.blob.copy_within(ends + at * width..text, ends + score_width + (at + 1) * width);
+        self.blob.copy_within(ends..ends + at * width, ends + score_width);
+        self.blob.copy_within(at * score_width..ends, (at + 1) * score_width);
         self.len += 1;
-        self.set_score(at, score);
+        self.put_score(at, score);
         self.set_end(at, start);
         self.shift_ends(at, member.len() as u64);
         let place = self.text_at() + start;
@@ -138,16 +163,16 @@ impl Run {
         if from == to {
             return;
         }
-        let (len, width) = (self.len(), self.end_width());
-        let (ends, text) = (len * SCORE, self.text_at());
+        let (score_width, width) = (self.score_width(), self.end_width());
+        let (ends, text) = (self.ends_at(), self.text_at());
         let (start, end) = (self.start(from), self.start(to));
-        let left = len - (to - from);
+        let left = self.len() - (to - from);
         self.shift_ends(to, ((end - start) as u64).wrapping_neg());
         let used = self.blob.len();
-        let new_text = left * (SCORE + width);
-        self.blob.copy_within(to * SCORE..ends, from * SCORE);
-        self.blob.copy_within(ends..ends + from * width, left * SCORE);
-        self.blob.copy_within(ends + to * width..text, left * SCORE + from * width);
+        let (new_ends, new_text) = (left * score_width, left * (score_width + width));
+        self.blob.copy_within(to * score_width..ends, from * score_width);
+        self.blob.copy_within(ends..ends + from * width, new_ends);
+        self.blob.copy_within(ends + to * width..text, new_ends + from * width);
         self.blob.copy_within(text..text + start, new_text);
         self.blob.copy_within(text + end..used, new_text + start);
         self.len = left as u32;
@@ -167,28 +192,40 @@ impl Run {
     pub(super) fn extend(&mut self, other: &Self, from: usize) {
         let added = other.len() - from;
         let text: &[u8] = &other.blob[other.text_at() + other.start(from)..];
+        let is_long = |run: &Self, at: usize| run.long && short(run.score(at)).is_none();
+        let long = (0..self.len()).any(|at| is_long(self, at))
+            || (from..other.len()).any(|at| is_long(other, at));
         let wide = self.text_len() + text.len() > usize::from(u16::MAX);
-        let width = if wide || self.wide { WIDE } else { NARROW };
         let len = self.len() + added;
-        let mut joined =
-            Vec::with_capacity(class(len * (SCORE + width) + self.text_len() + text.len()));
-        joined.extend_from_slice(&self.blob[..self.len() * SCORE]);
-        joined.extend_from_slice(&other.blob[from * SCORE..other.len() * SCORE]);
-        joined.resize(len * (SCORE + width), 0);
-        joined.extend_from_slice(&self.blob[self.text_at()..]);
-        joined.extend_from_slice(text);
-        let joined = Self { blob: joined, len: len as u32, wide: width == WIDE };
-        let old = std::mem::replace(self, joined);
-        for at in 0..old.len() {
-            self.set_end(at, old.end(at));
+        let mut joined = Self { blob: Vec::new(), len: len as u32, long, wide };
+        let text_at = joined.text_at();
+        joined.reserve(text_at + self.text_len() + text.len());
+        joined.blob.resize(text_at, 0);
+        joined.blob.extend_from_slice(&self.blob[self.text_at()..]);
+        joined.blob.extend_from_slice(text);
+        for at in 0..self.len() {
+            joined.put_score(at, self.score(at));
+            joined.set_end(at, self.end(at));
         }
-        let (base, skipped) = (old.text_len(), other.start(from));
+        let (base, skipped) = (self.text_len(), other.start(from));
         for at in 0..added {
-            self.set_end(old.len() + at, base + other.end(from + at) - skipped);
+            joined.put_score(self.len() + at, other.score(from + at));
+            joined.set_end(self.len() + at, base + other.end(from + at) - skipped);
         }
+        *self = joined;
     }
 
     // ── Layout ──────────────────────────────────────────────────────────────────────────────
+
+    #[inline]
+    fn score_width(&self) -> usize {
+        if self.long { LONG } else { SHORT }
+    }
+
+    #[inline]
+    fn ends_at(&self) -> usize {
+        self.len() * self.score_width()
+    }
 
     #[inline]
     fn end_width(&self) -> usize {
@@ -197,7 +234,7 @@ impl Run {
 
     #[inline]
     fn text_at(&self) -> usize {
-        self.len() * (SCORE + self.end_width())
+        self.len() * (self.score_width() + self.end_width())
     }
 
     fn text_len(&self) -> usize {
@@ -211,7 +248,7 @@ impl Run {
 
     #[inline]
     fn end(&self, at: usize) -> usize {
-        let ends = self.len() * SCORE;
+        let ends = self.ends_at();
         if self.wide {
             u64::from_le_bytes(bytes(&self.blob, ends + at * WIDE)) as usize
         } else {
@@ -220,14 +257,14 @@ impl Run {
     }
 
     fn set_end(&mut self, at: usize, end: usize) {
-        let (ends, width) = (self.len() * SCORE, self.end_width());
+        let (ends, width) = (self.ends_at(), self.end_width());
         self.blob[ends + at * width..][..width]
             .copy_from_slice(&(end as u64).to_le_bytes()[..width]);
     }
 
     /// Adds `by` to the ends from `from` on.
     fn shift_ends(&mut self, from: usize, by: u64) {
-        let (ends, width, text) = (self.len() * SCORE, self.end_width(), self.text_at());
+        let (ends, width, text) = (self.ends_at(), self.end_width(), self.text_at());
         let shifted = &mut self.blob[ends + from * width..text];
         if width == NARROW {
             for end in shifted.chunks_exact_mut(NARROW) {
@@ -243,15 +280,25 @@ impl Run {
     }
 
     fn widen(&mut self) {
-        let mut wide = Self { blob: Vec::new(), len: self.len, wide: true };
-        wide.blob.reserve_exact(self.len() * (SCORE + WIDE) + self.text_len());
-        wide.blob.extend_from_slice(&self.blob[..self.len() * SCORE]);
-        wide.blob.resize(self.len() * (SCORE + WIDE), 0);
-        wide.blob.extend_from_slice(&self.blob[self.text_at()..]);
+        self.relay(self.long, true);
+    }
+
+    fn lengthen(&mut self) {
+        self.relay(true, self.wide);
+    }
+
+    /// Lays everything out anew, in other widths that hold it.
+    fn relay(&mut self, long: bool, wide: bool) {
+        let mut new = Self { blob: Vec::new(), len: self.len, long, wide };
+        let text_at = new.text_at();
+        new.reserve(text_at + self.text_len());
+        new.blob.resize(text_at, 0);
+        new.blob.extend_from_slice(&self.blob[self.text_at()..]);
         for at in 0..self.len() {
-            wide.set_end(at, self.end(at));
+            new.put_score(at, self.score(at));
+            new.set_end(at, self.end(at));
         }
-        *self = wide;
+        *self = new;
     }
 
     fn reserve(&mut self, added: usize) {
@@ -285,6 +332,13 @@ fn bytes<const N: usize>(blob: &[u8], at: usize) -> [u8; N] {
     value
 }
 
+/// The score as an integer of 4 bytes, if it is one.
+#[inline]
+fn short(score: f64) -> Option<i32> {
+    let short = score as i32;
+    (f64::from(short).to_bits() == score.to_bits()).then_some(short)
+}
+
 /// The last eight bytes of a longer text; of a shorter one nothing.
 #[inline]
 fn tail(text: &[u8]) -> u64 {
@@ -304,8 +358,9 @@ mod tests {
 
     use super::*;
 
-    fn pairs(run: &Run) -> Vec<(f64, Vec<u8>)> {
-        (0..run.len()).map(|at| (run.score(at), run.member(at).to_vec())).collect()
+    /// Scores by their bits: a zero keeps its sign.
+    fn pairs(run: &Run) -> Vec<(u64, Vec<u8>)> {
+        (0..run.len()).map(|at| (run.score(at).to_bits(), run.member(at).to_vec())).collect()
     }
 
     #[derive(Clone, Debug)]
@@ -318,11 +373,15 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         let len = prop_oneof![8 => 0usize..30, 1 => 20_000usize..70_000];
+        let score = || {
+            let whole = (-5e9..5e9f64).prop_map(f64::round);
+            prop_oneof![8 => (-9..9i32).prop_map(f64::from), 1 => whole, 1 => Just(-0.0), 1 => 0.0..1.0]
+        };
         prop_oneof![
-            6 => (any::<usize>(), -1e9..1e9, len).prop_map(|(at, s, l)| Step::Insert(at, s, l)),
+            6 => (any::<usize>(), score(), len).prop_map(|(at, s, l)| Step::Insert(at, s, l)),
             2 => (any::<usize>(), any::<usize>()).prop_map(|(a, b)| Step::Remove(a, b)),
             1 => any::<usize>().prop_map(Step::Split),
-            1 => (any::<usize>(), -1e9..1e9).prop_map(|(at, s)| Step::SetScore(at, s)),
+            1 => (any::<usize>(), score()).prop_map(|(at, s)| Step::SetScore(at, s)),
         ]
     }
 
@@ -330,14 +389,14 @@ mod tests {
         #[test]
         fn a_run_is_a_list_of_pairs(steps in prop::collection::vec(step(), 1..60)) {
             let mut run = Run::default();
-            let mut model: Vec<(f64, Vec<u8>)> = Vec::new();
+            let mut model: Vec<(u64, Vec<u8>)> = Vec::new();
             for (nth, step) in steps.into_iter().enumerate() {
                 match step {
                     Step::Insert(at, score, len) => {
                         let at = at % (model.len() + 1);
                         let member = vec![nth as u8; len];
                         run.insert(at, score, &member);
-                        model.insert(at, (score, member));
+                        model.insert(at, (score.to_bits(), member));
                     }
                     Step::Remove(a, b) => {
                         let (a, b) = (a % (model.len() + 1), b % (model.len() + 1));
@@ -353,7 +412,7 @@ mod tests {
                     Step::SetScore(at, score) if !model.is_empty() => {
                         let at = at % model.len();
                         run.set_score(at, score);
-                        model[at].0 = score;
+                        model[at].0 = score.to_bits();
                     }
                     Step::SetScore(..) => {}
                 }

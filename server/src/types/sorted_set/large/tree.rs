@@ -16,7 +16,7 @@ use super::run::Run;
 /// Bytes of a leaf, at which it splits; a size class of the allocator.
 const LEAF: usize = 1024;
 /// Children of an inner node, at which it splits.
-const FANOUT: usize = 64;
+const FANOUT: usize = 63;
 /// A node smaller than half is merged with a neighbour if both fill no more than three quarters.
 const fn small(limit: usize) -> usize {
     limit / 2
@@ -339,7 +339,7 @@ impl Tree {
 
     fn grow_root(&mut self, separator: (f64, &[u8]), child: u32, count: usize) {
         let mut root = Inner::default();
-        root.insert(0, (f64::NEG_INFINITY, b""), self.root, self.len - count);
+        root.insert(0, (0.0, b""), self.root, self.len - count);
         root.insert(1, separator, child, count);
         self.root = self.inners.insert(root);
         self.height += 1;
