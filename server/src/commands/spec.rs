@@ -384,30 +384,46 @@ impl KeySpec {
 
 /// How many arguments a command takes, its name included: `n` exactly, `-n` at least.
 ///
-/// Read off the syntax line: words outside brackets must be there; brackets and `...` allow more.
-/// `name_words` is 1, or 2 for a subcommand.
+/// Read off the syntax line: words outside brackets must be there, and of `<alternatives>` the
+/// shortest; `[brackets]` and `...` allow more. `name_words` is 1, or 2 for a subcommand.
 pub(super) fn arity(syntax: &str, name_words: i32) -> i32 {
-    let (mut required, mut open) = (name_words, false);
-    let mut depth = 0usize;
+    let spaced = ['[', ']', '<', '>', '|']
+        .iter()
+        .fold(syntax.to_owned(), |text, mark| text.replace(*mark, &format!(" {mark} ")));
+    let mut words = spaced.split_whitespace();
+    let mut required = name_words;
     let mut alternative = false;
-    for word in syntax.split_whitespace() {
-        let starts = word.matches(['[', '<']).count();
-        let ends = word.matches([']', '>']).count();
-        let optional = word.starts_with('[');
-        if depth == 0 && !optional && !word.starts_with('<') && word != "|" && word != "..." {
-            // `A | B` outside brackets is one argument.
-            if !alternative {
-                required += 1;
+    while let Some(word) = words.next() {
+        required += match word {
+            "[" => {
+                least(&mut words);
+                0
             }
-        }
-        if depth == 0 && word.starts_with('<') {
-            required += 1;
-        }
-        open |= optional || word == "..." || word.contains("...");
+            "<" => least(&mut words),
+            "|" | "..." => 0,
+            // `A | B` outside brackets is one argument.
+            _ => i32::from(!alternative),
+        };
         alternative = word == "|";
-        depth = (depth + starts).saturating_sub(ends);
     }
+    let open = syntax.contains(['[']) || syntax.contains("...");
     if open { -required } else { required }
+}
+
+/// The words of the shortest alternative, up to the bracket that closes.
+fn least<'a>(words: &mut impl Iterator<Item = &'a str>) -> i32 {
+    let (mut shortest, mut count) = (i32::MAX, 0);
+    while let Some(word) = words.next() {
+        match word {
+            "]" | ">" => break,
+            "|" => (shortest, count) = (shortest.min(count), 0),
+            "[" => _ = least(words),
+            "<" => count += least(words),
+            "..." => {}
+            _ => count += 1,
+        }
+    }
+    shortest.min(count)
 }
 
 /// The ACL categories of a command, in the order in which Redis lists them.
@@ -464,6 +480,7 @@ mod tests {
             ("key milliseconds value", 1, 4),
             ("ON | OFF | SKIP", 2, 3),
             ("<SAVE | NOSAVE> key", 1, 3),
+            ("key <BYRADIUS radius <M | KM> | BYBOX width height <M | KM>> [ASC | DESC]", 1, -5),
             ("", 2, 2),
         ] {
             assert_eq!(arity(syntax, words), expected, "{syntax}");

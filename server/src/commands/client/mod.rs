@@ -125,7 +125,7 @@ fn setname(call: &mut Call<'_>) -> Result {
 
 const SETINFO: Command = Command {
     name: "setinfo",
-    syntax: "<LIB-NAME libname | LIB-VER libver> value",
+    syntax: "<LIB-NAME libname | LIB-VER libver>",
     summary: "Sets information specific to the client or connection.",
     since: "7.2.0",
     handler: Some(setinfo),

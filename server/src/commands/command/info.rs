@@ -34,9 +34,10 @@ fn simple_set(reply: &mut Reply<'_>, words: &[&str]) {
 
 fn flag_names(id: Id) -> Vec<&'static str> {
     let command = id.entry().command;
-    let counted = |spec: &KeySpec| matches!(spec.find, Find::Count { .. });
+    let is_fixed =
+        |spec: &KeySpec| spec.keyword.is_none() && matches!(spec.find, Find::Range { .. });
     let mut names: Vec<&str> = command.flags.names().collect();
-    if command.keys.iter().any(counted) {
+    if !command.keys.iter().all(is_fixed) {
         // Where the keys are depends on the arguments; it stands before `allow_busy`.
         let place = names.len() - usize::from(command.flags.contains(Flags::ALLOW_BUSY));
         names.insert(place, "movablekeys");
