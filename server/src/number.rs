@@ -69,6 +69,38 @@ pub fn parse_bound(bytes: &[u8]) -> Option<f64> {
     parse_float(bytes).or_else(|| parse_finite(std::str::from_utf8(bytes).ok()?))
 }
 
+/// As [`parse_float`], and hexadecimal as well, which Redis accepts where it reads a `long double`:
+/// `0x1f`, `-0x.8p3`.
+pub fn parse_long_double(bytes: &[u8]) -> Option<f64> {
+    let (negative, unsigned) = match bytes {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    let [b'0', b'x' | b'X', digits @ ..] = unsigned else { return parse_float(bytes) };
+    let value = hex_float(std::str::from_utf8(digits).ok()?)?;
+    Some(if negative { -value } else { value })
+}
+
+/// Digits, a point among them, and a binary exponent.
+fn hex_float(text: &str) -> Option<f64> {
+    let (digits, exponent) = match text.split_once(['p', 'P']) {
+        Some((digits, exponent)) => (digits, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let mut value = 0.0;
+    for digit in whole.chars().chain(fraction.chars()) {
+        value = value * 16.0 + f64::from(digit.to_digit(16)?);
+    }
+    let fraction_bits = i32::try_from(fraction.len()).ok()?.checked_mul(4)?;
+    let value = value * 2f64.powi(exponent.checked_sub(fraction_bits)?);
+    value.is_finite().then_some(value)
+}
+
 /// Room for the text of a double.
 #[derive(Clone, Copy, Debug)]
 pub struct DoubleText {
@@ -235,6 +267,25 @@ mod tests {
             ("0x10", None),
         ] {
             assert_eq!(parse_bound(text.as_bytes()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn long_doubles_may_be_hexadecimal() {
+        for (text, expected) in [
+            ("0x1f", Some(31.0)),
+            ("-0X.8p3", Some(-4.0)),
+            ("+0x1.8", Some(1.5)),
+            ("0x7FFFFFFFFFFFFF", Some(36_028_797_018_963_967.0)),
+            ("1.5", Some(1.5)),
+            ("0x", None),
+            ("0x.", None),
+            ("0x1g", None),
+            ("0x1p", None),
+            ("0x1p99999", None),
+            ("x1", None),
+        ] {
+            assert_eq!(parse_long_double(text.as_bytes()), expected, "{text:?}");
         }
     }
 

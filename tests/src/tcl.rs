@@ -22,6 +22,9 @@ use crate::{packages, paths, valkey};
 pub const UNITS: &[&str] = &[
     "unit/type/string",
     "unit/type/incr",
+    "unit/type/list",
+    "unit/type/list-2",
+    "unit/type/list-3",
     "unit/type/stream",
     "unit/type/stream-cgroups",
     "unit/bitops",

@@ -9,7 +9,7 @@ const GOAL_PERCENT: usize = 95;
 #[test]
 fn valkeys_suite_passes_on_holdfast() {
     let server = binaries::server(Flavour::Holdfast);
-    let reports = tcl::run_units(&tcl::UNITS, &server).unwrap_or_else(|why| panic!("{why}"));
+    let reports = tcl::run_units(tcl::UNITS, &server).unwrap_or_else(|why| panic!("{why}"));
     let summary = tcl::summary(&reports);
     println!("{summary}");
     let (passed, counted) = tcl::totals(&reports);

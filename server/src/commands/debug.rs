@@ -2,6 +2,8 @@
 //!
 //! One command without declared subcommands, as in Redis: COMMAND does not list them.
 
+mod digest;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -48,6 +50,8 @@ fn debug(call: &mut Call<'_>) -> Result {
         // Replies have one buffer here, so there is nothing to choose.
         (b"client-enforce-reply-list", 1) => _ = switch(call, args)?,
         (b"object", 1 | 2) => return object(call, args),
+        (b"digest", 0) => digest::dataset(call),
+        (b"digest-value", _) => digest::values(call, args),
         (b"htstats", 1..) => return table_stats(call, args),
         (b"populate", 1..=3) => return populate(call, args),
         (b"config-rewrite-force-all", 0) => return config::rewrite_file(call, Scope::All),
@@ -245,6 +249,10 @@ fn help(call: &mut Call<'_>) {
             "CONFIG-REWRITE-FORCE-ALL",
             "    Like CONFIG REWRITE but writes all configuration options, including",
             "    keywords not listed in original configuration file or default values.",
+            "DIGEST",
+            "    Output a hex signature representing the current DB content.",
+            "DIGEST-VALUE <key> [<key> ...]",
+            "    Output a hex signature of the values of all the specified keys.",
             "ERROR <string>",
             "    Return a RESP protocol error with <string> as message. Useful for clients",
             "    unit tests to simulate error replies.",

@@ -73,7 +73,8 @@ impl<'a> Args<'a> {
     /// A timeout in seconds, with fractions, as the time on the server's timeline when it is over;
     /// `None` for 0, which is never.
     pub fn deadline(&mut self, now: Now) -> Result<Option<i64>> {
-        let seconds = number::parse_float(self.required()?).ok_or(error::TIMEOUT_NOT_FLOAT)?;
+        let seconds =
+            number::parse_long_double(self.required()?).ok_or(error::TIMEOUT_NOT_FLOAT)?;
         let ms = (seconds * 1000.0).ceil();
         if ms > i64::MAX as f64 {
             return Err(error::TIMEOUT_OUT_OF_RANGE);

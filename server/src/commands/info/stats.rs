@@ -13,7 +13,9 @@ pub(super) fn clients(text: &mut Text, view: &View<'_>) {
     text.field("client_recent_max_input_buffer", input.unwrap_or(0));
     let output = buffers().map(|buffers| buffers.output_capacity).max();
     text.field("client_recent_max_output_buffer", output.unwrap_or(0));
-    text.field("blocked_clients", view.engine.waiters.len());
+    // Those that CLIENT PAUSE holds back count as blocked, too.
+    let paused = view.clients().filter(|client| client.paused).count();
+    text.field("blocked_clients", view.engine.waiters.len() + paused);
     text.field("tracking_clients", view.engine.tracking.clients());
     text.field("pubsub_clients", view.engine.pubsub.clients());
     let watching = view.clients().filter(|client| !client.watched.is_empty()).count();

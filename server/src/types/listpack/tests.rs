@@ -76,7 +76,7 @@ fn lengths_take_as_many_bytes_as_they_need() {
 #[test]
 fn an_element_of_every_length_is_read_from_both_ends() {
     let mut listpack = Listpack::new();
-    let lengths = [0, 1, 63, 64, 4095, 4096, 16_379, 2_097_147, 268_435_451];
+    let lengths = [0, 1, 63, 64, 4095, 4096, 16_379, 2_097_147];
     lengths.iter().for_each(|&len| listpack.push_back(&vec![b'y'; len]));
     let len_of = |item: Item<'_>| match item {
         Item::Bytes(bytes) => bytes.len(),
