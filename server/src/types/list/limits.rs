@@ -7,6 +7,8 @@ const SAFE_BYTES: usize = 8 * 1024;
 const ENTRY_OVERHEAD: usize = 8;
 /// What -1 stands for; each further step doubles it.
 const MIN_BYTES: usize = 4096;
+/// Whatever DEBUG says, a listpack must hold it.
+const MAX_PACKED_LEN: usize = 512 * 1024 * 1024;
 /// The count must fit a listpack's header, and a node's.
 const MAX_COUNT: i64 = 0x7fff;
 
@@ -59,7 +61,7 @@ impl Limits {
     /// Whether an element of `len` bytes gets a node of its own.
     pub(super) fn is_plain(self, len: usize) -> bool {
         match (self.plain_from, self.max) {
-            (Some(from), _) => len >= from,
+            (Some(from), _) => len >= from.min(MAX_PACKED_LEN),
             (None, Max::Bytes(max)) => len > max,
             (None, Max::Count(_)) => len > SAFE_BYTES,
         }
@@ -107,5 +109,6 @@ mod tests {
         let limits = Limits::new(-1, None);
         assert!(limits.admit(4000, 1, 88) && !limits.admit(4000, 1, 89));
         assert!(!Limits::new(-1, Some(5)).admit(7, 0, 5));
+        assert!(Limits::new(-1, Some(usize::MAX)).is_plain(1 << 30));
     }
 }

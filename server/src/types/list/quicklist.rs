@@ -252,10 +252,13 @@ impl Quicklist {
         let is_plain = self.limits.is_plain(element.len());
         let at = place.node;
         match (&mut self.nodes[at], place.cursor) {
-            (Node::Packed { listpack, .. }, Some(cursor)) if !is_plain => {
+            // Beyond the limits, if need be: that is how Valkey has it.
+            (Node::Packed { listpack, .. }, Some(cursor))
+                if !is_plain && listpack.fits(Listpack::encoded_len(element)) =>
+            {
                 listpack.replace(cursor, element);
             }
-            (Node::Packed { .. }, Some(cursor)) => self.replace_by_plain(at, cursor, element),
+            (Node::Packed { .. }, Some(cursor)) => self.replace_by_node(at, cursor, element),
             (node, _) if is_plain => *node = Node::of(element, self.limits),
             _ => {
                 self.insert_between(at, Side::After, element);
@@ -264,7 +267,8 @@ impl Quicklist {
         }
     }
 
-    fn replace_by_plain(&mut self, at: usize, cursor: Cursor, element: &[u8]) {
+    /// Puts a node of its own in the place of a listpack's element.
+    fn replace_by_node(&mut self, at: usize, cursor: Cursor, element: &[u8]) {
         let tail = self.split_off(at, cursor);
         // What is replaced is the tail's first; a node that is left empty goes.
         let mut tail = Some(tail).filter(|tail| tail.count() > 1);
@@ -348,7 +352,7 @@ impl Quicklist {
             removed == limit
         };
         let mut nodes = self.nodes.iter_mut();
-        let _stopped = match end {
+        match end {
             End::Head => nodes.any(&mut visit),
             End::Tail => nodes.rev().any(&mut visit),
         };
