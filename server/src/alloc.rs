@@ -41,6 +41,119 @@ pub fn used_bytes() -> usize {
     COUNTERS.iter().fold(0, |sum, shard| sum.wrapping_add(shard.0.load(Relaxed)))
 }
 
+/// What the allocator has of the system's memory, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Pages {
+    /// In blocks that are in use, with what rounding their sizes up takes.
+    pub allocated: u64,
+    /// In pages with such blocks.
+    pub active: u64,
+    /// Mapped, with what the allocator needs for itself.
+    pub resident: u64,
+    /// Given back but for the addresses.
+    pub muzzy: u64,
+}
+
+/// `None` where the allocator does not tell.
+pub fn pages() -> Option<Pages> {
+    backend::pages()
+}
+
+/// Has all free pages given back to the system now.
+pub fn purge() {
+    backend::purge();
+}
+
+/// The allocator's own report, for experts; `None` where there is none.
+pub fn report() -> Option<String> {
+    backend::report()
+}
+
+#[cfg(not(feature = "jemalloc"))]
+mod backend {
+    pub(super) fn pages() -> Option<super::Pages> {
+        None
+    }
+
+    pub(super) fn purge() {}
+
+    pub(super) fn report() -> Option<String> {
+        None
+    }
+}
+
+/// jemalloc's control interface: `mallctl` by name.
+#[cfg(feature = "jemalloc")]
+mod backend {
+    use std::ffi::{CStr, c_char, c_int, c_void};
+    use std::ptr::{from_mut, null, null_mut};
+
+    use super::Pages;
+
+    unsafe extern "C" {
+        fn _rjem_mallctl(
+            name: *const c_char,
+            old: *mut c_void,
+            old_len: *mut usize,
+            new: *mut c_void,
+            new_len: usize,
+        ) -> c_int;
+        fn _rjem_malloc_stats_print(
+            write: Option<unsafe extern "C" fn(*mut c_void, *const c_char)>,
+            opaque: *mut c_void,
+            options: *const c_char,
+        );
+    }
+
+    /// Its figures are those of the last epoch.
+    fn begin_epoch() {
+        let mut epoch = 1u64;
+        let new = from_mut(&mut epoch).cast();
+        // SAFETY: `epoch` takes a u64, which `new` points to.
+        unsafe { _rjem_mallctl(c"epoch".as_ptr(), null_mut(), null_mut(), new, size_of::<u64>()) };
+    }
+
+    fn read(name: &CStr) -> Option<u64> {
+        let (mut value, mut len) = (0usize, size_of::<usize>());
+        let old = from_mut(&mut value).cast();
+        // SAFETY: these controls are of type size_t, and jemalloc compares its size with `len`.
+        let failed = unsafe { _rjem_mallctl(name.as_ptr(), old, &mut len, null_mut(), 0) };
+        (failed == 0).then_some(value as u64)
+    }
+
+    pub(super) fn pages() -> Option<Pages> {
+        begin_epoch();
+        // 4096 stands for all arenas together.
+        let muzzy_pages = read(c"stats.arenas.4096.pmuzzy")?;
+        Some(Pages {
+            allocated: read(c"stats.allocated")?,
+            active: read(c"stats.active")?,
+            resident: read(c"stats.resident")?,
+            muzzy: muzzy_pages * read(c"arenas.page")?,
+        })
+    }
+
+    pub(super) fn purge() {
+        let name = c"arena.4096.purge";
+        // SAFETY: this control neither reads nor writes a value.
+        unsafe { _rjem_mallctl(name.as_ptr(), null_mut(), null_mut(), null_mut(), 0) };
+    }
+
+    unsafe extern "C" fn append(text: *mut c_void, part: *const c_char) {
+        // SAFETY: `report` passes its String, and jemalloc a C string.
+        let (text, part) = unsafe { (&mut *text.cast::<String>(), CStr::from_ptr(part)) };
+        text.push_str(&part.to_string_lossy());
+    }
+
+    pub(super) fn report() -> Option<String> {
+        let mut text = String::new();
+        let opaque = from_mut(&mut text).cast();
+        // SAFETY: jemalloc calls `append` with `opaque` before it returns, and not later.
+        unsafe { _rjem_malloc_stats_print(Some(append), opaque, null()) };
+        Some(text)
+    }
+}
+
 struct Counting;
 
 /// One counter per line of cache, so that threads do not wait for each other's.
@@ -98,6 +211,17 @@ unsafe impl GlobalAlloc for Counting {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "jemalloc")]
+    #[test]
+    fn the_allocator_tells_of_its_pages() {
+        let block = std::hint::black_box(vec![1u8; 1 << 24]);
+        let pages = pages().expect("it is built with statistics");
+        assert!(pages.allocated >= block.len() as u64 && pages.resident >= pages.active);
+        assert!(pages.active >= pages.allocated);
+        purge();
+        assert!(report().is_some_and(|text| text.contains("jemalloc statistics")));
+    }
 
     #[test]
     fn what_is_allocated_is_counted() {

@@ -2,7 +2,8 @@
 //!
 //! Fields of parts that are not built are there with what Redis shows for an instance that does not
 //! use them, so that monitoring finds what it looks for. Departures: `redis_mode` besides Valkey's
-//! `server_mode`, because exporters read the first; no `eventloop_*`, because there is no such loop.
+//! `server_mode`, because exporters read the first; a turn of the event loop is a batch of one
+//! connection, or a slice of background work.
 
 mod data;
 mod memory;
@@ -67,9 +68,17 @@ impl View<'_> {
 struct Section {
     name: &'static str,
     title: &'static str,
-    /// Shown when nothing is asked for.
-    by_default: bool,
+    shown: Shown,
     write: fn(&mut Text, &View<'_>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    ByDefault,
+    /// Where everything is asked for.
+    InAll,
+    /// Only by its name.
+    ByName,
 }
 
 const fn section(
@@ -77,16 +86,21 @@ const fn section(
     title: &'static str,
     write: fn(&mut Text, &View<'_>),
 ) -> Section {
-    Section { name, title, by_default: true, write }
+    Section { name, title, shown: Shown::ByDefault, write }
 }
 
 const fn on_demand(section: Section) -> Section {
-    Section { by_default: false, ..section }
+    Section { shown: Shown::InAll, ..section }
+}
+
+const fn debugging(section: Section) -> Section {
+    Section { shown: Shown::ByName, ..section }
 }
 
 /// In the order of the reply.
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section; 16] = [
     section("server", "Server", process::server),
+    on_demand(section("tls", "TLS", process::tls)),
     section("clients", "Clients", stats::clients),
     section("memory", "Memory", memory::memory),
     section("persistence", "Persistence", data::persistence),
@@ -96,19 +110,22 @@ const SECTIONS: [Section; 13] = [
     section("modules", "Modules", |_, _| {}),
     on_demand(section("commandstats", "Commandstats", stats::commands)),
     section("errorstats", "Errorstats", stats::errors),
-    on_demand(section("latencystats", "Latencystats", |_, _| {})),
+    on_demand(section("latencystats", "Latencystats", stats::latencies)),
     section("cluster", "Cluster", data::cluster),
+    on_demand(section("scriptingengines", "Scripting Engines", data::scripting_engines)),
     section("keyspace", "Keyspace", data::keyspace),
+    debugging(section("debug", "Debug", stats::debug)),
 ];
 
 /// The sections that the arguments name, each once.
 fn wanted<'a>(args: impl Iterator<Item = &'a [u8]>) -> Vec<&'static Section> {
     let args: Vec<&[u8]> = args.collect();
     let is_wanted = |section: &&Section| {
-        args.is_empty() && section.by_default
+        let by_default = section.shown == Shown::ByDefault;
+        args.is_empty() && by_default
             || args.iter().any(|arg| match arg.to_ascii_lowercase().as_slice() {
-                b"all" | b"everything" => true,
-                b"default" => section.by_default,
+                b"all" | b"everything" => section.shown != Shown::ByName,
+                b"default" => by_default,
                 b"module_list" => section.name == "modules",
                 name => section.name.as_bytes() == name,
             })
@@ -163,17 +180,18 @@ mod tests {
         check(&["keyspace", "SERVER", "keyspace"], &["server", "keyspace"]);
         check(&["nosuch"], &[]);
         check(&["module_list"], &["modules"]);
-        let all: Vec<_> = SECTIONS.iter().map(|section| section.name).collect();
+        let of = |shown: &[Shown]| -> Vec<&str> {
+            let sections = SECTIONS.iter().filter(|section| shown.contains(&section.shown));
+            sections.map(|section| section.name).collect()
+        };
+        let all = of(&[Shown::ByDefault, Shown::InAll]);
         check(&["all"], &all);
         check(&["everything", "cpu"], &all);
-        let by_default: Vec<_> = SECTIONS
-            .iter()
-            .filter(|section| section.by_default)
-            .map(|section| section.name)
-            .collect();
+        let by_default = of(&[Shown::ByDefault]);
         assert!(!by_default.contains(&"commandstats"));
         check(&[], &by_default);
         check(&["default"], &by_default);
-        check(&["default", "commandstats", "latencystats"], &all);
+        check(&["default", "commandstats", "latencystats", "tls", "scriptingengines"], &all);
+        check(&["debug"], &["debug"]);
     }
 }

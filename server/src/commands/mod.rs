@@ -22,6 +22,7 @@ mod help;
 mod info;
 mod latency;
 mod list;
+mod lolwut;
 mod memory;
 mod monitor;
 mod object;
@@ -58,6 +59,7 @@ const ROOMS: &[&[Command]] = &[
     geo::COMMANDS,
     info::COMMANDS,
     latency::COMMANDS,
+    lolwut::COMMANDS,
     list::COMMANDS,
     memory::COMMANDS,
     monitor::COMMANDS,

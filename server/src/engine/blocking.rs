@@ -268,7 +268,7 @@ impl Engine {
         let stats = self.stats.command(blocked.id);
         stats.calls += 1;
         if let Release::Refused(error) = &why {
-            stats.failed += 1;
+            stats.rejected += 1;
             self.stats.count_error(error.code());
         }
         self.clients.post(slot, |reply| match &why {

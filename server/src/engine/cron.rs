@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::access;
 use super::evict::Room;
 use super::tracking::Post;
-use super::{Client, Closing, Engine};
+use super::{Client, Closing, Engine, Event};
 use crate::clock::Now;
 use crate::config::eviction::Order;
 use crate::config::notify::Class;
@@ -40,7 +40,11 @@ impl Engine {
     /// One slice of background work; how long to wait before the next. `clock_us` tells the time
     /// while the slice runs, in microseconds from wherever.
     pub fn tick(&mut self, now: Now, clock_us: impl Fn() -> i64) -> Duration {
-        let pause = self.slice(now, clock_us);
+        let began_us = clock_us();
+        let pause = self.slice(now, &clock_us);
+        let spent_us = clock_us().abs_diff(began_us);
+        self.stats.turns.add(spent_us, 0);
+        self.stats.turns.background_us += spent_us;
         self.cron.next_ms = now.ms().saturating_add(pause.as_millis() as i64);
         pause
     }
@@ -54,7 +58,7 @@ impl Engine {
         }
     }
 
-    fn slice(&mut self, now: Now, clock_us: impl Fn() -> i64) -> Duration {
+    fn slice(&mut self, now: Now, clock_us: &impl Fn() -> i64) -> Duration {
         let pause =
             Duration::from_millis(1000 / u64::from(self.config.settings().hz.clamp(1, 500)));
         if self.cron_paused {
@@ -83,7 +87,7 @@ impl Engine {
         let evicts = self.make_room(now) == Room::Soon;
         let expires = self.expires_keys(now_ms);
         let start_us = clock_us();
-        let more = expires && self.expire_slice(now_ms, &clock_us);
+        let more = expires && self.expire_slice(now, clock_us);
         let gathers = self.gather_slice(|| clock_us() - start_us);
         self.broadcast_changes();
         if more || forgets || evicts || gathers {
@@ -125,7 +129,8 @@ impl Engine {
 
     /// Removes keys that are due, in each database some and then again, until none is left or the
     /// time is up. Whether more are due.
-    fn expire_slice(&mut self, now_ms: i64, clock_us: &impl Fn() -> i64) -> bool {
+    fn expire_slice(&mut self, now: Now, clock_us: &impl Fn() -> i64) -> bool {
+        let now_ms = now.ms();
         let start_us = clock_us();
         let mut spent_us = 0;
         let mut more = true;
@@ -148,6 +153,7 @@ impl Engine {
             }
         }
         self.stats.expire_cycle_us += spent_us.unsigned_abs();
+        self.note_latency(Event::ExpireCycle, spent_us.unsigned_abs(), now);
         more
     }
 

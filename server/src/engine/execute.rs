@@ -46,7 +46,8 @@ impl Engine {
         }
         let output_limit = self.limits(slot).output;
         let mut client = self.clients.check_out(slot);
-        let mut run = Run::starting(clock.now());
+        let began = clock.now();
+        let mut run = Run::starting(began);
         client.last_active_ms = run.now().ms();
         if !self.tracking.is_empty() {
             self.shrink_tracking();
@@ -85,6 +86,7 @@ impl Engine {
             }
         }
         self.end(&mut run, &mut client, clock);
+        self.stats.turns.add(run.now().us.abs_diff(began.us), batch.len() as u64);
         self.broadcast_changes();
         self.clients.collect(slot, out);
         self.clients.check_in(slot, client);

@@ -55,6 +55,9 @@ pub struct Stats {
     by_command: Vec<CommandStats>,
     histograms: Vec<Histogram>,
     by_error: BTreeMap<String, u64>,
+    /// Times that work was done under the engine's lock: a connection's batch, a slice of background
+    /// work. Monitoring knows them as turns of an event loop.
+    pub turns: Turns,
     pub operations: Rate,
     pub input: Rate,
     pub output: Rate,
@@ -91,6 +94,7 @@ impl Stats {
             by_command: vec![CommandStats::default(); TABLE.count()],
             histograms: vec![Histogram::default(); TABLE.count()],
             by_error: BTreeMap::new(),
+            turns: Turns::default(),
             operations: Rate::default(),
             input: Rate::default(),
             output: Rate::default(),
@@ -114,6 +118,7 @@ impl Stats {
     #[inline]
     pub fn record(&mut self, id: Id, calls: u64, us: u64, with_histogram: bool) {
         self.by_command[id.index()].usec += us;
+        self.turns.commands_us += us;
         if with_histogram && calls > 0 {
             // A clock of microseconds measures less than one as none.
             self.histograms[id.index()].add((us * 1000 / calls).max(1), calls);
@@ -147,8 +152,43 @@ impl Stats {
     /// Called about every 100 ms.
     pub fn sample(&mut self, now_ms: i64) {
         self.operations.sample(now_ms, self.commands);
+        self.turns.sample(now_ms);
         self.input.sample(now_ms, self.bytes_in);
         self.output.sample(now_ms, self.bytes_out);
+    }
+}
+
+/// Turns of work, and the time they took.
+#[derive(Debug, Default)]
+pub struct Turns {
+    pub count: u64,
+    pub us: u64,
+    pub commands_us: u64,
+    pub background_us: u64,
+    pub longest_us: u64,
+    /// Commands of the turn with the most.
+    pub most_commands: u64,
+    pub per_second: Rate,
+    pub us_per_second: Rate,
+}
+
+impl Turns {
+    #[inline]
+    pub fn add(&mut self, us: u64, commands: u64) {
+        self.count += 1;
+        self.us += us;
+        self.longest_us = self.longest_us.max(us);
+        self.most_commands = self.most_commands.max(commands);
+    }
+
+    fn sample(&mut self, now_ms: i64) {
+        self.per_second.sample(now_ms, self.count);
+        self.us_per_second.sample(now_ms, self.us);
+    }
+
+    /// Of the last turns on average.
+    pub fn recent_us(&self) -> u64 {
+        self.us_per_second.per_second() / self.per_second.per_second().max(1)
     }
 }
 

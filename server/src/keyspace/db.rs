@@ -159,6 +159,16 @@ impl Db {
         self.volatile_within
     }
 
+    /// Bytes of the table, without what it points to.
+    pub fn table_bytes(&self) -> usize {
+        self.table.used_bytes()
+    }
+
+    /// Bytes of the expiry index.
+    pub fn deadlines_bytes(&self) -> usize {
+        self.deadlines.used_bytes()
+    }
+
     /// Bytes that keys, values, table and expiry index take.
     pub fn used_bytes(&self) -> usize {
         self.heap.used_bytes()

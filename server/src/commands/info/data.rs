@@ -41,13 +41,21 @@ pub(super) fn persistence(text: &mut Text, view: &View<'_>) {
     text.field("aof_last_bgrewrite_status", "ok");
     text.each(&["aof_rewrites", "aof_rewrites_consecutive_failures"], 0);
     text.field("aof_last_write_status", "ok");
-    text.each(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"], 0);
+    text.each(
+        &[
+            "aof_last_cow_size",
+            "module_fork_in_progress",
+            "module_fork_last_cow_size",
+            "slot_migration_fork_in_progress",
+        ],
+        0,
+    );
 }
 
 /// A primary that no replica has ever asked.
 pub(super) fn replication(text: &mut Text, view: &View<'_>) {
     text.field("role", "master");
-    text.field("connected_slaves", 0);
+    text.each(&["connected_slaves", "replicas_waiting_psync"], 0);
     text.field("master_failover_state", "no-failover");
     text.field("master_replid", &view.engine.run_id);
     text.field("master_replid2", "0".repeat(40));
@@ -56,6 +64,11 @@ pub(super) fn replication(text: &mut Text, view: &View<'_>) {
     text.field("repl_backlog_active", 0);
     text.field("repl_backlog_size", view.engine.config.show("repl-backlog-size"));
     text.each(&["repl_backlog_first_byte_offset", "repl_backlog_histlen"], 0);
+}
+
+/// Scripts are not built.
+pub(super) fn scripting_engines(text: &mut Text, _: &View<'_>) {
+    text.each(&["engines_count", "engines_total_used_memory", "engines_total_memory_overhead"], 0);
 }
 
 pub(super) fn cluster(text: &mut Text, _: &View<'_>) {

@@ -2,42 +2,35 @@
 
 use super::{Text, View};
 use crate::alloc;
-use crate::engine::Client;
+use crate::commands::memory::Figures;
 
 pub(super) fn memory(text: &mut Text, view: &View<'_>) {
-    let stats = &view.engine.stats;
     let settings = view.engine.config.settings();
-    let used = view.engine.used_memory();
-    let rss = view.process.rss_bytes;
-    let peak = stats.peak_memory_bytes.max(used);
-    let startup = stats.startup_memory_bytes;
-    let clients: u64 = view.clients().map(Client::memory_bytes).sum::<usize>() as u64;
-    let overhead = startup + clients;
-    let dataset = used.saturating_sub(overhead);
-    let net = used.saturating_sub(startup).max(1);
+    let figures = Figures::of(view.engine, view.client, view.process);
+    let (used, pages) = (figures.used, figures.pages);
 
     bytes(text, "used_memory", used);
-    bytes(text, "used_memory_rss", rss);
-    bytes(text, "used_memory_peak", peak);
-    percent(text, "used_memory_peak_perc", used, peak);
-    text.field("used_memory_overhead", overhead);
-    text.field("used_memory_startup", startup);
-    text.field("used_memory_dataset", dataset);
-    percent(text, "used_memory_dataset_perc", dataset, net);
-    text.field("allocator_allocated", used);
-    text.field("allocator_active", rss);
-    text.field("allocator_resident", rss);
-    text.field("allocator_muzzy", 0);
+    bytes(text, "used_memory_rss", figures.rss);
+    bytes(text, "used_memory_peak", figures.peak);
+    percent(text, "used_memory_peak_perc", figures.peak_percent());
+    text.field("used_memory_overhead", figures.overhead());
+    text.field("used_memory_startup", figures.startup);
+    text.field("used_memory_dataset", figures.dataset());
+    percent(text, "used_memory_dataset_perc", figures.dataset_percent());
+    text.field("allocator_allocated", pages.allocated);
+    text.field("allocator_active", pages.active);
+    text.field("allocator_resident", pages.resident);
+    text.field("allocator_muzzy", pages.muzzy);
     bytes(text, "total_system_memory", view.process.total_memory_bytes);
     scripts(text);
     bytes(text, "maxmemory", settings.max_memory);
     text.field("maxmemory_policy", settings.eviction.name);
     // What is in force where `maxmemory` is not set: what the process's cgroup leaves it.
     text.field("maxmemory_effective", view.engine.max_memory());
-    fragmentation(text, "allocator_frag", rss, used);
-    fragmentation(text, "allocator_rss", rss, rss);
-    fragmentation(text, "rss_overhead", rss, rss);
-    fragmentation(text, "mem_fragmentation", rss, used);
+    for overhead in figures.overheads() {
+        text.line(format_args!("{}_ratio:{:.2}", overhead.0, overhead.ratio()));
+        text.line(format_args!("{}_bytes:{}", overhead.0, overhead.bytes()));
+    }
     text.each(
         &[
             "mem_not_counted_for_evict",
@@ -48,8 +41,16 @@ pub(super) fn memory(text: &mut Text, view: &View<'_>) {
         ],
         0,
     );
-    text.field("mem_clients_normal", clients);
-    text.each(&["mem_cluster_links", "mem_aof_buffer"], 0);
+    text.field("mem_clients_normal", figures.clients);
+    text.each(
+        &[
+            "mem_cluster_links",
+            "mem_cluster_slot_import",
+            "mem_cluster_slot_export",
+            "mem_aof_buffer",
+        ],
+        0,
+    );
     text.field("mem_allocator", alloc::NAME);
     // The table grows by splitting small segments: there is never a second copy.
     text.field("mem_overhead_db_hashtable_rehashing", 0);
@@ -82,18 +83,8 @@ fn bytes(text: &mut Text, name: &str, bytes: u64) {
     text.line(format_args!("{name}_human:{}", human(bytes)));
 }
 
-fn percent(text: &mut Text, name: &str, part: u64, whole: u64) {
-    text.line(format_args!("{name}:{:.2}%", ratio(part, whole) * 100.0));
-}
-
-/// A ratio and a difference of the same two numbers.
-fn fragmentation(text: &mut Text, name: &str, outer: u64, inner: u64) {
-    text.line(format_args!("{name}_ratio:{:.2}", ratio(outer, inner)));
-    text.line(format_args!("{name}_bytes:{}", i128::from(outer) - i128::from(inner)));
-}
-
-fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+fn percent(text: &mut Text, name: &str, percent: f64) {
+    text.line(format_args!("{name}:{percent:.2}%"));
 }
 
 /// `1.50M`

@@ -39,6 +39,8 @@ pub(super) fn server(text: &mut Text, view: &View<'_>) {
     text.field("uptime_in_days", uptime_s / (24 * 3600));
     text.field("hz", settings.hz);
     text.field("configured_hz", settings.hz);
+    // Idle clients are looked for once a second.
+    text.field("clients_hz", 1);
     text.field("lru_clock", unix_s & 0xff_ffff);
     text.field("executable", &view.process.executable);
     let file = view.engine.config.file();
@@ -68,6 +70,14 @@ fn listeners(text: &mut Text, view: &View<'_>) {
     }
 }
 
+/// TLS is not built: no certificate is loaded.
+pub(super) fn tls(text: &mut Text, _: &View<'_>) {
+    for which in ["server", "client", "ca"] {
+        text.field(&format!("tls_{which}_cert_serial"), "none");
+        text.field(&format!("tls_{which}_cert_expires_in_seconds"), 0);
+    }
+}
+
 /// Commands are executed by all threads alike, so the "main thread" is the process.
 pub(super) fn cpu(text: &mut Text, view: &View<'_>) {
     let mut times = |suffix: &str, time: CpuTime| {
@@ -78,4 +88,6 @@ pub(super) fn cpu(text: &mut Text, view: &View<'_>) {
     times("", view.process.cpu);
     times("_children", view.process.children_cpu);
     times("_main_thread", view.process.cpu);
+    let active_s = view.engine.stats.turns.us as f64 / 1e6;
+    text.line(format_args!("used_active_time_main_thread:{active_s:.6}"));
 }

@@ -1,6 +1,7 @@
 //! What happened: `# Clients`, `# Stats`, `# Commandstats`, `# Errorstats`.
 
 use super::{Text, View};
+use crate::commands::TABLE;
 use crate::engine::{PauseMode, Topic};
 
 pub(super) fn clients(text: &mut Text, view: &View<'_>) {
@@ -42,7 +43,15 @@ pub(super) fn stats(text: &mut Text, view: &View<'_>) {
     text.field("instantaneous_ops_per_sec", stats.operations.per_second());
     text.field("total_net_input_bytes", stats.bytes_in);
     text.field("total_net_output_bytes", stats.bytes_out);
-    text.each(&["total_net_repl_input_bytes", "total_net_repl_output_bytes"], 0);
+    text.each(
+        &[
+            "total_net_repl_input_bytes",
+            "total_net_repl_output_bytes",
+            "total_net_cluster_slot_import_bytes",
+            "total_net_cluster_slot_export_bytes",
+        ],
+        0,
+    );
     text.field("instantaneous_input_kbps", kbps(stats.input.per_second()));
     text.field("instantaneous_output_kbps", kbps(stats.output.per_second()));
     text.each(&["instantaneous_input_repl_kbps", "instantaneous_output_repl_kbps"], "0.00");
@@ -52,6 +61,7 @@ pub(super) fn stats(text: &mut Text, view: &View<'_>) {
     text.field("expired_fields", stats.expired_fields);
     // The index of expiry times finds due keys without sampling: none is stale.
     text.field("expired_stale_perc", "0.00");
+    text.field("expired_keys_with_volatile_items_stale_perc", "0.00");
     text.field("expired_time_cap_reached_count", stats.expired_time_cap_reached);
     text.field("expire_cycle_cpu_milliseconds", stats.expire_cycle_us / 1000);
     text.field("evicted_keys", stats.evicted_keys);
@@ -88,12 +98,37 @@ pub(super) fn stats(text: &mut Text, view: &View<'_>) {
     text.field("dump_payload_sanitizations", 0);
     text.field("total_reads_processed", stats.reads);
     text.field("total_writes_processed", stats.writes);
-    text.each(&["io_threaded_reads_processed", "io_threaded_writes_processed"], 0);
+    text.each(
+        &[
+            "io_threaded_reads_processed",
+            "io_threaded_writes_processed",
+            "io_threaded_freed_objects",
+            "io_threaded_accept_processed",
+            "io_threaded_poll_processed",
+            "io_threaded_total_prefetch_batches",
+            "io_threaded_total_prefetch_entries",
+        ],
+        0,
+    );
     text.field("client_query_buffer_limit_disconnections", stats.query_buffer_disconnections);
     text.field("client_output_buffer_limit_disconnections", stats.output_buffer_disconnections);
     text.each(&["reply_buffer_shrinks", "reply_buffer_expands"], 0);
+    text.field("eventloop_cycles", stats.turns.count);
+    text.field("eventloop_duration_sum", stats.turns.us);
+    text.field("eventloop_duration_cmd_sum", stats.turns.commands_us);
+    text.field("instantaneous_eventloop_cycles_per_sec", stats.turns.per_second.per_second());
+    text.field("instantaneous_eventloop_duration_usec", stats.turns.recent_us());
     text.field("acl_access_denied_auth", stats.auth_denied);
-    text.each(&["acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel"], 0);
+    text.each(
+        &[
+            "acl_access_denied_cmd",
+            "acl_access_denied_key",
+            "acl_access_denied_channel",
+            "acl_access_denied_tls_cert",
+            "acl_access_denied_db",
+        ],
+        0,
+    );
     text.field("wall_clock_steps", stats.wall_clock_steps);
 }
 
@@ -107,6 +142,36 @@ pub(super) fn commands(text: &mut Text, view: &View<'_>) {
             stats.calls, stats.usec, stats.rejected, stats.failed
         ));
     }
+}
+
+pub(super) fn latencies(text: &mut Text, view: &View<'_>) {
+    let settings = view.engine.config.settings();
+    if !settings.latency_tracking {
+        return;
+    }
+    for id in TABLE.all() {
+        let histogram = view.engine.stats.histogram(id);
+        if histogram.is_empty() {
+            continue;
+        }
+        let percentiles = settings.latency_percentiles.iter().map(|percent| {
+            let us = histogram.percentile(*percent) as f64 / 1000.0;
+            format!("p{percent}={us:.3}")
+        });
+        let percentiles: Vec<String> = percentiles.collect();
+        let name = format!("latency_percentiles_usec_{}", id.entry().full_name);
+        text.field(&name, percentiles.join(","));
+    }
+}
+
+/// For whoever develops the server.
+pub(super) fn debug(text: &mut Text, view: &View<'_>) {
+    let turns = &view.engine.stats.turns;
+    // There is no append-only file yet.
+    text.field("eventloop_duration_aof_sum", 0);
+    text.field("eventloop_duration_cron_sum", turns.background_us);
+    text.field("eventloop_duration_max", turns.longest_us);
+    text.field("eventloop_cmd_per_cycle_max", turns.most_commands);
 }
 
 pub(super) fn errors(text: &mut Text, view: &View<'_>) {
