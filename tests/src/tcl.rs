@@ -43,6 +43,8 @@ pub const UNITS: &[&str] = &[
     "unit/slowlog",
     "unit/commandlog",
     "unit/latency-monitor",
+    "unit/info",
+    "unit/info-command",
 ];
 
 /// The suite's tags for what we have not at all: left out as a whole.
