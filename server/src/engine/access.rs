@@ -135,6 +135,15 @@ fn minutes(now: Now) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::testing::World;
+
+    #[test]
+    fn the_first_key_of_a_server_is_not_old() {
+        let mut world = World::new();
+        let client = world.connect();
+        world.run(client, "SET a 1");
+        assert_eq!(world.run(client, "OBJECT IDLETIME a"), ":0\r\n");
+    }
 
     fn counting(minutes: u32, draw: u64) -> Counting {
         Counting { minutes, log_factor: 10, decay_minutes: 1, draw }

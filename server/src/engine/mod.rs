@@ -139,7 +139,7 @@ impl Engine {
     pub fn new(config: Config, names: Names, seed: Seed, host: Box<dyn Host>, now: Now) -> Self {
         let databases = config.settings().databases;
         members::set_secret(&seed.hash_secret);
-        Self {
+        let mut engine = Self {
             keyspace: Keyspace::new(databases, &seed.hash_secret),
             clients: Clients::default(),
             config,
@@ -168,7 +168,9 @@ impl Engine {
             room: evict::Room::Enough,
             overdue: Vec::new(),
             cron: cron::Cron::default(),
-        }
+        };
+        engine.refresh_access(now);
+        engine
     }
 
     /// A key was changed or removed: EXEC of whoever watches it answers null.
