@@ -46,6 +46,12 @@ impl Engine {
         }
         let output_limit = self.limits(slot).output;
         let mut client = self.clients.check_out(slot);
+        if client.closing != Closing::No {
+            // Killed before its connection heard of it: nothing more is executed.
+            let closing = client.closing;
+            self.clients.check_in(slot, client);
+            return Progress::Closing(closing);
+        }
         let began = clock.now();
         let mut run = Run::starting(began);
         client.last_active_ms = run.now().ms();
@@ -277,4 +283,21 @@ pub(super) fn suppress_reply(client: &mut Client, out: &mut Vec<u8>, start: usiz
 /// What a browser sends when a page makes it talk to us.
 fn is_http(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::World;
+    use super::*;
+
+    #[test]
+    fn who_was_killed_executes_nothing_more() {
+        let mut world = World::new();
+        let (killer, victim) = (world.connect(), world.connect());
+        let id = world.run(victim, "CLIENT ID").trim_start_matches(':').trim_end().to_owned();
+        assert_eq!(world.run(killer, &format!("CLIENT KILL ID {id}")), ":1\r\n");
+        let (progress, replies) = world.execute(victim, "SET a 1\r\nPING\r\n");
+        assert_eq!((progress, replies.as_str()), (Progress::Closing(Closing::Now), ""));
+        assert_eq!(world.run(killer, "EXISTS a"), ":0\r\n");
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::observe::Run;
-use super::{Address, Engine, Garbage, Host, Seed, Slot};
+use super::{Address, Engine, Garbage, Host, Progress, Seed, Slot};
 use crate::clock::{Clock, Now};
 use crate::commands::Names;
 use crate::config::cli::{self, Invocation};
@@ -65,6 +65,18 @@ impl World {
         self.engine.clients.collect(client, &mut out);
         self.engine.clients.check_in(client, checked_out);
         String::from_utf8_lossy(&out).into_owned()
+    }
+
+    /// Executes commands as a connection has them executed: how far that came, and the replies.
+    pub(crate) fn execute(&mut self, client: Slot, commands: &str) -> (Progress, String) {
+        let mut batch = Batch::default();
+        let limits = self.engine.limits(client).decode;
+        let (_, decoded) = Decoder::default().decode(commands.as_bytes(), limits, &mut batch);
+        decoded.expect("well-formed commands");
+        let (mut out, clock) = (Vec::new(), Clock::frozen(self.now));
+        let bytes = commands.as_bytes();
+        let progress = self.engine.execute(client, &batch, bytes, &mut out, &clock);
+        (progress, String::from_utf8_lossy(&out).into_owned())
     }
 
     /// What others had the engine tell this client since it was last asked.
