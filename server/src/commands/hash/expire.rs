@@ -10,7 +10,7 @@ use crate::types::hash::Hash;
 
 pub(super) const HEXPIRE: Command = Command {
     name: "hexpire",
-    syntax: "key seconds [NX | XX | GT | LT] FIELDS numfields field [field ...]",
+    syntax: "key seconds [NX | XX | GT | LT] FIELDS numfields:integer field [field ...]",
     summary: "Sets expiry time on hash fields.",
     complexity: "O(N) where N is the number of specified fields.",
     since: "9.0.0",
@@ -22,7 +22,7 @@ pub(super) const HEXPIRE: Command = Command {
 
 pub(super) const HPEXPIRE: Command = Command {
     name: "hpexpire",
-    syntax: "key milliseconds [NX | XX | GT | LT] FIELDS numfields field [field ...]",
+    syntax: "key milliseconds [NX | XX | GT | LT] FIELDS numfields:integer field [field ...]",
     summary: "Sets expiry time on hash object.",
     complexity: "O(N) where N is the number of specified fields.",
     since: "9.0.0",
@@ -34,7 +34,7 @@ pub(super) const HPEXPIRE: Command = Command {
 
 pub(super) const HEXPIREAT: Command = Command {
     name: "hexpireat",
-    syntax: "key unix-time-seconds [NX | XX | GT | LT] FIELDS numfields field [field ...]",
+    syntax: "key unix-time-seconds:integer [NX | XX | GT | LT] FIELDS numfields:integer field [field ...]",
     summary: "Sets expiry time on hash fields.",
     complexity: "O(N) where N is the number of specified fields.",
     since: "9.0.0",
@@ -46,7 +46,7 @@ pub(super) const HEXPIREAT: Command = Command {
 
 pub(super) const HPEXPIREAT: Command = Command {
     name: "hpexpireat",
-    syntax: "key unix-time-milliseconds [NX | XX | GT | LT] FIELDS numfields field [field ...]",
+    syntax: "key unix-time-milliseconds:integer [NX | XX | GT | LT] FIELDS numfields:integer field [field ...]",
     summary: "Sets expiration time on hash field.",
     complexity: "O(N) where N is the number of specified fields.",
     since: "9.0.0",
@@ -118,7 +118,7 @@ pub(super) fn deadline(call: &Call<'_>, scale: Scale, time: &[u8]) -> Result<i64
 
 pub(super) const HPERSIST: Command = Command {
     name: "hpersist",
-    syntax: "key FIELDS numfields field [field ...]",
+    syntax: "key FIELDS numfields:integer field [field ...]",
     summary: "Remove the existing expiration on a hash key's field(s).",
     complexity: "O(N) where N is the number of specified fields.",
     since: "9.0.0",

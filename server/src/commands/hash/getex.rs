@@ -10,7 +10,7 @@ use crate::types::hash::Hash;
 
 pub(super) const HGETEX: Command = Command {
     name: "hgetex",
-    syntax: "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST] FIELDS numfields field [field ...]",
+    syntax: "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST] FIELDS numfields:integer field [field ...]",
     summary: "Gets the value of one or more fields of a given hash key, and optionally sets their expiration time or time-to-live (TTL).",
     complexity: "O(N) where N is the number of specified fields.",
     since: "9.0.0",

@@ -38,7 +38,7 @@ fn hdel(call: &mut Call<'_>) -> Result {
 
 pub(super) const HGETDEL: Command = Command {
     name: "hgetdel",
-    syntax: "key FIELDS numfields field [field ...]",
+    syntax: "key FIELDS numfields:integer field [field ...]",
     summary: "Returns the values of one or more fields and deletes them from a hash.",
     complexity: "O(N) where N is the number of fields to be retrieved and deleted.",
     since: "9.1.0",

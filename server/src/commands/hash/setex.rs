@@ -12,7 +12,7 @@ use crate::types::hash::{Hash, SHOW_DUE, Ttl};
 
 pub(super) const HSETEX: Command = Command {
     name: "hsetex",
-    syntax: "key [NX | XX] [FNX | FXX] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL] FIELDS numfields field value [field value ...]",
+    syntax: "key [NX | XX] [FNX | FXX] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL] FIELDS numfields:integer field value [field value ...]",
     summary: "Sets the value of one or more fields of a given hash key, and optionally sets their expiration time.",
     complexity: "O(N) where N is the number of specified fields.",
     since: "9.0.0",

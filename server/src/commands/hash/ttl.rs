@@ -10,7 +10,7 @@ use crate::types::hash::Hash;
 
 pub(super) const HTTL: Command = Command {
     name: "httl",
-    syntax: "key FIELDS numfields field [field ...]",
+    syntax: "key FIELDS numfields:integer field [field ...]",
     summary: "Returns the remaining time to live (in seconds) of a hash key's field(s) that have an associated expiration.",
     complexity: "O(N) where N is the number of specified fields.",
     since: "9.0.0",
@@ -22,7 +22,7 @@ pub(super) const HTTL: Command = Command {
 
 pub(super) const HPTTL: Command = Command {
     name: "hpttl",
-    syntax: "key FIELDS numfields field [field ...]",
+    syntax: "key FIELDS numfields:integer field [field ...]",
     summary: "Returns the remaining time to live in milliseconds of a hash key's field(s) that have an associated expiration.",
     complexity: "O(N) where N is the number of specified fields.",
     since: "9.0.0",
@@ -34,7 +34,7 @@ pub(super) const HPTTL: Command = Command {
 
 pub(super) const HEXPIRETIME: Command = Command {
     name: "hexpiretime",
-    syntax: "key FIELDS numfields field [field ...]",
+    syntax: "key FIELDS numfields:integer field [field ...]",
     summary: "Returns Unix timestamps in seconds since the epoch at which the given key's field(s) will expire.",
     complexity: "O(N) where N is the number of specified fields.",
     since: "9.0.0",
@@ -46,7 +46,7 @@ pub(super) const HEXPIRETIME: Command = Command {
 
 pub(super) const HPEXPIRETIME: Command = Command {
     name: "hpexpiretime",
-    syntax: "key FIELDS numfields field [field ...]",
+    syntax: "key FIELDS numfields:integer field [field ...]",
     summary: "Returns the Unix timestamp in milliseconds since Unix epoch at which the given key's field(s) will expire.",
     complexity: "O(N) where N is the number of specified fields.",
     since: "9.0.0",

@@ -121,7 +121,7 @@ fn store(call: &mut Call<'_>, operation: Operation, event: &str) -> Result {
 
 pub(super) const SINTERCARD: Command = Command {
     name: "sintercard",
-    syntax: "numkeys key [key ...] [LIMIT limit]",
+    syntax: "numkeys key [key ...] [LIMIT limit:integer]",
     summary: "Returns the number of members of the intersect of multiple sets.",
     complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
     since: "7.0.0",
