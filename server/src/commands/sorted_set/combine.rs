@@ -9,7 +9,7 @@ use super::{SORTED_SET, reply_pairs};
 use crate::commands::spec::{Access, Command, Find, Flags, KeySpec};
 use crate::engine::{Args, Call};
 use crate::error::{self, Result};
-use crate::types::sorted_set::{Item, SortedSet};
+use crate::types::sorted_set::{Item, SortedSet, put_in_order};
 use crate::types::string::Digits;
 
 pub(super) const ZUNION: Command = Command {
@@ -221,9 +221,9 @@ impl<'a> Query<'a> {
         Ok(query)
     }
 
-    fn run(&self, call: &mut Call<'_>) -> Result<SortedSet> {
-        let limits = call.settings().sorted_set_limits;
-        let pairs = with_sources(call, &self.keys, |sources| {
+    /// What comes out, in any order.
+    fn run(&self, call: &mut Call<'_>) -> Result<Pairs> {
+        with_sources(call, &self.keys, |sources| {
             let weighted = sources.into_iter().zip(&self.weights);
             let weighted = weighted.map(|(source, &weight)| Weighted { source, weight }).collect();
             match self.operation {
@@ -238,8 +238,7 @@ impl<'a> Query<'a> {
                 }
                 Operation::Difference => subtract(&weighted),
             }
-        })?;
-        Ok(SortedSet::from_members(&limits, pairs))
+        })
     }
 }
 
@@ -266,8 +265,10 @@ fn parse_aggregate(args: &mut Args<'_>) -> Result<Aggregate> {
 
 fn combine_and_reply(call: &mut Call<'_>, operation: Operation) -> Result {
     let query = Query::parse(call, call.args(), operation, false)?;
-    let set = query.run(call)?;
-    reply_pairs(&mut call.reply, set.iter(), query.with_scores);
+    let mut pairs = query.run(call)?;
+    put_in_order(&mut pairs);
+    let pairs = pairs.iter().map(|(member, score)| (Item::Bytes(member), *score));
+    reply_pairs(&mut call.reply, pairs, query.with_scores);
     Ok(())
 }
 
@@ -275,7 +276,8 @@ fn combine_and_store(call: &mut Call<'_>, operation: Operation, event: &str) -> 
     let mut args = call.args();
     let destination = args.required()?;
     let query = Query::parse(call, args, operation, true)?;
-    let set = query.run(call)?;
+    let limits = call.settings().sorted_set_limits;
+    let set = SortedSet::from_members(&limits, query.run(call)?);
     store_and_reply(call, destination, Some(set), event)
 }
 

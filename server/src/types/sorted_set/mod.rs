@@ -8,6 +8,7 @@ mod bounds;
 mod large;
 mod small;
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Range;
 
@@ -54,6 +55,12 @@ pub enum Change {
     Updated(f64),
 }
 
+/// Puts pairs in the order of a sorted set. Zeros are equal, whatever their sign.
+pub fn put_in_order(pairs: &mut [(Vec<u8>, f64)]) {
+    let by_score = |a: f64, b: f64| a.partial_cmp(&b).unwrap_or(Ordering::Equal);
+    pairs.sort_unstable_by(|a, b| by_score(a.1, b.1).then_with(|| a.0.cmp(&b.0)));
+}
+
 #[expect(clippy::len_without_is_empty, reason = "an empty sorted set is never kept")]
 impl SortedSet {
     pub fn new() -> Self {
@@ -78,7 +85,7 @@ impl SortedSet {
     pub fn from_members(limits: &Limits, mut pairs: Vec<(Vec<u8>, f64)>) -> Self {
         let longest = pairs.iter().map(|(member, _)| member.len()).max().unwrap_or(0);
         let mut set = Self::for_members(limits, pairs.len(), longest);
-        pairs.sort_unstable_by(|a, b| a.1.total_cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
+        put_in_order(&mut pairs);
         for (member, score) in &pairs {
             set.insert_new(*score, member, limits);
         }
