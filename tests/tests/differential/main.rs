@@ -4,6 +4,7 @@
 //! absolute and far away, or long past: nothing here depends on when a command arrives.
 
 mod lists;
+mod sorted_sets;
 mod strings;
 
 use holdfast_tests::binaries::Flavour::{self, Holdfast, Valkey};
@@ -11,6 +12,7 @@ use holdfast_tests::client::Client;
 use holdfast_tests::resp::Value;
 use holdfast_tests::server::Server;
 use lists::{LISTS, LISTS_OF_THREE};
+use sorted_sets::{LARGE_SORTED_SETS, SORTED_SETS};
 use strings::STRINGS;
 
 const COMMANDS_PER_RUN: usize = 4_000;
@@ -182,6 +184,16 @@ fn lists_have_valkeys_elements_encodings_and_nodes() {
 #[test]
 fn lists_limited_by_their_count_have_valkeys_nodes() {
     check(&LISTS_OF_THREE, 4, "HELLO 3");
+}
+
+#[test]
+fn sorted_sets_have_valkeys_members_scores_and_encodings() {
+    check(&SORTED_SETS, 5, "HELLO 3");
+}
+
+#[test]
+fn large_sorted_sets_have_valkeys_members_and_scores() {
+    check(&LARGE_SORTED_SETS, 6, "HELLO 2");
 }
 
 /// The canary: one key that only one side has is found out.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::range::store_and_reply;
-use super::source::{Source, with_sources};
+use super::source::{Source, check_kinds, with_sources};
 use super::{SORTED_SET, reply_pairs};
 use crate::commands::spec::{Access, Command, Find, Flags, KeySpec};
 use crate::engine::{Args, Call};
@@ -132,15 +132,11 @@ pub(super) const ZINTERCARD: Command = Command {
 fn zintercard(call: &mut Call<'_>) -> Result {
     let mut args = call.args();
     let keys = parse_keys(call, &mut args)?;
-    let mut limit = usize::MAX;
-    while !args.is_empty() {
-        if args.left() < 2 || !args.keyword("limit") {
-            return Err(error::SYNTAX);
-        }
-        let given = args.int_or(error::LIMIT_IS_NEGATIVE)?;
-        let given = usize::try_from(given).map_err(|_| error::LIMIT_IS_NEGATIVE)?;
-        limit = if given == 0 { usize::MAX } else { given };
+    let limit = parse_limit(args);
+    if limit.is_err() {
+        check_kinds(call, &keys)?;
     }
+    let limit = limit?;
     let count = with_sources(call, &keys, |sources| {
         let weighted = sources.into_iter().map(|source| Weighted { source, weight: 1.0 });
         let mut count = 0;
@@ -152,6 +148,19 @@ fn zintercard(call: &mut Call<'_>) -> Result {
     })?;
     call.reply.len(count);
     Ok(())
+}
+
+fn parse_limit(mut args: Args<'_>) -> Result<usize> {
+    let mut limit = usize::MAX;
+    while !args.is_empty() {
+        if args.left() < 2 || !args.keyword("limit") {
+            return Err(error::SYNTAX);
+        }
+        let given = args.int_or(error::LIMIT_IS_NEGATIVE)?;
+        let given = usize::try_from(given).map_err(|_| error::LIMIT_IS_NEGATIVE)?;
+        limit = if given == 0 { usize::MAX } else { given };
+    }
+    Ok(limit)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -195,7 +204,7 @@ struct Query<'a> {
 impl<'a> Query<'a> {
     /// Parses what stands behind the destination, if there is one.
     fn parse(
-        call: &Call<'_>,
+        call: &mut Call<'_>,
         mut args: Args<'a>,
         operation: Operation,
         stores: bool,
@@ -204,7 +213,17 @@ impl<'a> Query<'a> {
         let weights = vec![1.0; keys.len()];
         let mut query =
             Self { operation, keys, weights, aggregate: Aggregate::Sum, with_scores: false };
-        let has_weights = operation != Operation::Difference;
+        let parsed = query.parse_options(args, stores);
+        // A key of the wrong type is what clients are told of first.
+        if parsed.is_err() {
+            check_kinds(call, &query.keys)?;
+        }
+        parsed.map(|()| query)
+    }
+
+    fn parse_options(&mut self, mut args: Args<'a>, stores: bool) -> Result {
+        let query = self;
+        let has_weights = query.operation != Operation::Difference;
         while !args.is_empty() {
             if has_weights && args.left() > query.keys.len() && args.keyword("weights") {
                 for weight in &mut query.weights {
@@ -218,7 +237,7 @@ impl<'a> Query<'a> {
                 return Err(error::SYNTAX);
             }
         }
-        Ok(query)
+        Ok(())
     }
 
     /// What comes out, in any order.

@@ -42,6 +42,13 @@ impl<'e> Source<'e> {
     }
 }
 
+/// Whether all keys that are there can be combined.
+pub(super) fn check_kinds(call: &mut Call<'_>, keys: &[&[u8]]) -> Result {
+    let suits = |kind: Option<Kind>| matches!(kind, None | Some(Kind::SortedSet | Kind::Set));
+    let all = keys.iter().all(|key| suits(call.kind(key)));
+    if all { Ok(()) } else { Err(error::WRONG_TYPE) }
+}
+
 /// Looks all keys up, notes the accesses, and hands the sources to `combine`.
 pub(super) fn with_sources<R>(
     call: &mut Call<'_>,

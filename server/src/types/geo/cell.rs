@@ -75,21 +75,25 @@ impl Cell {
     }
 
     /// The cell so many cells to the east and to the north, around the edges of the grid.
+    ///
+    /// What lies on its eastern or northern edge is one cell beyond it, and stays there unless it is
+    /// moved across that edge.
     pub(super) fn neighbour(self, east: i8, north: i8) -> Self {
         let shift = u64::BITS - 2 * self.steps;
-        let longitude = moved(self.bits & LONGITUDE, LATITUDE >> shift, east);
-        let latitude = moved(self.bits & LATITUDE, LONGITUDE >> shift, north);
-        let bits = longitude & (LONGITUDE >> shift) | latitude & (LATITUDE >> shift);
-        Self { bits, ..self }
+        let (columns, rows) = (LONGITUDE >> shift, LATITUDE >> shift);
+        let longitude = moved(self.bits & LONGITUDE, columns, rows, east);
+        let latitude = moved(self.bits & LATITUDE, rows, columns, north);
+        Self { bits: longitude | latitude, ..self }
     }
 }
 
-/// Every second bit counted up or down; `others` are the bits between, which the carry runs through.
-fn moved(bits: u64, others: u64, by: i8) -> u64 {
+/// Every second bit, `own`, counted up or down; `others` are those between, which the carry runs
+/// through.
+fn moved(bits: u64, own: u64, others: u64, by: i8) -> u64 {
     match by {
         0 => bits,
-        1.. => bits.wrapping_add(others.wrapping_add(1)),
-        _ => (bits | others).wrapping_sub(others.wrapping_add(1)),
+        1.. => bits.wrapping_add(others.wrapping_add(1)) & own,
+        _ => (bits | others).wrapping_sub(others.wrapping_add(1)) & own,
     }
 }
 
