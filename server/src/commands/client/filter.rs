@@ -1,5 +1,7 @@
 //! Which clients CLIENT LIST and CLIENT KILL mean: all conditions must hold.
 
+use std::mem::discriminant;
+
 use super::line;
 use crate::engine::{Address, Args, Client, Tracking};
 use crate::error::{self, Error, Result};
@@ -60,7 +62,7 @@ impl<'a> Filter<'a> {
                 None => (false, option.as_slice()),
             };
             if word == b"id" {
-                filter.conditions.push((negated, Condition::Ids(ids(&mut args)?)));
+                filter.add(negated, Condition::Ids(ids(&mut args)?));
                 continue;
             }
             let value = args.next().ok_or(error::SYNTAX)?;
@@ -69,9 +71,21 @@ impl<'a> Filter<'a> {
                 continue;
             }
             let condition = condition(negated, word, value, databases)?;
-            filter.conditions.push((negated, condition));
+            filter.add(negated, condition);
         }
         Ok(filter)
+    }
+
+    /// Of a condition that is named twice the last value counts; ids add up.
+    fn add(&mut self, negated: bool, condition: Condition<'a>) {
+        let kind = (negated, discriminant(&condition));
+        let known =
+            self.conditions.iter_mut().find(|(negated, c)| (*negated, discriminant(c)) == kind);
+        match (known, condition) {
+            (Some((_, Condition::Ids(ids))), Condition::Ids(more)) => ids.extend(more),
+            (Some((_, known)), condition) => *known = condition,
+            (None, condition) => self.conditions.push((negated, condition)),
+        }
     }
 
     /// Unless SKIPME says otherwise, CLIENT KILL spares who calls it.
@@ -213,5 +227,25 @@ impl Condition<'_> {
             Condition::Database(index) => client.db == *index,
             Condition::Capability(letters) => letters.is_empty() || client.can_redirect,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::testing::World;
+
+    #[test]
+    fn of_a_condition_named_twice_the_last_counts_and_ids_add_up() {
+        let mut world = World::new();
+        let asker = world.connect();
+        let others = [world.connect(), world.connect()];
+        for (client, name) in others.into_iter().zip(["a", "b"]) {
+            world.run(client, &format!("CLIENT SETNAME {name}"));
+        }
+        let both = world.run(asker, "CLIENT LIST ID 2 ID 3");
+        assert!(both.contains("id=2 ") && both.contains("id=3 "), "{both}");
+        assert_eq!(world.run(asker, "CLIENT KILL NAME a NAME b"), ":1\r\n");
+        let left = world.run(asker, "CLIENT LIST NOT-NAME b NOT-NAME a");
+        assert!(left.contains("id=1 ") && left.contains("id=3 ") && !left.contains("id=2 "));
     }
 }
