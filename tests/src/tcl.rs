@@ -48,6 +48,7 @@ pub const UNITS: &[&str] = &[
     "unit/latency-monitor",
     "unit/info",
     "unit/info-command",
+    "unit/introspection-2",
 ];
 
 /// The suite's tags for what we have not at all: left out as a whole.
