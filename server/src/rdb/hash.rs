@@ -6,7 +6,7 @@
 //! and times in turn.
 
 use super::legacy::{ziplist, zipmap};
-use super::{Error, Form, Reader, Result, Sink, Source, Writer};
+use super::{Error, Form, Reader, Result, Sink, Source, ToListpack, Writer, fails};
 use crate::types::hash::{Hash, Limits, Put, SHOW_DUE, Ttl, View};
 use crate::types::listpack::{Listpack, are_distinct};
 use crate::types::string::Digits;
@@ -33,7 +33,8 @@ pub(super) fn has_times(hash: &Hash) -> bool {
     hash.next_deadline().is_some() && hash.iter(SHOW_DUE).any(|pair| pair.deadline.is_some())
 }
 
-const DUPLICATE: Error = Error::Corrupt("a hash with the same field twice");
+const LISTPACK: &str = "Hash listpack integrity check failed.";
+const DUPLICATE: Error = Error::Corrupt("Duplicate hash fields detected");
 const BAD_TIME: Error = Error::Corrupt("a field is due at no possible time");
 
 /// Redis keeps times of fields in 48 bits.
@@ -132,11 +133,15 @@ pub(super) fn read_packed(
     form: Form,
     limits: &Limits,
 ) -> Result<Hash> {
-    let list = match form {
-        Form::HashZipmap => zipmap::to_listpack(reader.string()?)?,
-        Form::HashZiplist => ziplist::to_listpack(reader.string()?)?,
-        _ => reader.listpack()?,
+    let (check, to_listpack): (_, ToListpack) = match form {
+        Form::HashZipmap => ("Zipmap integrity check failed.", zipmap::to_listpack),
+        Form::HashZiplist => ("Hash ziplist integrity check failed.", ziplist::to_listpack),
+        _ => (LISTPACK, Listpack::from_bytes),
     };
+    let list = to_listpack(reader.string()?).map_err(fails(check))?;
+    if form == Form::HashZipmap && list.is_empty() {
+        return Err(Error::Corrupt(check));
+    }
     let count = pairs_of(&list, 2)?;
     // Zipmaps knew no limit of lengths.
     let is_long =
@@ -153,9 +158,13 @@ fn pairs_of(list: &Listpack, width: usize) -> Result<usize> {
         return Err(super::read::EMPTY);
     }
     if !len.is_multiple_of(width) {
-        return Err(Error::Corrupt("a field without a value"));
+        return Err(Error::Corrupt(LISTPACK));
     }
-    if are_distinct(list.iter().step_by(width)) { Ok(len / width) } else { Err(DUPLICATE) }
+    if are_distinct(list.iter().step_by(width)) {
+        Ok(len / width)
+    } else {
+        Err(Error::Corrupt(LISTPACK))
+    }
 }
 
 /// Redis' listpack of fields, values and times; zero is never.
@@ -167,7 +176,7 @@ pub(super) fn read_triples(
     if form == Form::HashListpackWithTtls {
         nearest_time(reader)?;
     }
-    let list = reader.listpack()?;
+    let list = Listpack::from_bytes(reader.string()?).map_err(fails(LISTPACK))?;
     let count = pairs_of(&list, 3)?;
     let mut growing = Growing::new(count as u64, limits);
     let mut digits = Digits::new();

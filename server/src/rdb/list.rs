@@ -2,9 +2,12 @@
 //! before that elements.
 
 use super::legacy::ziplist;
-use super::{Error, Reader, Result, Sink, Source, Writer};
+use super::{Error, Reader, Result, Sink, Source, Writer, fails};
 use crate::types::list::{End, Limits, List, Part, Saved};
 use crate::types::listpack::Listpack;
+
+const LISTPACK: &str = "Listpack integrity check failed.";
+const ZIPLIST: &str = "Ziplist integrity check failed.";
 
 const PLAIN: u64 = 1;
 const PACKED: u64 = 2;
@@ -28,24 +31,33 @@ pub(super) fn read_nodes(reader: &mut Reader<impl Source>, limits: Limits) -> Re
     let mut parts = Vec::new();
     for _ in 0..reader.count()? {
         parts.push(match reader.number()? {
-            PACKED => Saved::Packed(Listpack::from_bytes(reader.string()?)?),
-            PLAIN => Saved::Plain(reader.string()?.into()),
-            _ => return Err(Error::Corrupt("a list's node is of no known kind")),
+            PACKED => {
+                Saved::Packed(Listpack::from_bytes(reader.string()?).map_err(fails(LISTPACK))?)
+            }
+            PLAIN => Saved::Plain(read_plain(reader)?),
+            _ => return Err(Error::Corrupt("Quicklist integrity check failed.")),
         });
     }
     filled(List::of_parts(parts, limits))
 }
 
+fn read_plain(reader: &mut Reader<impl Source>) -> Result<Box<[u8]>> {
+    match reader.string()? {
+        [] => Err(Error::Corrupt("Quicklist integrity check failed.")),
+        element => Ok(element.into()),
+    }
+}
+
 pub(super) fn read_ziplists(reader: &mut Reader<impl Source>, limits: Limits) -> Result<List> {
     let mut parts = Vec::new();
     for _ in 0..reader.count()? {
-        parts.push(Saved::Packed(ziplist::to_listpack(reader.string()?)?));
+        parts.push(Saved::Packed(ziplist::to_listpack(reader.string()?).map_err(fails(ZIPLIST))?));
     }
     filled(List::of_parts(parts, limits))
 }
 
 pub(super) fn read_ziplist(reader: &mut Reader<impl Source>, limits: Limits) -> Result<List> {
-    let listpack = ziplist::to_listpack(reader.string()?)?;
+    let listpack = ziplist::to_listpack(reader.string()?).map_err(fails(ZIPLIST))?;
     filled(List::of_parts(vec![Saved::Packed(listpack)], limits))
 }
 

@@ -36,6 +36,7 @@ pub use write::{Counted, Sink, Writer};
 
 use crate::keyspace::{Value, ValueRef};
 use crate::types::collection::Collection;
+use crate::types::listpack::{Corrupt, Listpack};
 use crate::types::string::{Str, StrRef};
 use crate::types::{hash as hashes, list as lists, set as sets, sorted_set as sorted_sets};
 
@@ -97,6 +98,14 @@ pub fn read_value(reader: &mut Reader<impl Source>, form: Form, limits: &Limits)
         Form::Module => return Err(read_module(reader)?),
     };
     Ok(Value::Collection(collection))
+}
+
+/// A packed encoding as a listpack, every byte of it checked.
+type ToListpack = fn(&[u8]) -> Result<Listpack, Corrupt>;
+
+/// The error that a packed encoding is refused with, in Valkey's words.
+fn fails(check: &'static str) -> impl Fn(Corrupt) -> Error {
+    move |Corrupt| Error::Corrupt(check)
 }
 
 /// A module's value can be read by the module only; the error tells its name.

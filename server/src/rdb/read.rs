@@ -7,7 +7,6 @@ use super::lzf;
 use super::write::{COMPRESSED, INT_8, INT_16, INT_32, LEN_32, LEN_64};
 use crate::clock::Now;
 use crate::number;
-use crate::types::listpack::{Corrupt, Listpack};
 use crate::types::string::Digits;
 
 /// No string, nor anything that is kept as one, is longer: lengths within a value have 32 bits.
@@ -34,12 +33,6 @@ impl fmt::Display for Error {
                 "The RDB file contains module data I can't load: no matching module type '{name}'"
             ),
         }
-    }
-}
-
-impl From<Corrupt> for Error {
-    fn from(_: Corrupt) -> Self {
-        Self::Corrupt("a packed encoding fails its check")
     }
 }
 
@@ -142,12 +135,6 @@ impl<S: Source> Reader<S> {
         }
         let whole = lzf::decompress(compressed, len, &mut self.made);
         if whole { Ok(&self.made) } else { Err(WRONG) }
-    }
-
-    /// A string that is a listpack, checked whole.
-    pub(super) fn listpack(&mut self) -> Result<Listpack> {
-        let listpack = Listpack::from_bytes(self.string()?)?;
-        if listpack.is_empty() { Err(EMPTY) } else { Ok(listpack) }
     }
 
     pub fn double(&mut self) -> Result<f64> {

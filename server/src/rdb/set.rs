@@ -1,8 +1,9 @@
 //! Sets: an intset or a listpack as it lies in memory, or members.
 
-use super::{Error, Reader, Result, Sink, Source, Writer};
+use super::read::EMPTY;
+use super::{Error, Reader, Result, Sink, Source, Writer, fails};
 use crate::types::intset::Intset;
-use crate::types::listpack::are_distinct;
+use crate::types::listpack::{Listpack, are_distinct};
 use crate::types::set::{Limits, Set, View};
 
 pub(super) fn write(writer: &mut Writer<impl Sink>, set: &Set) {
@@ -16,18 +17,24 @@ pub(super) fn write(writer: &mut Writer<impl Sink>, set: &Set) {
     }
 }
 
-const DUPLICATE: Error = Error::Corrupt("a set with the same member twice");
+const DUPLICATE: Error = Error::Corrupt("Duplicate set members detected");
 
 pub(super) fn read_intset(reader: &mut Reader<impl Source>, limits: &Limits) -> Result<Set> {
-    let mut set = Set::of_intset(Intset::from_bytes(reader.string()?)?);
+    let ints = Intset::from_bytes(reader.string()?);
+    let ints = ints.map_err(fails("Intset integrity check failed."))?;
+    let mut set = Set::of_intset(ints);
     set.expect(set.len(), limits);
     Ok(set)
 }
 
 pub(super) fn read_listpack(reader: &mut Reader<impl Source>, limits: &Limits) -> Result<Set> {
-    let list = reader.listpack()?;
+    const CHECK: &str = "Set listpack integrity check failed.";
+    let list = Listpack::from_bytes(reader.string()?).map_err(fails(CHECK))?;
+    if list.is_empty() {
+        return Err(EMPTY);
+    }
     if !are_distinct(list.iter()) {
-        return Err(DUPLICATE);
+        return Err(Error::Corrupt(CHECK));
     }
     let mut set = Set::of_listpack(list);
     set.expect(set.len(), limits);

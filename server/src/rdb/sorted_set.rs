@@ -1,7 +1,8 @@
 //! Sorted sets: a listpack as it lies in memory, or members with scores, the greatest first.
 
 use super::legacy::ziplist;
-use super::{Error, Form, Reader, Result, Sink, Source, Writer};
+use super::{Error, Form, Reader, Result, Sink, Source, ToListpack, Writer, fails};
+use crate::types::listpack::Listpack;
 use crate::types::sorted_set::{Change, Limits, SortedSet};
 use crate::types::string::Digits;
 
@@ -34,10 +35,10 @@ pub(super) fn read_members(
             _ => reader.double()?,
         };
         if score.is_nan() {
-            return Err(Error::Corrupt("a score is not a number"));
+            return Err(Error::Corrupt("Zset with NAN score detected"));
         }
         if !matches!(set.insert(&member, score, limits), Change::Added(_)) {
-            return Err(Error::Corrupt("a sorted set with the same member twice"));
+            return Err(Error::Corrupt("Duplicate zset fields detected"));
         }
     }
     Ok(set)
@@ -49,10 +50,11 @@ pub(super) fn read_packed(
     form: Form,
     limits: &Limits,
 ) -> Result<SortedSet> {
-    let list = match form {
-        Form::SortedSetZiplist => ziplist::to_listpack(reader.string()?)?,
-        _ => reader.listpack()?,
+    let (check, to_listpack): (_, ToListpack) = match form {
+        Form::SortedSetZiplist => ("Zset ziplist integrity check failed.", ziplist::to_listpack),
+        _ => ("Zset listpack integrity check failed.", Listpack::from_bytes),
     };
-    let set = SortedSet::of_listpack(list, limits)?;
+    let list = to_listpack(reader.string()?).map_err(fails(check))?;
+    let set = SortedSet::of_listpack(list, limits).map_err(fails(check))?;
     if set.len() == 0 { Err(super::read::EMPTY) } else { Ok(set) }
 }

@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Error, Form, Reader, Result, Sink, Source, Writer};
-use crate::types::stream::{Counters, Group, Groups, Log, Nack, Stream, StreamId, progress};
+use super::{Error, Form, Reader, Result, Sink, Source, Writer, fails};
+use crate::types::stream::{
+    ConsumerId, Counters, Group, Groups, Log, Nack, Stream, StreamId, progress,
+};
 
 pub(super) fn write(writer: &mut Writer<impl Sink>, stream: &Stream) {
     let nodes = stream.log().nodes();
@@ -71,7 +73,7 @@ pub(super) fn read(reader: &mut Reader<impl Source>, form: Form) -> Result<Strea
         let name = reader.string()?.to_vec();
         let group = read_group(reader, form, &log)?;
         if !groups.insert(&name, group) {
-            return Err(Error::Corrupt("a stream with the same group twice"));
+            return Err(Error::Corrupt("Duplicated consumer group name"));
         }
     }
     Ok(Stream::from_parts(log, groups))
@@ -91,7 +93,8 @@ fn read_log(
         counters.max_deleted_id = read_id(reader)?;
         counters.entries_added = reader.number()?;
     }
-    let mut log = Log::from_parts(nodes, counters)?;
+    let mut log = Log::from_parts(nodes, counters)
+        .map_err(fails("Stream listpack integrity check failed."))?;
     if form == Form::Stream1 {
         log.find_first();
     }
@@ -123,7 +126,11 @@ fn read_group(reader: &mut Reader<impl Source>, form: Form, log: &Log) -> Result
     for _ in 0..reader.number()? {
         read_consumer(reader, form, &mut group, &mut unowned)?;
     }
-    if unowned.is_empty() { Ok(group) } else { Err(Error::Corrupt("a pending entry of nobody")) }
+    if unowned.is_empty() {
+        Ok(group)
+    } else {
+        Err(Error::Corrupt("Stream CG PEL entry without consumer"))
+    }
 }
 
 /// When each pending entry was delivered, and how often. To whom follows with the consumers.
@@ -135,7 +142,9 @@ fn read_pending(reader: &mut Reader<impl Source>) -> Result<Pending> {
         let id = id_of_bytes(reader.array()?);
         let delivered_ms = read_time(reader)?;
         if pending.insert(id, (delivered_ms, reader.number()?)).is_some() {
-            return Err(Error::Corrupt("an entry is pending twice"));
+            return Err(Error::Corrupt(
+                "Duplicated global PEL entry loading stream consumer group",
+            ));
         }
     }
     Ok(pending)
@@ -155,7 +164,7 @@ fn read_consumer(
     let name = reader.string()?.to_vec();
     let seen_ms = read_time(reader)?;
     let (id, true) = group.find_or_add_consumer(&name, seen_ms) else {
-        return Err(Error::Corrupt("a group with the same consumer twice"));
+        return Err(Error::Corrupt("Duplicate stream consumer detected"));
     };
     group.consumer_mut(id).active_ms = match form {
         Form::Stream3 => reader.time()?,
@@ -163,10 +172,19 @@ fn read_consumer(
     };
     for _ in 0..reader.number()? {
         let entry = id_of_bytes(reader.array()?);
-        let (delivered_ms, deliveries) = unowned
-            .remove(&entry)
-            .ok_or(Error::Corrupt("an entry pending for two, or for none"))?;
+        let found = unowned.remove(&entry);
+        let (delivered_ms, deliveries) = found.ok_or_else(|| not_unowned(group, id, entry))?;
         group.assign(entry, Nack { consumer: id, delivered_ms, deliveries });
     }
     Ok(())
+}
+
+fn not_unowned(group: &Group, consumer: ConsumerId, entry: StreamId) -> Error {
+    Error::Corrupt(match group.nack(entry) {
+        None => "Consumer entry not found in group global PEL",
+        Some(nack) if nack.consumer == consumer => {
+            "Duplicated consumer PEL entry loading a stream consumer group"
+        }
+        Some(_) => "NACK already assigned to a different consumer",
+    })
 }

@@ -16,8 +16,7 @@
 //! | `11110000`, `11111110` | integer of 3 or 1 bytes                      |
 //! | `1111xxxx`             | integer xxxx - 1, with xxxx from 1 to 13     |
 
-use crate::rdb::{Error, Result};
-use crate::types::listpack::{Item, Listpack};
+use crate::types::listpack::{Corrupt, Item, Listpack};
 
 const HEADER: usize = 10;
 const END: u8 = 0xff;
@@ -25,36 +24,34 @@ const END: u8 = 0xff;
 const UNKNOWN: u16 = u16::MAX;
 const LONG_BEFORE: u8 = 254;
 
-const CORRUPT: Error = Error::Corrupt("ziplist integrity check failed");
-
 /// The same elements as a listpack. Every byte of the ziplist is checked.
-pub(in crate::rdb) fn to_listpack(bytes: &[u8]) -> Result<Listpack> {
-    let (header, _) = bytes.split_first_chunk::<HEADER>().ok_or(CORRUPT)?;
+pub(in crate::rdb) fn to_listpack(bytes: &[u8]) -> Result<Listpack, Corrupt> {
+    let (header, _) = bytes.split_first_chunk::<HEADER>().ok_or(Corrupt)?;
     let [a, b, c, d, e, f, g, h, low, high] = *header;
     let (total, last) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
     if total as usize != bytes.len() {
-        return Err(CORRUPT);
+        return Err(Corrupt);
     }
     let (mut at, mut before, mut count) = (HEADER, 0, 0usize);
     let mut listpack = Listpack::new();
-    while bytes.get(at).ok_or(CORRUPT)? != &END {
-        let (item, len) = entry(&bytes[at..], before).ok_or(CORRUPT)?;
+    while bytes.get(at).ok_or(Corrupt)? != &END {
+        let (item, len) = entry(&bytes[at..], before).ok_or(Corrupt)?;
         push(&mut listpack, item)?;
         (at, before, count) = (at + len, len, count + 1);
     }
     let said = u16::from_le_bytes([low, high]);
     let counted = said == UNKNOWN || usize::from(said) == count;
     let whole = at + 1 == bytes.len() && last as usize == at - before;
-    if counted && whole { Ok(listpack) } else { Err(CORRUPT) }
+    if counted && whole { Ok(listpack) } else { Err(Corrupt) }
 }
 
-fn push(listpack: &mut Listpack, item: Item<'_>) -> Result {
+fn push(listpack: &mut Listpack, item: Item<'_>) -> Result<(), Corrupt> {
     /// More than an entry takes beyond its text.
     const OVERHEAD: usize = 16;
     match item {
         Item::Int(int) => listpack.push_back_int(int),
         Item::Bytes(text) if listpack.fits(text.len() + OVERHEAD) => listpack.push_back(text),
-        Item::Bytes(_) => return Err(CORRUPT),
+        Item::Bytes(_) => return Err(Corrupt),
     }
     Ok(())
 }

@@ -7,30 +7,27 @@
 //!
 //! A length is one byte, or 254 and an u32 for 254 and more. The count is 254 where it does not fit.
 
-use crate::rdb::{Error, Result};
-use crate::types::listpack::Listpack;
+use crate::types::listpack::{Corrupt, Listpack};
 
 const LONG: u8 = 254;
 const END: u8 = 255;
 
-const CORRUPT: Error = Error::Corrupt("zipmap integrity check failed");
-
 /// The same fields and values in turn.
-pub(in crate::rdb) fn to_listpack(bytes: &[u8]) -> Result<Listpack> {
-    let (&said, mut rest) = bytes.split_first().ok_or(CORRUPT)?;
+pub(in crate::rdb) fn to_listpack(bytes: &[u8]) -> Result<Listpack, Corrupt> {
+    let (&said, mut rest) = bytes.split_first().ok_or(Corrupt)?;
     let mut listpack = Listpack::new();
     let mut count = 0usize;
     while rest != [END] {
-        let (field, value) = pair(&mut rest).ok_or(CORRUPT)?;
+        let (field, value) = pair(&mut rest).ok_or(Corrupt)?;
         for text in [field, value] {
             if !listpack.fits(text.len() + 16) {
-                return Err(CORRUPT);
+                return Err(Corrupt);
             }
             listpack.push_back(text);
         }
         count += 1;
     }
-    if said == LONG || usize::from(said) == count { Ok(listpack) } else { Err(CORRUPT) }
+    if said == LONG || usize::from(said) == count { Ok(listpack) } else { Err(Corrupt) }
 }
 
 fn pair<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
@@ -92,7 +89,7 @@ mod tests {
             b"\x01\xfe\x01\0\0\0a\x01\0b\xff",
             b"\x01\xfe\xff\xff\xff\xffa\x01\0b\xff",
         ] {
-            assert_eq!(to_listpack(bytes).err(), Some(CORRUPT), "{bytes:?}");
+            assert_eq!(to_listpack(bytes).err(), Some(Corrupt), "{bytes:?}");
         }
     }
 }
