@@ -35,6 +35,8 @@ pub const UNITS: &[&str] = &[
     "unit/geo",
     "unit/sort",
     "unit/keyspace",
+    "unit/dump",
+    "integration/corrupt-dump",
     "unit/scan",
     "unit/expire",
     "unit/hashexpire",
