@@ -307,4 +307,90 @@ mod tests {
             assert_eq!(world.engine.keyspace.len(), 1, "{stop}");
         }
     }
+
+    #[test]
+    fn due_fields_go_and_the_hash_with_the_last_one() {
+        let mut world = World::new();
+        let client = world.connect();
+        world.run(client, "HSET h a 1 b 2 c 3");
+        world.run(client, "HPEXPIRE h 50 FIELDS 1 a");
+        world.run(client, "HPEXPIRE h 70 FIELDS 2 b c");
+        world.pass_ms(49);
+        assert_eq!(world.tick(), Duration::from_millis(1));
+        assert_eq!(world.run(client, "HLEN h"), ":3\r\n");
+        world.pass_ms(1);
+        assert_eq!(world.run(client, "HGET h a"), "$-1\r\n", "out of sight before it goes");
+        assert_eq!(world.run(client, "HLEN h"), ":3\r\n");
+        world.tick();
+        assert_eq!(world.run(client, "HLEN h"), ":2\r\n");
+        world.pass_ms(20);
+        world.tick();
+        assert_eq!(world.run(client, "EXISTS h"), ":0\r\n");
+        assert_eq!((world.engine.stats.expired_fields, world.engine.stats.expired_keys), (3, 0));
+    }
+
+    #[test]
+    fn hashes_with_volatile_fields_are_counted_whatever_becomes_of_them() {
+        let mut world = World::new();
+        let client = world.connect();
+        let within = |world: &World| -> usize {
+            world.engine.keyspace.iter().map(|(_, db)| db.volatile_within_len()).sum()
+        };
+        for (command, expected) in [
+            ("HSETEX h EX 100 FIELDS 2 a 1 b 2", 1),
+            ("COPY h copy", 2),
+            ("RENAME copy other", 2),
+            ("MOVE other 3", 2),
+            ("HDEL h a", 2),
+            ("HPERSIST h FIELDS 1 b", 1),
+            ("HEXPIRE h 100 FIELDS 1 b", 2),
+            ("HSET h b 3", 1),
+            ("HGETEX h EX 100 FIELDS 1 b", 2),
+            ("SET h text", 1),
+            ("HSETEX g EX 100 FIELDS 1 a 1", 2),
+            ("HGETDEL g FIELDS 1 a", 1),
+            ("HSETEX g EX 100 FIELDS 1 a 1", 2),
+            ("DEL g", 1),
+            ("HSETEX g EX 1 FIELDS 1 a 1", 2),
+            ("FLUSHDB", 1),
+            ("FLUSHALL", 0),
+        ] {
+            world.run(client, command);
+            assert_eq!(within(&world), expected, "{command}");
+        }
+    }
+
+    #[test]
+    fn many_due_fields_go_in_slices() {
+        let mut world = World::new();
+        let client = world.connect();
+        for nth in 0..500 {
+            let fields: Vec<String> = (0..10).map(|field| format!("f{nth}-{field} v")).collect();
+            world.run(client, &format!("HSETEX h PX 10 FIELDS 10 {}", fields.join(" ")));
+        }
+        world.pass_ms(10);
+        let time_us = Cell::new(0);
+        let clock_us = || time_us.replace(time_us.get() + EXPIRE_SLICE_US / 2);
+        assert_eq!(world.engine.tick(world.now, clock_us), BUSY);
+        let left = world.engine.keyspace.db(0).find(b"h").and_then(|entry| entry.collection());
+        let left = left.map_or(0, Collection::len);
+        assert!((4_000..5_000).contains(&left), "{left}");
+        while world.tick() == BUSY {}
+        assert_eq!(world.engine.keyspace.len(), 0);
+        assert_eq!(world.engine.stats.expired_fields, 5_000);
+    }
+
+    #[test]
+    fn a_field_that_goes_breaks_a_watch() {
+        let mut world = World::new();
+        let client = world.connect();
+        world.run(client, "HSET h a 1 b 2");
+        world.run(client, "HPEXPIRE h 10 FIELDS 1 a");
+        world.run(client, "WATCH h");
+        world.pass_ms(10);
+        world.tick();
+        world.run(client, "MULTI");
+        world.run(client, "PING");
+        assert_eq!(world.run(client, "EXEC"), "*-1\r\n");
+    }
 }
