@@ -2,8 +2,10 @@
 //! that the very same run must catch. The long run is cargo-fuzz's, in fuzz/.
 
 use holdfast_server::config::syntax;
+use holdfast_server::keyspace::Value;
+use holdfast_server::types::collection::Collection;
 use holdfast_tests::fuzz::resp::{Decode, Outcome, holdfast};
-use holdfast_tests::fuzz::{Random, conf, packed, resp, seeds};
+use holdfast_tests::fuzz::{Random, conf, packed, resp, restore, seeds};
 
 /// Inputs of one run: some seconds in a debug build.
 const INPUTS: usize = 20_000;
@@ -45,6 +47,15 @@ fn intset_failure(read: packed::Read) -> Option<String> {
     let inputs = seeds.iter().cloned().chain(generated);
     let check = |bytes: Vec<u8>| packed::check(read, packed::simple_intset, &bytes);
     inputs.map(check).find_map(Result::err)
+}
+
+/// The first payload of which `restore` makes something that does not come back the same.
+fn restore_failure(restore: restore::Restore) -> Option<String> {
+    let seeds = seeds("restore");
+    let mut random = Random::from_seed(SEED);
+    let generated = (0..INPUTS).map(|_| restore::generate(&mut random, &seeds));
+    let inputs = seeds.iter().cloned().chain(generated);
+    inputs.map(|bytes| restore::check(restore, &bytes)).find_map(Result::err)
 }
 
 #[test]
@@ -162,4 +173,31 @@ fn canary_a_reader_that_sorts_for_itself_is_caught() {
         packed::intset(&bytes)
     }
     assert!(intset_failure(broken).is_some());
+}
+
+#[test]
+fn payloads_that_are_restored_come_back_the_same() {
+    assert_eq!(restore_failure(restore::holdfast), None);
+}
+
+#[test]
+fn canary_a_reader_that_loses_a_member_is_caught() {
+    fn broken(bytes: &[u8]) -> Option<Value> {
+        let mut value = restore::holdfast(bytes)?;
+        if let Value::Collection(Collection::Set(set)) = &mut value {
+            let member = set.iter().next().map(|member| member.to_vec());
+            member.inspect(|member| _ = set.remove(member));
+        }
+        Some(value)
+    }
+    assert!(restore_failure(broken).is_some());
+}
+
+#[test]
+fn canary_a_reader_that_knows_one_version_only_is_caught() {
+    fn broken(bytes: &[u8]) -> Option<Value> {
+        let is_80 = bytes.len() > 10 && bytes[bytes.len() - 10] == 80;
+        restore::holdfast(bytes).filter(|_| !is_80)
+    }
+    assert!(restore_failure(broken).is_some());
 }

@@ -4,6 +4,7 @@
 pub mod conf;
 pub mod packed;
 pub mod resp;
+pub mod restore;
 
 use std::fs;
 
