@@ -9,6 +9,7 @@ use super::{Client, Closing, Engine, Event};
 use crate::clock::Now;
 use crate::config::eviction::Order;
 use crate::config::notify::Class;
+use crate::keyspace::Db;
 use crate::keyspace::Due;
 use crate::types::collection::Collection;
 
@@ -31,6 +32,7 @@ pub(super) struct Cron {
     next_ms: i64,
     /// The database whose keys are being gathered, and whether the next one may be.
     gathering: Option<usize>,
+    gathered_last: usize,
     may_gather: bool,
     /// The database whose turn it is to have its keys expired.
     next_db: usize,
@@ -74,6 +76,7 @@ impl Engine {
             self.cron.sampled_ms = now_ms;
             self.stats.sample(now_ms);
             let used = self.used_memory();
+            self.measure_waste();
             self.stats.peak_memory_bytes = self.stats.peak_memory_bytes.max(used);
             self.refresh_access(now);
         }
@@ -85,6 +88,7 @@ impl Engine {
         }
         let forgets = self.shrink_tracking();
         let evicts = self.make_room(now) == Room::Soon;
+        self.trim_footprint(now);
         let expires = self.expires_keys(now_ms);
         let start_us = clock_us();
         let more = expires && self.expire_slice(now, clock_us);
@@ -159,15 +163,23 @@ impl Engine {
 
     /// Gathers the keys of a few segments of a sparse database. Whether there is more to do.
     fn gather_slice(&mut self, spent_us: impl Fn() -> i64) -> bool {
+        let values = self.is_scattered();
         let Some(index) = self.cron.gathering else {
-            let sparse = self.keyspace.iter().find(|(_, db)| db.is_sparse());
-            // The next pass waits for the next look, lest it run without end where it cannot help.
-            self.cron.gathering = sparse.map(|(index, _)| index).filter(|_| self.cron.may_gather);
-            self.cron.may_gather = false;
+            // A pass is begun once a second, lest it run without end where it cannot help.
+            if !std::mem::take(&mut self.cron.may_gather) {
+                return false;
+            }
+            let worth = |(_, db): &(usize, &Db)| db.is_sparse() || values && !db.is_empty();
+            let from = self.cron.gathered_last + 1;
+            let databases = self.keyspace.databases();
+            let order = (0..databases).map(|nth| (from + nth) % databases);
+            let mut found = order.map(|index| (index, self.keyspace.db(index)));
+            self.cron.gathering = found.find(worth).map(|(index, _)| index);
             return self.cron.gathering.is_some();
         };
         loop {
-            let Some(moved) = self.keyspace.db_mut(index).gather() else {
+            let Some(moved) = self.keyspace.db_mut(index).gather(values) else {
+                self.cron.gathered_last = index;
                 self.cron.gathering = None;
                 return false;
             };

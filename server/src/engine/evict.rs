@@ -80,6 +80,42 @@ impl Engine {
         limit == 0 || self.used_memory() <= limit
     }
 
+    /// Looks at what the allocator's pages hold beyond what is in use.
+    pub(super) fn measure_waste(&mut self) {
+        let Some(pages) = crate::alloc::pages() else { return };
+        self.waste_bytes = pages.active.saturating_sub(crate::alloc::used_bytes() as u64);
+    }
+
+    /// Whether values lie scattered over so many pages that gathering them is worth while.
+    pub(super) fn is_scattered(&self) -> bool {
+        /// Pages being filled, one run for each size, are no waste.
+        const WASTE_MIN: u64 = 4 << 20;
+        self.waste_bytes > WASTE_MIN + crate::alloc::used_bytes() as u64 / 20
+    }
+
+    /// Keys to evict because the process takes more than the promised 1.05 of `maxmemory` and some:
+    /// what is scattered is being gathered, but that takes time. Never more than a fifth of the data.
+    pub(super) fn is_over_footprint(&self) -> bool {
+        const FIXED_BYTES: u64 = 2 << 20;
+        let limit = self.max_memory();
+        let footprint = crate::alloc::used_bytes() as u64 + self.waste_bytes;
+        limit > 0
+            && footprint > limit + limit / 20 + FIXED_BYTES
+            && self.used_memory() > limit / 5 * 4
+    }
+
+    /// A few keys for the sake of the footprint.
+    pub(super) fn trim_footprint(&mut self, now: Now) {
+        let policy = self.config.settings().eviction;
+        for _ in 0..STEP {
+            if policy.scope == Scope::Nothing || !self.is_over_footprint() {
+                return;
+            }
+            let Some((db, key)) = self.next_victim(policy, now) else { return };
+            self.evict(db, &key);
+        }
+    }
+
     #[cold]
     fn evict_some(&mut self, now: Now) -> Room {
         let policy = self.config.settings().eviction;

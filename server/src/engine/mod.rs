@@ -126,6 +126,8 @@ pub struct Engine {
     pub memory_ceiling: u64,
     /// Bytes given away to be freed that are not free yet.
     garbage_bytes: Arc<AtomicUsize>,
+    /// What the allocator's pages held beyond what was in use, when last looked at.
+    waste_bytes: u64,
     eviction_pool: evict::Pool,
     next_eviction_db: usize,
     /// As it was before the command being executed.
@@ -163,6 +165,7 @@ impl Engine {
             checksums_are_skipped: false,
             memory_ceiling: 0,
             garbage_bytes: Arc::default(),
+            waste_bytes: 0,
             eviction_pool: evict::Pool::default(),
             next_eviction_db: 0,
             room: evict::Room::Enough,

@@ -497,9 +497,10 @@ impl Db {
         free > FREE_MIN + self.heap.used_bytes() / 25
     }
 
-    /// Moves the keys of one segment from sparse slabs into denser ones. How many moved; `None`
-    /// after the last segment, and the next call begins anew.
-    pub fn gather(&mut self) -> Option<usize> {
+    /// Moves the keys of one segment from sparse slabs into denser ones, and `values` too, if so
+    /// asked, that have memory of their own. How many keys moved; `None` after the last segment, and
+    /// the next call begins anew.
+    pub fn gather(&mut self, values: bool) -> Option<usize> {
         let Some(places) = self.table.places(self.gather_next) else {
             self.gather_next = 0;
             return None;
@@ -508,7 +509,10 @@ impl Db {
         let mut moved = 0;
         let heap = &mut self.heap;
         for place in places {
-            self.table.slot_mut(place).replace(|entry| {
+            self.table.slot_mut(place).replace(|mut entry| {
+                if values {
+                    entry.renew_value();
+                }
                 let (entry, has_moved) = entry.gathered(heap);
                 moved += usize::from(has_moved);
                 entry

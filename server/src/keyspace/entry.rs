@@ -324,6 +324,33 @@ impl OwnedEntry {
         (Self(start), true)
     }
 
+    /// Puts a value's own memory elsewhere: the allocator fills its fullest pages first, so that
+    /// others run empty. Large collections stay; copying one would keep everybody waiting.
+    pub(super) fn renew_value(&mut self) {
+        const LARGE: usize = 16 * 1024;
+        let entry = self.entry();
+        let at = entry.value_offset();
+        match entry.flags() & FORM {
+            VECTOR => {
+                // SAFETY: the form says that a vector is there; its copy takes its place.
+                let old = unsafe { read_vector(self.0, at) };
+                let mut new = Vec::with_capacity(old.capacity());
+                new.extend_from_slice(&old);
+                // SAFETY: the same place.
+                unsafe { write_vector(self.0, at, new) };
+            }
+            COLLECTION => {
+                // SAFETY: the form says that a collection is there, and the entry is ours.
+                let collection = unsafe { entry.collection_at(at).as_mut() };
+                if collection.memory_bytes() < LARGE {
+                    let new = collection.clone();
+                    *collection = new;
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn free_piece(self, heap: &mut Heap) {
         let size = self.entry().size();
         // SAFETY: the piece is this heap's (see the type), of the class of `size`: entries are

@@ -651,7 +651,7 @@ fn keys_that_are_few_gather_in_few_slabs() {
     let sparse = db.free_bytes();
     let mut moved = 0;
     for _ in 0..3 {
-        while let Some(count) = db.gather() {
+        while let Some(count) = db.gather(true) {
             moved += count;
         }
     }
