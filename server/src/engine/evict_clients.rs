@@ -24,12 +24,15 @@ impl Engine {
 
     /// In bytes; zero is no limit.
     pub(crate) fn clients_limit(&self) -> usize {
-        match self.config.settings().max_memory_clients {
+        /// Valkey's own; less would close whoever connects.
+        const LEAST: usize = 128 * 1024;
+        let limit = match self.config.settings().max_memory_clients {
             percent @ ..0 => {
                 (self.max_memory() / 100).saturating_mul(percent.unsigned_abs()) as usize
             }
             bytes => bytes as usize,
-        }
+        };
+        if limit == 0 { 0 } else { limit.max(LEAST) }
     }
 
     #[cold]

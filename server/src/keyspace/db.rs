@@ -269,6 +269,10 @@ impl Db {
         // The look found too few. Where volatile keys are rare, the expiry index knows of some.
         if let Some((_, segment)) = self.deadlines.nearest().filter(|_| volatile) {
             let _ = self.table.slots(segment).iter().all(look);
+        } else if left == wanted
+            && let Some(entry) = self.random(draw)
+        {
+            visit(entry);
         }
     }
 

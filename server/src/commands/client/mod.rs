@@ -215,7 +215,8 @@ fn list(call: &mut Call<'_>) -> Result {
     let tracking = &call.engine.tracking;
     let asker = Asker { id: call.client.id, now_ms: call.now.ms(), tracking };
     let mut clients: Vec<&Client> = call.engine.clients.iter().chain([&*call.client]).collect();
-    clients.retain(|client| filter.matches(client, asker));
+    // Who is being closed is gone for everybody else.
+    clients.retain(|client| client.closing != Closing::Now && filter.matches(client, asker));
     clients.sort_unstable_by_key(|client| client.id);
     let lines: Vec<u8> =
         clients.into_iter().flat_map(|c| line::of(c, asker.tracking, asker.now_ms)).collect();

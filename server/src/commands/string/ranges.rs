@@ -89,7 +89,8 @@ fn setrange(call: &mut Call<'_>) -> Result {
     let len = match found {
         Some(mut value) => value.set_range(offset, patch),
         None => {
-            let mut bytes = vec![0; offset];
+            let mut bytes = Vec::with_capacity(offset + patch.len());
+            bytes.resize(offset, 0);
             bytes.extend_from_slice(patch);
             let len = bytes.len();
             call.set_value(key, Value::Str(Str::Raw(bytes)), None);
