@@ -69,8 +69,19 @@ pub fn report() -> Option<String> {
     backend::report()
 }
 
+/// Runs `work` without this thread's cache of freed blocks. With it a block that is allocated to
+/// move a value is the one freed last; without, it comes from the fullest pages.
+pub fn uncached<T>(work: impl FnOnce() -> T) -> T {
+    backend::use_cache(false);
+    let result = work();
+    backend::use_cache(true);
+    result
+}
+
 #[cfg(not(feature = "jemalloc"))]
 mod backend {
+    pub(super) fn use_cache(_: bool) {}
+
     pub(super) fn pages() -> Option<super::Pages> {
         None
     }
@@ -137,6 +148,13 @@ mod backend {
         let name = c"arena.4096.purge";
         // SAFETY: this control neither reads nor writes a value.
         unsafe { _rjem_mallctl(name.as_ptr(), null_mut(), null_mut(), null_mut(), 0) };
+    }
+
+    pub(super) fn use_cache(mut enabled: bool) {
+        let name = c"thread.tcache.enabled";
+        let new = from_mut(&mut enabled).cast();
+        // SAFETY: this control takes a bool, which `new` points to.
+        unsafe { _rjem_mallctl(name.as_ptr(), null_mut(), null_mut(), new, size_of::<bool>()) };
     }
 
     unsafe extern "C" fn append(text: *mut c_void, part: *const c_char) {

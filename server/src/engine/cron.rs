@@ -177,17 +177,20 @@ impl Engine {
             self.cron.gathering = found.find(worth).map(|(index, _)| index);
             return self.cron.gathering.is_some();
         };
-        loop {
-            let Some(moved) = self.keyspace.db_mut(index).gather(values) else {
-                self.cron.gathered_last = index;
-                self.cron.gathering = None;
-                return false;
-            };
+        let db = self.keyspace.db_mut(index);
+        let mut gather = || loop {
+            let moved = db.gather(values)?;
             self.stats.gathered_keys += moved as u64;
             if spent_us() >= EXPIRE_SLICE_US {
-                return true;
+                return Some(());
             }
+        };
+        let more = if values { crate::alloc::uncached(gather) } else { gather() };
+        if more.is_none() {
+            self.cron.gathered_last = index;
+            self.cron.gathering = None;
         }
+        more.is_some()
     }
 
     fn expire_some(&mut self, index: usize, now_ms: i64) -> bool {
