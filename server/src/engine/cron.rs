@@ -254,6 +254,8 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::sync::Arc;
+    use std::task::{Wake, Waker};
 
     use super::super::testing::World;
     use super::*;
@@ -281,6 +283,25 @@ mod tests {
         world.tick();
         assert_eq!(world.engine.keyspace.len(), 1);
         assert_eq!(world.engine.stats.expired_keys, 2000);
+    }
+
+    #[test]
+    fn a_key_that_comes_due_soon_wakes_background_work() {
+        let mut world = World::new();
+        let client = world.connect();
+        assert!(world.tick() >= Duration::from_millis(100), "there is nothing to do");
+        world.execute(client, "SET k v PX 5\r\n");
+        let bell = Arc::clone(&world.engine.cron_bell);
+        let waker = Waker::from(Arc::new(Sleeper));
+        assert!(bell.answer(&waker), "it rang");
+        world.execute(client, "SET k v PX 50\r\n");
+        assert!(!bell.answer(&waker), "the earlier look is soon enough");
+    }
+
+    struct Sleeper;
+
+    impl Wake for Sleeper {
+        fn wake(self: Arc<Self>) {}
     }
 
     #[test]

@@ -89,8 +89,8 @@ impl Engine {
     /// Whether values lie scattered over so many pages that gathering them is worth while.
     pub(super) fn is_scattered(&self) -> bool {
         /// Pages being filled, one run for each size, are no waste.
-        const WASTE_MIN: u64 = 4 << 20;
-        self.waste_bytes > WASTE_MIN + crate::alloc::used_bytes() as u64 / 20
+        const WASTE_MIN: u64 = 3 << 20;
+        self.waste_bytes > WASTE_MIN + crate::alloc::used_bytes() as u64 / 32
     }
 
     /// Keys to evict because the process takes more than the promised 1.05 of `maxmemory` and some:

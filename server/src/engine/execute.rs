@@ -94,6 +94,10 @@ impl Engine {
         self.end(&mut run, &mut client, clock);
         self.stats.turns.add(run.now().us.abs_diff(began.us), batch.len() as u64);
         self.broadcast_changes();
+        if let Some(next_ms) = self.keyspace.db(client.db).next_deadline() {
+            // A key may come due before background work would look again.
+            self.wake_cron_before(next_ms);
+        }
         self.clients.collect(slot, out);
         self.clients.check_in(slot, client);
         self.evict_clients();
@@ -137,12 +141,12 @@ impl Engine {
         run: &mut Run<'a>,
         clock: &Clock,
     ) {
-        let start = out.len();
         self.room = self.make_room(run.now());
         if self.room != Room::Enough {
             // Whose cached keys just went hears of it before the reply.
             self.clients.collect(client.slot, out);
         }
+        let start = out.len();
         match self.admit(client, argv) {
             Err(refusal) => self.reject(client, argv, refusal, out),
             Ok(id) => {

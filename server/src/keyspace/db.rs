@@ -496,9 +496,9 @@ impl Db {
     /// Whether slabs hold so much free memory that gathering their pieces is worth while.
     pub fn is_sparse(&self) -> bool {
         /// Free pieces of the slabs being filled, one of each class, are no waste.
-        const FREE_MIN: usize = 2 << 20;
+        const FREE_MIN: usize = 1 << 20;
         let free = self.heap.free_bytes();
-        free > FREE_MIN + self.heap.used_bytes() / 25
+        free > FREE_MIN + self.heap.used_bytes() / 32
     }
 
     /// Moves the keys of one segment from sparse slabs into denser ones, and `values` too, if so
@@ -529,7 +529,7 @@ impl Db {
 
     /// Nothing is due before this; `None` where nothing ever is.
     pub fn next_deadline(&self) -> Option<i64> {
-        self.deadlines.nearest().map(|(deadline, _)| deadline)
+        self.deadlines.nearest_bound()
     }
 
     /// Removes keys that are due at `now_ms`, and what is due within those that stay; those first

@@ -52,12 +52,15 @@ pub(super) struct Deadlines {
 }
 
 impl Deadlines {
+    /// The nearest bound.
+    #[inline]
+    pub(super) fn nearest_bound(&self) -> Option<i64> {
+        self.tree.get(1).copied().filter(|bound| *bound != NEVER)
+    }
+
     /// The nearest bound and its segment.
     pub(super) fn nearest(&self) -> Option<(i64, usize)> {
-        let nearest = *self.tree.get(1)?;
-        if nearest == NEVER {
-            return None;
-        }
+        let nearest = self.nearest_bound()?;
         let leaves = self.tree.len() / 2;
         let mut node = 1;
         while node < leaves {

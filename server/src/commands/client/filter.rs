@@ -244,8 +244,10 @@ mod tests {
         }
         let both = world.run(asker, "CLIENT LIST ID 2 ID 3");
         assert!(both.contains("id=2 ") && both.contains("id=3 "), "{both}");
-        assert_eq!(world.run(asker, "CLIENT KILL NAME a NAME b"), ":1\r\n");
         let left = world.run(asker, "CLIENT LIST NOT-NAME b NOT-NAME a");
         assert!(left.contains("id=1 ") && left.contains("id=3 ") && !left.contains("id=2 "));
+        assert_eq!(world.run(asker, "CLIENT KILL NAME a NAME b"), ":1\r\n");
+        let left = world.run(asker, "CLIENT LIST");
+        assert!(left.contains("id=2 ") && !left.contains("id=3 "), "who is killed is gone: {left}");
     }
 }
