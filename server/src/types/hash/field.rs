@@ -1,10 +1,12 @@
 //! A field in the table: its bytes.
 //!
-//!     head       the field's length, up to 126; 127: it follows in four bytes. High bit: a deadline
-//!     (length    u32)
-//!     (deadline  i64, milliseconds)
-//!     field
-//!     value
+//! ```text
+//! head       the field's length, up to 126; 127: it follows in four bytes. High bit: a deadline
+//! (length    u32)
+//! (deadline  i64, milliseconds)
+//! field
+//! value
+//! ```
 //!
 //! Integers are little-endian.
 

@@ -1,8 +1,10 @@
 //! A bucket: some records in one block of memory.
 //!
-//!     tags     one byte per slot: eight bits of the record's hash
-//!     lengths  one byte per slot: the record's length, or OUTSIDE
-//!     records  back to back, in the order of the slots
+//! ```text
+//! tags     one byte per slot: eight bits of the record's hash
+//! lengths  one byte per slot: the record's length, or OUTSIDE
+//! records  back to back, in the order of the slots
+//! ```
 //!
 //! Slots are as many as records, rounded up to eight. Where a record begins is the sum of the lengths
 //! before it. A record longer than [`LONGEST_INSIDE`] is an allocation of its own, so that a bucket
