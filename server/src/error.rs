@@ -76,6 +76,13 @@ pub const BITFIELD_TYPE: Error = Error::text(
 pub const BITFIELD_OVERFLOW: Error = Error::text("ERR Invalid OVERFLOW type specified");
 pub const BITFIELD_RO_ONLY_GET: Error =
     Error::text("ERR BITFIELD_RO only supports the GET subcommand");
+pub const NOT_HYPERLOGLOG: Error =
+    Error::text("WRONGTYPE Key is not a valid HyperLogLog string value.");
+pub const CORRUPT_HYPERLOGLOG: Error = Error::text("INVALIDOBJ Corrupted HLL object detected");
+pub const NO_SUCH_HYPERLOGLOG: Error = Error::text("ERR The specified key does not exist");
+pub const HYPERLOGLOG_NOT_SPARSE: Error = Error::text("ERR HLL encoding is not sparse");
+pub const HYPERLOGLOG_DISAGREES: Error = Error::text("ERR TESTFAILED dense/sparse disagree");
+pub const NOT_ON_OR_OFF: Error = Error::text("ERR Argument must be ON or OFF");
 pub const LCS_NOT_STRINGS: Error = Error::text("ERR The specified keys must contain string values");
 pub const LCS_AMBIGUOUS: Error =
     Error::text("ERR If you want both the length and indexes, please just use IDX.");

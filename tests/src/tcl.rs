@@ -34,6 +34,7 @@ pub const UNITS: &[&str] = &[
     "unit/bitfield",
     "unit/geo",
     "unit/sort",
+    "unit/hyperloglog",
     "unit/keyspace",
     "unit/dump",
     "integration/corrupt-dump",

@@ -19,6 +19,7 @@ mod generic;
 mod geo;
 mod hash;
 mod help;
+mod hyperloglog;
 mod info;
 mod latency;
 mod list;
@@ -57,6 +58,7 @@ const ROOMS: &[&[Command]] = &[
     generic::COMMANDS,
     hash::COMMANDS,
     geo::COMMANDS,
+    hyperloglog::COMMANDS,
     info::COMMANDS,
     latency::COMMANDS,
     lolwut::COMMANDS,

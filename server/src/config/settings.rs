@@ -61,6 +61,8 @@ pub struct Settings {
     pub set_limits: set::Limits,
     /// Keys do not expire, so that another server's data can be brought in as it is.
     pub import_mode: bool,
+    /// A sparse HyperLogLog longer than this becomes dense.
+    pub hll_sparse_max_bytes: usize,
     /// Bytes of a stream's node; zero means no limit.
     pub stream_node_max_bytes: usize,
     /// Entries of a stream's node; zero means no limit.
@@ -212,6 +214,7 @@ impl Settings {
                 listpack_value: v.int("set-max-listpack-value"),
             },
             import_mode: v.bool("import-mode"),
+            hll_sparse_max_bytes: v.int("hll-sparse-max-bytes"),
             stream_node_max_bytes: v.int("stream-node-max-bytes"),
             stream_node_max_entries: v.int("stream-node-max-entries"),
             dir: v.path("dir").unwrap_or_default(),

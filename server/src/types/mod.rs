@@ -8,6 +8,7 @@ pub mod collection;
 pub mod decimal;
 pub mod geo;
 pub mod hash;
+pub mod hyperloglog;
 pub mod intset;
 pub mod lcs;
 pub mod list;

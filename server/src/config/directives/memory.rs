@@ -39,7 +39,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     int("set-max-intset-entries", 0, LONG_MAX, 512),
     int("set-max-listpack-entries", 0, LONG_MAX, 128),
     memory("set-max-listpack-value", 0, LONG_MAX, 64).unit(Unit::Plain),
-    memory("hll-sparse-max-bytes", 0, LONG_MAX, 3000).not_yet(),
+    memory("hll-sparse-max-bytes", 0, LONG_MAX, 3000),
     memory("stream-node-max-bytes", 0, LONG_MAX, 4096),
     int("stream-node-max-entries", 0, LONG_MAX, 100),
     // The allocator.
