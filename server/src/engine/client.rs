@@ -64,13 +64,18 @@ impl Bell {
 
     /// Whether it rang since it was last answered; `waker` is woken by every ring from now on.
     pub fn answer(&self, waker: &Waker) -> bool {
+        self.listen(waker);
+        self.rung.load(Ordering::Acquire) && self.rung.swap(false, Ordering::SeqCst)
+    }
+
+    /// Has `waker` woken by every ring from now on.
+    pub fn listen(&self, waker: &Waker) {
         if self.waker.get().is_none() {
             let kept = self.waker.get_or_init(|| waker.clone());
             debug_assert!(kept.will_wake(waker), "one task listens to a bell");
-            // A ring that came too early for the waker is seen below; one too late for that sees it.
+            // A ring too early for the waker is seen by the next answer; one too late sees the waker.
             fence(Ordering::SeqCst);
         }
-        self.rung.load(Ordering::Acquire) && self.rung.swap(false, Ordering::SeqCst)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::evict::Room;
 use super::observe::Run;
 use super::pause::PauseMode;
+use super::prefetch::AT_ONCE;
 use super::{Call, Client, Closing, Engine, Refused, ReplyMode, Slot, Stats};
 use crate::clock::{Clock, Now};
 use crate::commands::{Flags, Id};
@@ -26,11 +27,6 @@ pub enum Progress {
 /// Replies of one batch, in bytes, after which they are sent before more is executed.
 const OUTPUT_STEP: usize = 1024 * 1024;
 
-/// Commands whose keys are fetched into the processor's cache together.
-const PREFETCH: usize = 16;
-/// Below this many keys a database lies in the cache anyway, and hashing keys twice only costs.
-const PREFETCH_MIN_KEYS: usize = 50_000;
-
 impl Engine {
     /// Executes a batch, decoded from `buffer`, and appends the replies to `out`.
     pub fn execute(
@@ -46,6 +42,7 @@ impl Engine {
         }
         let output_limit = self.limits(slot).output;
         let mut client = self.clients.check_out(slot);
+        self.prefetch_entry_of_one(client.db, batch, buffer);
         if client.closing != Closing::No {
             // Killed before its connection heard of it: nothing more is executed.
             let closing = client.closing;
@@ -64,8 +61,8 @@ impl Engine {
         client.output_left = output_left(output_limit, &client, out.len());
         let mut progress = Progress::Done;
         for at in 0..batch.len() {
-            if at % PREFETCH == 0 {
-                self.prefetch(&client, batch, buffer, at);
+            if at > 0 && at % AT_ONCE == 0 {
+                self.prefetch(client.db, batch, buffer, at);
             }
             let argv = batch.command(buffer, at);
             if self.must_wait(&client, argv, run.now()) {
@@ -115,22 +112,6 @@ impl Engine {
     /// The client's connection is closed for what it leaves unread.
     pub fn count_output_refusal(&mut self, slot: Slot) {
         count_output_refusal(&mut self.stats, self.clients.get(slot));
-    }
-
-    /// Has the memory fetched that the next commands of a pipeline will look at, all at once rather
-    /// than one after the other. That nearly every command's key comes first is guess enough.
-    fn prefetch(&self, client: &Client, batch: &Batch, buffer: &[u8], from: usize) {
-        let db = self.keyspace.db(client.db);
-        let to = batch.len().min(from + PREFETCH);
-        if to - from < 2 || db.len() < PREFETCH_MIN_KEYS {
-            return;
-        }
-        let mut keys = [None; PREFETCH];
-        for (at, slot) in (from..to).zip(&mut keys) {
-            *slot = batch.command(buffer, at).get(1).map(|key| db.key(key));
-        }
-        keys.iter().flatten().for_each(|key| db.prefetch(*key));
-        keys.iter().flatten().for_each(|key| db.prefetch_entry(*key));
     }
 
     pub(super) fn execute_one<'a>(

@@ -22,6 +22,7 @@ mod gate;
 mod host;
 mod observe;
 mod pause;
+mod prefetch;
 mod pubsub;
 mod stats;
 #[cfg(test)]
@@ -76,6 +77,8 @@ pub struct ClientLimits {
     /// `client-query-buffer-limit`, in bytes.
     pub max_query_len: usize,
     pub output: OutputLimit,
+    /// Where its next keys are. Only a hint: its next command may be SELECT.
+    pub db: usize,
 }
 
 /// What makes one server process different from another: drawn once at start.
@@ -295,7 +298,7 @@ impl Engine {
             max_bulk_len: settings.max_bulk_len as u64,
             authenticated: open || client.authenticated,
         };
-        ClientLimits { decode, max_query_len: settings.max_query_buffer_len, output }
+        ClientLimits { decode, max_query_len: settings.max_query_buffer_len, output, db: client.db }
     }
 
     pub fn count_traffic(&mut self, slot: Slot, traffic: Traffic) {

@@ -94,10 +94,13 @@ impl Slot {
         unsafe { OwnedEntry::from_raw(self.raw()) }
     }
 
-    /// Starts to load the entry's first line. An empty slot's address is harmless.
+    /// Starts to load the entry's first two lines, as few lie in one. An empty slot's address is
+    /// harmless.
     #[inline]
     pub(super) fn prefetch(self) {
-        prefetch(self.0.map_addr(|bits| bits & ADDRESS));
+        let entry = self.0.map_addr(|bits| bits & ADDRESS);
+        prefetch(entry);
+        prefetch(entry.wrapping_add(64));
     }
 
     #[inline]

@@ -73,7 +73,13 @@ where
         traffic: Traffic::default(),
         told: Buffers::default(),
         over_soft_limit_since_ms: None,
+        is_told: false,
     };
+    poll_fn(|cx| {
+        connection.bell.listen(cx.waker());
+        Poll::Ready(())
+    })
+    .await;
     // Errors of a socket only end its connection.
     let _ = poll_fn(|cx| connection.poll(cx)).await;
 }
@@ -111,6 +117,8 @@ struct Connection<S> {
     /// What the engine knows of our buffers.
     told: Buffers,
     over_soft_limit_since_ms: Option<i64>,
+    /// Whether a batch was executed in this turn: that tells, under the lock, all that the bell could.
+    is_told: bool,
 }
 
 impl<S> Drop for Connection<S> {
@@ -134,8 +142,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn poll_with(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<io::Result<()>> {
+        self.is_told = false;
         loop {
-            if self.bell.answer(cx.waker()) {
+            if self.state != State::Open && self.bell.answer(cx.waker()) {
                 self.answer_bell(scratch);
             }
             if self.state == State::Closed {
@@ -169,8 +178,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 _ => {}
             }
             // Reading goes on while replies wait: a client may send its whole pipeline first.
-            if ready!(self.poll_read(cx, scratch))? == 0 {
-                return Poll::Ready(Ok(()));
+            match self.poll_read(cx, scratch)? {
+                Poll::Ready(0) => return Poll::Ready(Ok(())),
+                Poll::Ready(_) => {}
+                // The bell's memory is seldom in the processor's cache, so it is looked at last.
+                Poll::Pending if self.is_told || !self.bell.answer(cx.waker()) => {
+                    return Poll::Pending;
+                }
+                Poll::Pending => self.answer_bell(scratch),
             }
         }
     }
@@ -260,9 +275,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 break;
             }
             let mut engine = shared.engine();
+            engine.prefetch(self.limits.db, batch, rest, 0);
             engine.count_traffic(self.slot, std::mem::take(&mut self.traffic));
             let progress = engine.execute(self.slot, batch, rest, output, &shared.clock);
             self.limits = engine.limits(self.slot);
+            self.is_told = true;
             match progress {
                 Progress::Done => done += consumed,
                 Progress::Waiting { at } | Progress::Full { at } => {

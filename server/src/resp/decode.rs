@@ -179,8 +179,12 @@ impl Batch {
 
 /// The state reached inside a command that is not complete yet. Positions count from the start of
 /// that command, so they stay true when the bytes before it are dropped from the buffer.
+///
+/// Between commands it owns no memory: the arguments of one that is complete at once are noted in the
+/// batch, which is in the processor's cache where a connection's own memory would not be.
 #[derive(Debug, Default)]
 pub struct Decoder {
+    /// The arguments so far.
     spans: Vec<Span>,
     /// Arguments still to come; `None` outside an array.
     remaining: Option<usize>,
@@ -216,23 +220,26 @@ impl Decoder {
         batch: &mut Batch,
     ) -> (usize, Result<(), ProtocolError>) {
         batch.clear();
+        let continued = !self.spans.is_empty();
+        if continued {
+            // The command that goes on begins where the buffer does, so the places are right.
+            batch.spans = std::mem::take(&mut self.spans);
+        }
         // What a stranger sends first may be AUTH, and the limits behind it are others.
         let most = if limits.authenticated { MAX_BATCH } else { 1 };
         let mut base = 0;
         while base < buffer.len() && batch.len() < most {
-            match self.step(&buffer[base..], limits) {
-                Ok(Step::Incomplete) => break,
-                Ok(Step::Empty) => {}
-                Ok(Step::Complete) => {
-                    let shifted =
-                        self.spans.iter().map(|s| Span { start: s.start + base, len: s.len });
-                    batch.spans.extend(shifted);
-                    batch.commands.push(Command {
-                        spans_end: batch.spans.len(),
-                        buffer_end: base + self.position,
-                        inline: None,
-                    });
+            match self.step(buffer, base, limits, &mut batch.spans) {
+                Ok(Step::Incomplete) => {
+                    self.keep_spans(continued, base, batch);
+                    break;
                 }
+                Ok(Step::Empty) => {}
+                Ok(Step::Complete) => batch.commands.push(Command {
+                    spans_end: batch.spans.len(),
+                    buffer_end: base + self.position,
+                    inline: None,
+                }),
                 Ok(Step::Inline(argv)) => {
                     batch.inline.push(argv);
                     batch.commands.push(Command {
@@ -249,6 +256,19 @@ impl Decoder {
         (base, Ok(()))
     }
 
+    /// Takes back from the batch what belongs to a command that is not complete, which begins at
+    /// `base`.
+    fn keep_spans(&mut self, continued: bool, base: usize, batch: &mut Batch) {
+        let complete = batch.commands.last().map_or(0, |command| command.spans_end);
+        if continued && base == 0 {
+            // It may have a million already: they are moved, not copied.
+            self.spans = std::mem::take(&mut batch.spans);
+        } else {
+            let own = |span: &Span| Span { start: span.start - base, len: span.len };
+            self.spans = batch.spans[complete..].iter().map(own).collect();
+        }
+    }
+
     /// Bytes of the argument now awaited that are not in the buffer yet, so that the reader can make
     /// room for all of it at once.
     pub fn missing(&self, buffered: usize) -> usize {
@@ -257,14 +277,21 @@ impl Decoder {
     }
 
     fn restart(&mut self) {
-        self.spans.clear();
         self.remaining = None;
         self.bulk_len = None;
         self.position = 0;
         self.searched = 0;
     }
 
-    fn step(&mut self, buffer: &[u8], limits: Limits) -> Result<Step, ProtocolError> {
+    /// Goes on with the command that begins at `base`, noting its arguments in `spans`.
+    fn step(
+        &mut self,
+        buffer: &[u8],
+        base: usize,
+        limits: Limits,
+        spans: &mut Vec<Span>,
+    ) -> Result<Step, ProtocolError> {
+        let buffer = &buffer[base..];
         if self.remaining.is_none() {
             if buffer.first() != Some(&b'*') {
                 return self.inline(buffer);
@@ -291,7 +318,7 @@ impl Decoder {
             if buffer[self.position + len..][..2] != *b"\r\n" {
                 return Err(ProtocolError::new("invalid CRLF in request"));
             }
-            self.spans.push(Span { start: self.position, len });
+            spans.push(Span { start: base + self.position, len });
             self.position += len + 2;
             self.bulk_len = None;
             self.remaining = self.remaining.map(|left| left - 1);
