@@ -23,7 +23,7 @@ const CLIENT_CORE: usize = 1;
 const DEFAULT_ROUNDS: usize = 5;
 
 /// Pipeline depth and how many requests one measurement sends at that depth.
-const DEPTHS: [(usize, usize); 3] = [(1, 300_000), (16, 2_000_000), (100, 4_000_000)];
+const DEPTHS: [(usize, usize); 3] = [(1, 1_500_000), (16, 2_000_000), (100, 4_000_000)];
 
 /// One measurement.
 #[derive(Debug, Clone, Copy)]

@@ -52,6 +52,11 @@ pub const UNITS: &[&str] = &[
     "unit/info",
     "unit/info-command",
     "unit/introspection-2",
+    "unit/pubsub",
+    "unit/pubsubshard",
+    "unit/tracking",
+    "unit/client-eviction",
+    "unit/obuf-limits",
 ];
 
 /// The suite's tags for what we have not at all: left out as a whole.

@@ -235,7 +235,9 @@ impl Engine {
         self.waiters.remove(slot, &blocked);
         let (id, argv) = (blocked.id, blocked.argv.clone());
         client.retried = Some(blocked);
-        let mut out = Vec::new();
+        // What was posted before stays before the reply, what the command itself brings comes after.
+        let (mut earlier, mut out) = (Vec::new(), Vec::new());
+        self.clients.collect(slot, &mut earlier);
         let started = clock.now();
         self.call(&mut client, id, argv.view(), &mut out, now, clock);
         let ended = clock.now();
@@ -243,9 +245,14 @@ impl Engine {
         client.retried = None;
         let goes_on_waiting = client.is_blocked();
         super::execute::suppress_reply(&mut client, &mut out, 0);
+        if goes_on_waiting {
+            out.clear();
+        }
+        self.clients.collect(slot, &mut out);
         self.clients.check_in(slot, client);
-        if !goes_on_waiting {
-            self.clients.post_bytes(slot, &out);
+        earlier.append(&mut out);
+        if !earlier.is_empty() {
+            self.clients.post_bytes(slot, &earlier);
         }
     }
 
