@@ -273,18 +273,18 @@ async fn serve(config: Config) -> Result<u8, String> {
     Ok(status)
 }
 
-/// What `maxmemory` is where it is not set but a cgroup limits the process: so much that all of the
+/// What `maxmemory` is while it is not set but a cgroup limits the process: so much that all of the
 /// process stays below the limit, by the promise that RSS keeps to 1.05 of `maxmemory` and 8 MB.
 fn memory_ceiling(settings: &Settings) -> u64 {
     const FIXED_BYTES: u64 = 8 << 20;
-    let Some(limit) = process::cgroup::memory_limit().filter(|_| settings.max_memory == 0) else {
-        return 0;
-    };
+    let Some(limit) = process::cgroup::memory_limit() else { return 0 };
     let ceiling = (limit.saturating_sub(FIXED_BYTES) / 105 * 100).max(1 << 20);
-    log::notice!(
-        "maxmemory is not set; the cgroup's limit of {limit} bytes leaves {ceiling} for the data (maxmemory-policy {}).",
-        settings.eviction.name
-    );
+    if settings.max_memory == 0 {
+        log::notice!(
+            "maxmemory is not set; the cgroup's limit of {limit} bytes leaves {ceiling} for the data (maxmemory-policy {}).",
+            settings.eviction.name
+        );
+    }
     ceiling
 }
 

@@ -182,11 +182,6 @@ impl Clients {
         outbox.bell.ring();
     }
 
-    /// Messages that the connection has not collected, in bytes.
-    pub fn posted_len(&self, slot: Slot) -> usize {
-        self.places[slot.0].outbox.bytes.len()
-    }
-
     /// Moves what was posted to the end of `out`.
     #[inline]
     pub(super) fn collect(&mut self, slot: Slot, out: &mut Vec<u8>) {

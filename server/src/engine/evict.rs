@@ -106,9 +106,9 @@ impl Engine {
 
     /// A few keys for the sake of the footprint.
     pub(super) fn trim_footprint(&mut self, now: Now) {
-        let policy = self.config.settings().eviction;
+        let Some(policy) = self.policy_in_force(now) else { return };
         for _ in 0..STEP {
-            if policy.scope == Scope::Nothing || !self.is_over_footprint() {
+            if !self.is_over_footprint() {
                 return;
             }
             let Some((db, key)) = self.next_victim(policy, now) else { return };
@@ -116,13 +116,16 @@ impl Engine {
         }
     }
 
+    /// By which policy keys may go now, if they may: not while writes wait or data is imported.
+    fn policy_in_force(&self, now: Now) -> Option<Eviction> {
+        let settings = self.config.settings();
+        let is_held = settings.import_mode || self.pause.at(now.ms()).is_some();
+        Some(settings.eviction).filter(|policy| policy.scope != Scope::Nothing && !is_held)
+    }
+
     #[cold]
     fn evict_some(&mut self, now: Now) -> Room {
-        let policy = self.config.settings().eviction;
-        let is_held = self.config.settings().import_mode || self.pause.at(now.ms()).is_some();
-        if policy.scope == Scope::Nothing || is_held {
-            return Room::None;
-        }
+        let Some(policy) = self.policy_in_force(now) else { return Room::None };
         for _ in 0..STEP {
             let Some((db, key)) = self.next_victim(policy, now) else {
                 // What was given away to be freed will make room.
@@ -309,5 +312,18 @@ mod tests {
         world.run(client, "GET a");
         assert_eq!(world.run(client, "EXISTS a"), ":0\r\n");
         assert_eq!(world.engine.stats.evicted_keys, 1);
+    }
+
+    #[test]
+    fn the_footprint_is_left_alone_while_data_is_imported_or_writes_wait() {
+        for held in ["CONFIG SET import-mode yes", "CLIENT PAUSE 1000 WRITE"] {
+            let mut world = crowded("allkeys-lru", |world, client| fill(world, client, "k", ""));
+            let client = world.connect();
+            world.run(client, held);
+            world.engine.memory_ceiling = 1 << 50;
+            world.engine.waste_bytes = 1 << 60;
+            world.engine.trim_footprint(world.now);
+            assert_eq!(world.engine.stats.evicted_keys, 0, "{held}");
+        }
     }
 }

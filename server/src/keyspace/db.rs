@@ -505,15 +505,15 @@ impl Db {
     /// asked, that have memory of their own. How many keys moved; `None` after the last segment, and
     /// the next call begins anew.
     pub fn gather(&mut self, values: bool) -> Option<usize> {
-        let Some(places) = self.table.places(self.gather_next) else {
+        let Some(slots) = self.table.slots_mut(self.gather_next) else {
             self.gather_next = 0;
             return None;
         };
         self.gather_next += 1;
         let mut moved = 0;
         let heap = &mut self.heap;
-        for place in places {
-            self.table.slot_mut(place).replace(|mut entry| {
+        for slot in slots {
+            slot.replace(|mut entry| {
                 if values {
                     entry.renew_value();
                 }

@@ -27,11 +27,11 @@ use super::{
     hash::{Hash, Hasher},
     slot::{Slot, prefetch},
 };
+use crate::types::slots::{SMALLEST, fitting, limit, longer, overflow, roomy};
 
 /// A segment of this many slots splits rather than grows: it bounds the longest pause, and fills
 /// a size class of the allocator.
 const LARGEST: usize = 1024;
-const SMALLEST: usize = 8;
 /// Beyond this depth a segment grows further instead of splitting. Never reached by keyed hashes.
 const MAX_DEPTH: u32 = 32;
 const TAG_BITS: u32 = 16;
@@ -146,39 +146,9 @@ fn directory_index(hash: Hash, depth: u32) -> usize {
     (hash.0 >> 1 >> (u64::BITS - 1 - depth)) as usize
 }
 
-/// Slots past the last home.
-#[inline]
-fn overflow(slots: usize) -> usize {
-    slots / 32 + 2
-}
-
 #[inline]
 fn home(tag: u16, slots: usize) -> usize {
     (usize::from(tag) * (slots - overflow(slots))) >> TAG_BITS
-}
-
-/// Keys that an array may hold before it grows.
-fn limit(slots: usize) -> usize {
-    slots - slots / 32
-}
-
-/// The next length after `slots`: four steps to each doubling, the allocator's size classes.
-fn longer(slots: usize) -> usize {
-    slots + slots.next_power_of_two() / if slots.is_power_of_two() { 4 } else { 8 }
-}
-
-/// The length for `len` keys with some room to grow.
-fn fitting(len: usize) -> usize {
-    let mut slots = SMALLEST;
-    while slots - slots / 8 < len + 1 {
-        slots = longer(slots);
-    }
-    slots
-}
-
-/// As [`fitting`], with a tenth more room, for a segment that has just lost keys.
-fn roomy(len: usize) -> usize {
-    fitting(len + len / 8)
 }
 
 /// Lays `ordered` out over `slots` places, each slot at its home or after the one before.
@@ -546,12 +516,9 @@ impl Table {
         self.iter().next()
     }
 
-    /// The places of the keys in a segment; `None` behind the last segment.
-    pub(super) fn places(&self, segment: usize) -> Option<impl Iterator<Item = Place> + use<>> {
-        let slots = self.segments.get(segment)?.slots.iter().enumerate();
-        let taken = slots.filter(|(_, slot)| !slot.is_empty()).map(|(index, _)| index);
-        let taken: Vec<usize> = taken.collect();
-        Some(taken.into_iter().map(move |index| Place { segment, index }))
+    /// The slots in use of a segment, for entries that move; `None` behind the last segment.
+    pub(super) fn slots_mut(&mut self, segment: usize) -> Option<impl Iterator<Item = &mut Slot>> {
+        Some(self.segments.get_mut(segment)?.slots.iter_mut().filter(|slot| !slot.is_empty()))
     }
 
     /// Shows slots one after the other, from a place that `drawn` chooses on, until `more` says

@@ -32,12 +32,6 @@ impl<'a> ValueRef<'a> {
         }
     }
 
-    pub fn as_collection(self) -> Option<&'a Collection> {
-        match self {
-            Self::Str(_) => None,
-            Self::Collection(collection) => Some(collection),
-        }
-    }
 }
 
 /// How a value is laid out, as `OBJECT ENCODING` names it.

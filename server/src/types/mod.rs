@@ -16,6 +16,7 @@ pub mod listpack;
 pub mod members;
 pub mod sample;
 pub mod set;
+pub(crate) mod slots;
 pub mod sorted_set;
 pub mod stream;
 pub mod string;

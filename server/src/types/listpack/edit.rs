@@ -28,17 +28,9 @@ impl Listpack {
         self.put(Run::nothing_at(HEADER), Encoded::of(element));
     }
 
-    pub fn push_front_int(&mut self, element: i64) {
-        self.put(Run::nothing_at(HEADER), Encoded::int(element));
-    }
-
     /// Puts an element before the one at `cursor`; where the new one is.
     pub fn insert_before(&mut self, cursor: Cursor, element: &[u8]) -> Cursor {
         self.put(Run::nothing_at(cursor.offset()), Encoded::of(element))
-    }
-
-    pub fn insert_before_int(&mut self, cursor: Cursor, element: i64) -> Cursor {
-        self.put(Run::nothing_at(cursor.offset()), Encoded::int(element))
     }
 
     /// Puts an element behind the one at `cursor`; where the new one is.

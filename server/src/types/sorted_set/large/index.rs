@@ -10,10 +10,10 @@
 //! and a place in hash space is a cursor.
 
 use super::run::Run;
+use crate::types::slots::{SMALLEST, fitting, limit, longer, overflow, roomy};
 
 /// A segment of this many slots splits rather than grows.
 const LARGEST: usize = 512;
-const SMALLEST: usize = 8;
 /// Beyond this depth a segment grows further instead of splitting.
 const MAX_DEPTH: u32 = 24;
 
@@ -71,31 +71,6 @@ impl Slot {
 #[inline]
 pub(super) fn hash(member: &[u8]) -> u32 {
     (crate::types::members::hash(member) >> 32) as u32
-}
-
-/// Slots past the last home.
-#[inline]
-fn overflow(slots: usize) -> usize {
-    slots / 32 + 2
-}
-
-/// Slots that may be in use before an array grows.
-fn limit(slots: usize) -> usize {
-    slots - slots / 32
-}
-
-/// The next length after `slots`: four steps to each doubling, the allocator's size classes.
-fn longer(slots: usize) -> usize {
-    slots + slots.next_power_of_two() / if slots.is_power_of_two() { 4 } else { 8 }
-}
-
-/// The length for `len` slots with some room to grow.
-fn fitting(len: usize) -> usize {
-    let mut slots = SMALLEST;
-    while slots - slots / 8 < len + 1 {
-        slots = longer(slots);
-    }
-    slots
 }
 
 impl Segment {
@@ -340,7 +315,7 @@ impl Index {
         }
         if merged == number && self.segments[number].depth == depth && slots > SMALLEST {
             let ordered: Vec<Slot> = self.segments[number].occupied().collect();
-            self.set_slots(number, spread(&ordered, depth, fitting(len + len / 8)));
+            self.set_slots(number, spread(&ordered, depth, roomy(len)));
         }
     }
 
@@ -360,7 +335,7 @@ impl Index {
         let pair = [lower, upper].map(|number| &self.segments[number]);
         let ordered: Vec<Slot> = pair.into_iter().flat_map(Segment::occupied).collect();
         let depth = pair[0].depth - 1;
-        self.set_slots(lower, spread(&ordered, depth, fitting(ordered.len() * 9 / 8)));
+        self.set_slots(lower, spread(&ordered, depth, roomy(ordered.len())));
         self.set_slots(upper, Box::default());
         self.vacant.push(upper as u32);
         let kept = &mut self.segments[lower];
