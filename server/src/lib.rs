@@ -24,6 +24,7 @@ pub mod glob;
 pub mod log;
 pub mod number;
 pub mod process;
+pub mod storage;
 
 /// What HELLO and INFO call this server. Clients and tools know two names; Valkey's dialect is the
 /// one that is followed where the two differ.

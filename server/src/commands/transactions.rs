@@ -89,6 +89,8 @@ fn exec(call: &mut Call<'_>) -> Result {
     call.client.in_exec = true;
     call.run_all(transaction.queue());
     call.client.in_exec = false;
+    // Each of them is logged for itself.
+    call.log_nothing();
     Ok(())
 }
 

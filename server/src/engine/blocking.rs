@@ -240,6 +240,7 @@ impl Engine {
         self.clients.collect(slot, &mut earlier);
         let started = clock.now();
         self.call(&mut client, id, argv.view(), &mut out, now, clock);
+        self.journal.unit_is_over();
         let ended = clock.now();
         self.account(&mut client, id, argv.view(), 1, ended.us.abs_diff(started.us), ended);
         client.retried = None;

@@ -36,7 +36,10 @@ impl<'a> Call<'a> {
         let handler = self.id.entry().command.handler.expect("a container asks for a subcommand");
         let start = self.reply.position();
         let is_watched = !self.engine.monitors.is_empty() && !self.is_retry();
+        let (db, dirty) = (self.client.db, self.engine.stats.dirty);
         let result = handler(&mut self);
+        let has_changed = self.engine.stats.dirty != dirty;
+        self.engine.journal.command_is_over(db, self.argv, has_changed);
         if is_watched {
             self.engine.tell_monitors(self.client, self.id, self.argv, self.now);
         }
@@ -352,6 +355,22 @@ impl<'a> Call<'a> {
         self.engine.stats.dirty += 1;
         self.engine.invalidate(key, Some(self.client.id));
         self.engine.touch_watchers(db, key);
+    }
+
+    /// Logs this command as another one, whose effect depends on nothing but the data. May be called
+    /// several times; what was said comes in this order, and the command itself is not logged.
+    pub fn log_as(&mut self, parts: &[&[u8]]) {
+        self.log_as_in(self.client.db, parts);
+    }
+
+    pub fn log_as_in(&mut self, db: usize, parts: &[&[u8]]) {
+        self.engine.journal.add(db, parts.iter().copied());
+        self.engine.journal.settle();
+    }
+
+    /// This command changed nothing that a log has to know of.
+    pub fn log_nothing(&mut self) {
+        self.engine.journal.settle();
     }
 
     /// Empties the databases that `concerns` says yes to. What was in them is freed elsewhere.

@@ -91,6 +91,7 @@ impl Engine {
         self.end(&mut run, &mut client, clock);
         self.stats.turns.add(run.now().us.abs_diff(began.us), batch.len() as u64);
         self.broadcast_changes();
+        self.hand_over_journal();
         if let Some(next_ms) = self.keyspace.db(client.db).next_deadline() {
             // A key may come due before background work would look again.
             self.wake_cron_before(next_ms);
@@ -146,6 +147,7 @@ impl Engine {
                 }
             }
         }
+        self.journal.unit_is_over();
         client.commands += 1;
         suppress_reply(client, out, start);
         if client.tracks && client.transaction.is_none() {

@@ -28,6 +28,9 @@ pub trait Host: Send {
     /// Frees memory outside the engine's lock.
     fn discard(&mut self, garbage: Garbage);
 
+    /// Takes whole units of commands that go to the end of the log.
+    fn log(&mut self, units: &[u8]);
+
     /// Ends the process at once, as a crash would: DEBUG SEGFAULT and its like.
     fn crash(&mut self);
 

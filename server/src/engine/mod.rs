@@ -20,6 +20,7 @@ mod evict_clients;
 mod execute;
 mod gate;
 mod host;
+mod journal;
 mod observe;
 mod pause;
 mod prefetch;
@@ -41,6 +42,7 @@ pub use collections::With;
 pub(crate) use due::Policy;
 pub use execute::Progress;
 pub use host::{Garbage, Host};
+pub use journal::Journal;
 pub use observe::{
     Analysis, CommandLog, Event, Histogram, Latency, LogKind, Logged, Monitors, Series,
 };
@@ -110,6 +112,7 @@ pub struct Engine {
     pub monitors: Monitors,
     pub command_log: CommandLog,
     pub latency: Latency,
+    pub journal: Journal,
     pub pause: Pause,
     /// Wakes background work before its time.
     pub cron_bell: Arc<Bell>,
@@ -157,6 +160,7 @@ impl Engine {
             monitors: Monitors::default(),
             command_log: CommandLog::default(),
             latency: Latency::default(),
+            journal: Journal::default(),
             pause: Pause::default(),
             cron_bell: Arc::default(),
             rng: Pcg64Mcg::from_seed(seed.rng),
@@ -299,6 +303,17 @@ impl Engine {
             authenticated: open || client.authenticated,
         };
         ClientLimits { decode, max_query_len: settings.max_query_buffer_len, output, db: client.db }
+    }
+
+    /// Hands what was recorded for the log to whoever writes it.
+    #[inline]
+    pub(crate) fn hand_over_journal(&mut self) {
+        let Self { journal, host, .. } = self;
+        let recorded = journal.recorded();
+        if !recorded.is_empty() {
+            host.log(recorded);
+            recorded.clear();
+        }
     }
 
     pub fn count_traffic(&mut self, slot: Slot, traffic: Traffic) {

@@ -28,6 +28,8 @@ pub(crate) struct Record {
     pub(crate) crashed: bool,
     /// Big values and databases given away to be freed.
     pub(crate) discarded: usize,
+    /// What was recorded once [`Journal::start`](super::Journal::start) was called.
+    pub(crate) log: Vec<u8>,
 }
 
 impl World {
@@ -62,6 +64,7 @@ impl World {
         self.engine.execute_one(&mut checked_out, argv, &mut out, &mut run, &clock);
         self.engine.end(&mut run, &mut checked_out, &clock);
         self.engine.broadcast_changes();
+        self.engine.hand_over_journal();
         self.engine.clients.collect(client, &mut out);
         self.engine.clients.check_in(client, checked_out);
         String::from_utf8_lossy(&out).into_owned()
@@ -129,6 +132,10 @@ impl Host for Recorder {
 
     fn discard(&mut self, _: Garbage) {
         self.note(|record| record.discarded += 1);
+    }
+
+    fn log(&mut self, units: &[u8]) {
+        self.note(|record| record.log.extend_from_slice(units));
     }
 
     fn crash(&mut self) {

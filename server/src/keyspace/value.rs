@@ -31,7 +31,6 @@ impl<'a> ValueRef<'a> {
             Self::Collection(_) => None,
         }
     }
-
 }
 
 /// How a value is laid out, as `OBJECT ENCODING` names it.
