@@ -2,9 +2,10 @@
 
 use super::spec::{Access, Command, Flags, Group, KeySpec};
 use crate::config::notify::Class;
-use crate::engine::{Args, Call, Imported, access_of_imported};
+use crate::engine::{Args, Call, access};
 use crate::error::{self, Error, Result};
 use crate::keyspace::Value;
+use crate::rdb::file::Access as FileAccess;
 use crate::rdb::payload::{self, Refused, Trust};
 use crate::rdb::{Counted, Limits, Writer, write_value};
 use crate::types::list;
@@ -81,10 +82,10 @@ fn put(
     key: &[u8],
     value: Value,
     expire_at: Option<i64>,
-    imported: Option<Imported>,
+    imported: Option<FileAccess>,
 ) {
     call.set_value(key, value, expire_at);
-    let access = imported.and_then(|it| access_of_imported(it, call.settings(), call.now));
+    let access = imported.and_then(|it| access::import(it, call.settings(), call.now));
     if let (Some(entry), Some(access)) = (call.db().find(key), access) {
         entry.set_access(access);
     }
@@ -97,7 +98,7 @@ fn put(
 struct Options {
     replace: bool,
     absolute: bool,
-    imported: Option<Imported>,
+    imported: Option<FileAccess>,
 }
 
 impl Options {
@@ -107,8 +108,8 @@ impl Options {
             let has_value = args.left() >= 2;
             let (idle, frequency) = match options.imported {
                 None => (true, true),
-                Some(Imported::Idle(_)) => (true, false),
-                Some(Imported::Frequency(_)) => (false, true),
+                Some(FileAccess::Idle(_)) => (true, false),
+                Some(FileAccess::Frequency(_)) => (false, true),
             };
             if args.keyword("replace") {
                 options.replace = true;
@@ -116,10 +117,10 @@ impl Options {
                 options.absolute = true;
             } else if has_value && idle && args.keyword("idletime") {
                 let seconds = u64::try_from(args.int()?).map_err(|_| error::INVALID_IDLETIME)?;
-                options.imported = Some(Imported::Idle(seconds));
+                options.imported = Some(FileAccess::Idle(seconds));
             } else if has_value && frequency && args.keyword("freq") {
                 let frequency = u8::try_from(args.int()?).map_err(|_| error::INVALID_FREQ)?;
-                options.imported = Some(Imported::Frequency(frequency));
+                options.imported = Some(FileAccess::Frequency(frequency));
             } else {
                 return Err(error::SYNTAX);
             }

@@ -5,9 +5,10 @@
 //! Morris counter: 16 bits of minutes and 8 bits that grow ever more rarely, from 5 for a new key.
 
 use crate::clock::Now;
-use crate::config::eviction::Order;
+use crate::config::eviction::{Order, Scope};
 use crate::config::settings::Settings;
 use crate::keyspace::Entry;
+use crate::rdb::file::Access;
 
 const CLOCK: u32 = 0xff_ffff;
 /// Where a new key starts, so that it is not the first to go (`LFU_INIT_VAL`).
@@ -92,25 +93,26 @@ pub(super) fn initial(settings: &Settings, now: Now) -> u32 {
     }
 }
 
-/// What is known about the accesses of a key that comes from another server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Imported {
-    /// Seconds since the last one.
-    Idle(u64),
-    /// How often, on the logarithmic scale.
-    Frequency(u8),
-}
-
-/// The same in this server's bits; `None` if it is not what is noted here.
-pub fn access_of_imported(imported: Imported, settings: &Settings, now: Now) -> Option<u32> {
+/// What is known about the accesses of a key that comes from elsewhere, in this server's bits;
+/// `None` if it is not what is noted here.
+pub fn import(access: Access, settings: &Settings, now: Now) -> Option<u32> {
     let counts = settings.eviction.order == Order::Lfu;
-    match imported {
-        Imported::Frequency(count) if counts => Some(minutes(now) << 8 | u32::from(count)),
-        Imported::Idle(idle) if !counts => {
+    match access {
+        Access::Frequency(count) if counts => Some(minutes(now) << 8 | u32::from(count)),
+        Access::Idle(idle) if !counts => {
             let idle = idle.min(CLOCK.into()) as u32;
             Some(seconds(now).wrapping_sub(idle) & CLOCK)
         }
         _ => None,
+    }
+}
+
+/// What a file is told of a key's accesses, if its keys are evicted by that.
+pub fn export(entry: Entry<'_>, settings: &Settings, now: Now) -> Option<Access> {
+    match (settings.eviction.scope, settings.eviction.order) {
+        (Scope::Nothing, _) | (_, Order::Random | Order::Ttl) => None,
+        (_, Order::Lru | Order::Lrm) => Some(Access::Idle(idle_seconds(entry, now).into())),
+        (_, Order::Lfu) => Some(Access::Frequency(frequency(entry, settings, now) as u8)),
     }
 }
 
@@ -143,6 +145,36 @@ mod tests {
         let client = world.connect();
         world.run(client, "SET a 1");
         assert_eq!(world.run(client, "OBJECT IDLETIME a"), ":0\r\n");
+    }
+
+    #[test]
+    fn what_a_file_is_told_comes_back() {
+        let mut world = World::new();
+        let client = world.connect();
+        world.run(client, "SET a 1");
+        world.pass_ms(7_000);
+        for (policy, told) in [
+            ("allkeys-lru", Some(Access::Idle(7))),
+            ("noeviction", None),
+            ("volatile-ttl", None),
+            ("allkeys-random", None),
+            ("volatile-lrm", Some(Access::Idle(7))),
+        ] {
+            world.run(client, &format!("CONFIG SET maxmemory-policy {policy}"));
+            let (settings, entry) =
+                (world.engine.config.settings(), world.engine.keyspace.db(0).find(b"a"));
+            let access = export(entry.expect("set"), settings, world.now);
+            assert_eq!(access, told, "{policy}");
+        }
+        world.run(client, "CONFIG SET maxmemory-policy allkeys-lfu");
+        world.run(client, "SET b 1");
+        let (settings, entry) =
+            (world.engine.config.settings(), world.engine.keyspace.db(0).find(b"b"));
+        let entry = entry.expect("set");
+        assert_eq!(export(entry, settings, world.now), Some(Access::Frequency(5)));
+        entry.set_access(import(Access::Frequency(9), settings, world.now).expect("counts"));
+        assert_eq!(import(Access::Idle(9), settings, world.now), None);
+        assert_eq!(export(entry, settings, world.now), Some(Access::Frequency(9)));
     }
 
     fn counting(minutes: u32, draw: u64) -> Counting {

@@ -6,7 +6,7 @@
 //! Reading order: [`execute`] (a batch becomes replies), [`gate`] (what is refused before a handler
 //! runs), [`call`] (what a handler may do), then the parts of the state.
 
-mod access;
+pub mod access;
 mod args;
 mod blocking;
 mod call;
@@ -32,7 +32,7 @@ mod tracking;
 mod transaction;
 mod watch;
 
-pub use access::{Imported, access_of_imported, frequency, idle_seconds};
+pub use access::{frequency, idle_seconds};
 pub use args::Args;
 pub use blocking::{Block, Release, Waiters};
 pub use call::Call;

@@ -1,5 +1,5 @@
-//! One value as RDB keeps it: its bytes written, and read back whoever wrote them. What DUMP and
-//! RESTORE exchange, and what files are made of. Not here: files, keys, and when a key expires.
+//! Values as RDB keeps them: their bytes written, and read back whoever wrote them. What DUMP and
+//! RESTORE exchange, and what files are made of.
 //!
 //! Written is what Valkey 9.1 writes for the encoding that a value has. Read is what any Redis from
 //! 2.x to 8 and any Valkey up to 9.1 wrote. What is read is hostile until the opposite is proved:
@@ -7,7 +7,8 @@
 //! duplicates are refused, and no bytes make anything here panic.
 //!
 //! Reading order: [`form`] (how values differ), [`write`] and [`read`] (what all are made of), a file
-//! per type with both directions, [`legacy`] (what only old servers wrote), [`payload`] (DUMP's).
+//! per type with both directions, [`legacy`] (what only old servers wrote), [`payload`] (DUMP's),
+//! [`file`] (whole files).
 
 mod form;
 
@@ -23,6 +24,8 @@ mod stream;
 
 mod legacy;
 
+pub mod crc64;
+pub mod file;
 pub mod payload;
 
 #[cfg(test)]

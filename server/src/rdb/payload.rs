@@ -8,14 +8,12 @@
 //! The version is that of the form, not our latest: servers refuse what is newer than they are, and
 //! so each one that knows the form takes the value, Redis included.
 
-use crc::{CRC_64_REDIS, Crc, Table};
-
+use super::crc64::Crc64;
 use super::form::{FIRST_OF_VALKEY, LAST_COMMON, LAST_OF_REDIS, LAST_OF_VALKEY};
 use super::{Error, Form, Limits, Reader, Writer, read_value, write_value};
 use crate::clock::Now;
 use crate::keyspace::{Value, ValueRef};
 
-static CHECKSUM: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 const CHECKSUM_LEN: usize = 8;
 const FOOTER_LEN: usize = 2 + CHECKSUM_LEN;
 
@@ -25,7 +23,7 @@ pub fn dump(value: ValueRef<'_>, compress: bool, now: Now) -> Vec<u8> {
     write_value(&mut writer, value);
     let mut payload = writer.into_sink();
     payload.extend(form.version().to_le_bytes());
-    let checksum = CHECKSUM.checksum(&payload);
+    let checksum = Crc64::of(&payload);
     payload.extend(checksum.to_le_bytes());
     payload
 }
@@ -66,7 +64,7 @@ fn opened(payload: &[u8], trust: Trust) -> Option<(u16, &[u8])> {
     let known = matches!(version, 1..=LAST_OF_REDIS | FIRST_OF_VALKEY..=LAST_OF_VALKEY);
     let accepted = known || (trust.any_version && version > 0);
     let covered = &payload[..payload.len() - CHECKSUM_LEN];
-    let whole = trust.no_checksum || CHECKSUM.checksum(covered).to_le_bytes() == checksum;
+    let whole = trust.no_checksum || Crc64::of(covered).to_le_bytes() == checksum;
     (accepted && whole).then_some((version, body))
 }
 

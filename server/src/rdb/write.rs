@@ -61,6 +61,14 @@ impl<S: Sink> Writer<S> {
         Self { sink, compressor: compress.then(Compressor::default), now }
     }
 
+    pub fn now(&self) -> Now {
+        self.now
+    }
+
+    pub fn sink(&mut self) -> &mut S {
+        &mut self.sink
+    }
+
     pub fn into_sink(self) -> S {
         self.sink
     }
