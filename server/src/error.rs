@@ -19,6 +19,11 @@ impl Error {
         &self.0
     }
 
+    /// Without the code, where it is the one that says nothing.
+    pub fn bare(&self) -> &str {
+        self.0.strip_prefix("ERR ").unwrap_or(&self.0)
+    }
+
     /// The code that `INFO errorstats` counts by: the first word.
     pub fn code(&self) -> &str {
         self.0.split(' ').next().unwrap_or("ERR")

@@ -68,6 +68,18 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Runs the handler of a command from a log, and nothing else. What it had written is the caller's
+    /// to drop.
+    #[inline]
+    pub(super) fn execute_from_log(mut self) -> Result {
+        let handler = self.id.entry().command.handler.expect("whoever found the command looked");
+        let result = handler(&mut self);
+        if self.db().has_replaced() {
+            self.engine.discard_replaced(self.client.db);
+        }
+        result
+    }
+
     /// Runs other commands in this one's place: EXEC. Their replies follow what is written already.
     pub fn run_all<'q>(&mut self, queue: impl Iterator<Item = (Id, Argv<'q>)>) {
         let clock = self.clock;
@@ -406,9 +418,11 @@ impl<'a> Call<'a> {
     }
 
     /// Whether a deadline is over already, so that giving it to a key means to delete the key.
-    /// While data is imported, deleting is left to the source.
+    /// While data is imported, deleting is left to the source, and in a log to the command that follows.
     pub fn is_over(&self, deadline_ms: i64) -> bool {
-        deadline_ms <= self.now.ms() && !self.engine.config.settings().import_mode
+        deadline_ms <= self.now.ms()
+            && !self.engine.config.settings().import_mode
+            && !self.client.executes_log
     }
 
     /// Removes a key that was given a deadline that is over. It counts as expired and as changed.

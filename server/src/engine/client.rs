@@ -147,6 +147,8 @@ pub struct Client {
     pub no_evict: bool,
     pub no_touch: bool,
     pub import_source: bool,
+    /// It executes a log, where keys go only by command.
+    pub(super) executes_log: bool,
     /// CLIENT CAPA REDIRECT.
     pub can_redirect: bool,
     pub closing: Closing,
@@ -207,6 +209,7 @@ impl Client {
             no_evict: false,
             no_touch: false,
             import_source: false,
+            executes_log: false,
             can_redirect: false,
             closing: Closing::No,
             paused: false,

@@ -11,6 +11,11 @@ use crate::resp::{Protocol, Reply};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(usize);
 
+impl Slot {
+    /// Of a client that has no connection: nobody finds it, and nothing can be posted to it.
+    pub(super) const NONE: Self = Self(usize::MAX);
+}
+
 /// Messages for a client, until its connection collects them. Apart from the [`Client`], so that
 /// they reach it even while its own command is being executed.
 #[derive(Debug, Default)]

@@ -129,7 +129,8 @@ impl Engine {
 
     fn expires_keys(&self, now_ms: i64) -> bool {
         let writes_paused = self.pause.at(now_ms).is_some();
-        self.active_expire && !writes_paused && !self.config.settings().import_mode
+        let is_held = self.config.settings().import_mode || self.is_replaying();
+        self.active_expire && !writes_paused && !is_held
     }
 
     /// Removes keys that are due, in each database some and then again, until none is left or the

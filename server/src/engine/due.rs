@@ -65,9 +65,9 @@ impl Engine {
         DueKeys { now_ms: now.ms(), policy }
     }
 
-    /// CLIENT IMPORT-SOURCE: for this client keys do not expire.
+    /// For this client keys do not expire: CLIENT IMPORT-SOURCE, or a log being executed.
     pub(super) fn sees_due_keys(&self, client: &Client) -> bool {
-        client.import_source && self.config.settings().import_mode
+        client.import_source && self.config.settings().import_mode || client.executes_log
     }
 
     /// Removes what the command that is over found due, unless it was written meanwhile.

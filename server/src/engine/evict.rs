@@ -116,10 +116,12 @@ impl Engine {
         }
     }
 
-    /// By which policy keys may go now, if they may: not while writes wait or data is imported.
+    /// By which policy keys may go now, if they may: not while writes wait, or data is imported or
+    /// loaded.
     fn policy_in_force(&self, now: Now) -> Option<Eviction> {
         let settings = self.config.settings();
-        let is_held = settings.import_mode || self.pause.at(now.ms()).is_some();
+        let writes_wait = self.pause.at(now.ms()).is_some();
+        let is_held = settings.import_mode || self.is_replaying() || writes_wait;
         Some(settings.eviction).filter(|policy| policy.scope != Scope::Nothing && !is_held)
     }
 

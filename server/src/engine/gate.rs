@@ -79,7 +79,7 @@ impl Engine {
 }
 
 /// A container's subcommand, where its first argument names one.
-fn resolve_subcommand(id: Id, argv: Argv<'_>) -> Result<Id, Error> {
+pub(super) fn resolve_subcommand(id: Id, argv: Argv<'_>) -> Result<Id, Error> {
     let entry = id.entry();
     let Some(word) = argv.get(1) else { return Ok(id) };
     if entry.subcommands.is_empty() {

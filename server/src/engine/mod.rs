@@ -25,6 +25,7 @@ mod observe;
 mod pause;
 mod prefetch;
 mod pubsub;
+mod replay;
 mod stats;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -48,6 +49,7 @@ pub use observe::{
 };
 pub use pause::{Pause, PauseMode};
 pub use pubsub::{PubSub, Subscriptions, Topic};
+pub use replay::Replayed;
 pub use stats::{CommandStats, Stats};
 pub use tracking::{Mode as TrackingMode, Options as TrackingOptions, Tracker, Tracking};
 pub use transaction::{Refused, Transaction};
@@ -140,6 +142,9 @@ pub struct Engine {
     room: evict::Room,
     /// Keys that the command being executed found due.
     pub(crate) overdue: due::Overdue,
+    /// Data is being loaded from a log: keys stay until it says otherwise.
+    is_replaying: bool,
+    replayer: Option<Box<replay::Replayer>>,
     cron: cron::Cron,
 }
 
@@ -177,6 +182,8 @@ impl Engine {
             next_eviction_db: 0,
             room: evict::Room::Enough,
             overdue: Vec::new(),
+            is_replaying: false,
+            replayer: None,
             cron: cron::Cron::default(),
         };
         engine.refresh_access(now);

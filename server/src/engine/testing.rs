@@ -12,6 +12,7 @@ use crate::config::cli::{self, Invocation};
 use crate::config::rewrite::Scope;
 use crate::config::{Config, Effect, load};
 use crate::process::{self, Process};
+use crate::resp::decode::OwnedArgv;
 use crate::resp::{Batch, Decoder};
 
 pub(crate) struct World {
@@ -80,6 +81,12 @@ impl World {
         let bytes = commands.as_bytes();
         let progress = self.engine.execute(client, &batch, bytes, &mut out, &clock);
         (progress, String::from_utf8_lossy(&out).into_owned())
+    }
+
+    /// Executes an inline command as part of a log.
+    pub(crate) fn replay(&mut self, command: &str) -> Result<(), String> {
+        let argv: OwnedArgv = command.split(' ').map(str::as_bytes).collect();
+        self.engine.replay(argv.view(), self.now, &Clock::frozen(self.now))
     }
 
     /// What others had the engine tell this client since it was last asked.
