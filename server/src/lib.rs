@@ -1,7 +1,8 @@
 //! The Redis-compatible server of Holdfast.
 //!
 //! Reading order: [`server`] (the process), [`net`] (sockets), [`resp`] (the protocol), [`engine`]
-//! (commands executed), [`commands`] (what they are), [`keyspace`] and [`types`] (the data).
+//! (commands executed), [`commands`] (what they are), [`keyspace`] and [`types`] (the data),
+//! [`persistence`] (what outlives the process).
 
 pub mod server;
 
@@ -13,6 +14,7 @@ pub mod engine;
 pub mod commands;
 
 pub mod keyspace;
+pub mod persistence;
 pub mod rdb;
 pub mod types;
 

@@ -1,0 +1,244 @@
+//! The files of a log that is being written: which there are, how the next one begins, how a new base
+//! takes the place of others. Every step leaves a folder that [`open`](super::open) understands.
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Options;
+use super::manifest::{Entry, Kind, Manifest};
+use super::marks::{self, Proof};
+use crate::rdb::crc64::Crc64;
+use crate::storage::{File, Purpose, Storage};
+
+pub(super) struct Files {
+    storage: Arc<dyn Storage>,
+    dir: PathBuf,
+    /// How all names begin.
+    log: String,
+    manifest: Manifest,
+    /// The number of the next base, and of the next increment: no file has them or a larger one.
+    next_base: u64,
+    next_increment: u64,
+    /// The increment that the last rotation began: a base that is adopted stands for those before.
+    /// `None` after the base was.
+    rewritten_up_to: Option<u64>,
+    /// A log that begins while the server runs is none before its first base is there: until then
+    /// the manifest on disk is the old one.
+    awaits_base: bool,
+    sizes: Sizes,
+}
+
+/// Bytes of files that are not written any more.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sizes {
+    pub(super) base: u64,
+    /// Increments before the current one.
+    pub(super) earlier: u64,
+}
+
+/// An increment that was just begun and is durable.
+pub(super) struct Begun {
+    pub(super) file: Box<dyn File>,
+    pub(super) path: PathBuf,
+    pub(super) len: u64,
+    pub(super) crc: Crc64,
+}
+
+impl Files {
+    /// The files of a log that was loaded.
+    pub(super) fn new(storage: Arc<dyn Storage>, options: &Options, manifest: Manifest) -> Self {
+        let last_base = manifest.entries().filter(|entry| entry.kind != Kind::Increment);
+        let next_base = last_base.map(|entry| entry.seq).max().unwrap_or(0) + 1;
+        let last = manifest.increments.iter().chain(&manifest.history).map(|entry| entry.seq).max();
+        Self {
+            storage,
+            dir: options.path(),
+            log: options.name.clone(),
+            manifest,
+            next_base,
+            next_increment: last.unwrap_or(0) + 1,
+            rewritten_up_to: None,
+            awaits_base: false,
+            sizes: Sizes::default(),
+        }
+    }
+
+    /// The files of a log that will take the place of this one when its first base is adopted.
+    pub(super) fn anew(mut self) -> Self {
+        let old = std::mem::take(&mut self.manifest);
+        let superfluous = old.base.into_iter().chain(old.increments).map(Entry::into_history);
+        self.manifest.history = superfluous.chain(old.history).collect();
+        self.awaits_base = true;
+        self
+    }
+
+    /// Numbers up to these are taken, by files that are not listed.
+    pub(super) fn skip(&mut self, base: u64, increment: u64) {
+        self.next_base = self.next_base.max(base + 1);
+        self.next_increment = self.next_increment.max(increment + 1);
+    }
+
+    pub(super) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    pub(super) fn awaits_base(&self) -> bool {
+        self.awaits_base
+    }
+
+    /// Bytes of the files that are not written any more, where they can be told.
+    pub(super) fn sizes(&self) -> Sizes {
+        self.sizes
+    }
+
+    /// Looks again how large the files are.
+    pub(super) fn measure(&mut self) {
+        let len = |entry: &Entry| self.storage.len(&self.dir.join(&entry.name)).unwrap_or(0);
+        let (_, earlier) = self.manifest.increments.split_last().unwrap_or((&EMPTY, &[]));
+        self.sizes = Sizes {
+            base: self.manifest.base.as_ref().map_or(0, len),
+            earlier: earlier.iter().map(len).sum(),
+        };
+    }
+
+    /// The increment being written.
+    pub(super) fn current(&self) -> Option<&Entry> {
+        self.manifest.increments.last()
+    }
+
+    pub(super) fn path_of(&self, entry: &Entry) -> PathBuf {
+        self.dir.join(&entry.name)
+    }
+
+    /// Puts an empty base under a log that has none.
+    pub(super) fn begin_base(&mut self, content: &[u8]) -> io::Result<()> {
+        let entry = Entry::base(&self.log, self.next_base, is_rdb(content));
+        let mut file = self.storage.create(&self.path_of(&entry), Purpose::Rewrite)?;
+        file.write_all(content)?;
+        file.sync()?;
+        self.next_base += 1;
+        self.manifest.base = Some(entry);
+        Ok(())
+    }
+
+    /// Begins the next increment. `after` is where the one before it ends. `rewrites`: a base will
+    /// stand for everything before.
+    pub(super) fn begin_increment(
+        &mut self,
+        after: Option<Proof>,
+        timestamp: Option<i64>,
+        rewrites: bool,
+    ) -> io::Result<Begun> {
+        let entry = Entry::increment(&self.log, self.next_increment);
+        let path = self.path_of(&entry);
+        let mut manifest = self.manifest.clone();
+        manifest.increments.push(entry);
+        let listed = (!self.awaits_base).then_some(&manifest);
+        let head = marks::head(timestamp, after, listed);
+        let (head, crc) = with_mark(head);
+
+        let mut file = self.storage.create(&path, Purpose::Log)?;
+        file.write_all(&head)?;
+        file.sync()?;
+        match listed {
+            Some(manifest) => manifest.write(&*self.storage, &self.dir, &self.log)?,
+            None => self.storage.sync_dir(&self.dir)?,
+        }
+        self.manifest = manifest;
+        if rewrites {
+            self.rewritten_up_to = Some(self.next_increment);
+        }
+        self.next_increment += 1;
+        self.measure();
+        Ok(Begun { file, path, len: head.len() as u64, crc })
+    }
+
+    /// Makes `temp` the base, in place of everything before the last rotation. Answers what is to be
+    /// appended to the current increment.
+    pub(super) fn adopt(&mut self, temp: &Path) -> io::Result<Vec<u8>> {
+        let Some(first_kept) = self.rewritten_up_to else {
+            return Err(io::Error::other("no rewrite of the log was begun"));
+        };
+        let mut first = Vec::new();
+        self.storage.open(temp)?.take(MAGIC_LEN).read_to_end(&mut first)?;
+        let base = Entry::base(&self.log, self.next_base, is_rdb(&first));
+        let path = self.path_of(&base);
+        self.storage.rename(temp, &path)?;
+        let manifest = self.rewritten(base, first_kept);
+        let written = self
+            .storage
+            .sync_dir(&self.dir)
+            .and_then(|()| manifest.write(&*self.storage, &self.dir, &self.log));
+        // Whether or not the manifest lists it now, its number is used up.
+        self.next_base += 1;
+        if let Err(error) = written {
+            self.rewrite_old_manifest(&path);
+            return Err(error);
+        }
+        self.manifest = manifest;
+        self.awaits_base = false;
+        self.rewritten_up_to = None;
+        self.measure();
+        Ok(marks::statement(&self.manifest))
+    }
+
+    /// What the manifest is with `base` in the place of what it stands for.
+    fn rewritten(&self, base: Entry, first_kept: u64) -> Manifest {
+        let mut history = self.manifest.history.clone();
+        history.extend(self.manifest.base.clone().map(Entry::into_history));
+        let is_kept = |entry: &Entry| entry.seq >= first_kept;
+        let (kept, superfluous): (Vec<_>, Vec<_>) =
+            self.manifest.increments.iter().cloned().partition(is_kept);
+        history.extend(superfluous.into_iter().map(Entry::into_history));
+        Manifest { base: Some(base), history, increments: kept }
+    }
+
+    /// The new manifest may or may not be there: with the old one in its place for certain, the base
+    /// that was not adopted can go.
+    fn rewrite_old_manifest(&self, base: &Path) {
+        let is_old =
+            self.awaits_base || self.manifest.write(&*self.storage, &self.dir, &self.log).is_ok();
+        if is_old {
+            let _ = self.storage.remove(base);
+        }
+    }
+
+    /// Removes the files that a base stands for, and then their lines.
+    pub(super) fn remove_history(&mut self) -> io::Result<()> {
+        if self.awaits_base || self.manifest.history.is_empty() {
+            return Ok(());
+        }
+        for entry in &self.manifest.history {
+            crate::log::notice!("Removing the history file {} in the background", entry.name);
+            match self.storage.remove(&self.path_of(entry)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        let manifest = Manifest { history: Vec::new(), ..self.manifest.clone() };
+        manifest.write(&*self.storage, &self.dir, &self.log)?;
+        self.manifest = manifest;
+        Ok(())
+    }
+}
+
+static EMPTY: Entry = Entry { name: String::new(), seq: 0, kind: Kind::Increment };
+
+/// Bytes that tell an RDB file.
+const MAGIC_LEN: u64 = 6;
+
+/// Whether a file that begins so begins with RDB: `REDIS0011`, `VALKEY080`.
+pub(super) fn is_rdb(first: &[u8]) -> bool {
+    first.starts_with(b"REDIS0") || first.starts_with(b"VALKEY")
+}
+
+/// Puts a mark behind the first group of a file.
+fn with_mark(mut head: Vec<u8>) -> (Vec<u8>, Crc64) {
+    let mut crc = Crc64::default();
+    crc.update(&head);
+    let mark = Proof { len: head.len() as u64, crc: crc.value() }.mark();
+    crc.update(mark.as_bytes());
+    head.extend_from_slice(mark.as_bytes());
+    (head, crc)
+}

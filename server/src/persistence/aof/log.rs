@@ -1,0 +1,494 @@
+//! The log as the engine has it: a handle that takes bytes and never waits for the disk. The thread
+//! behind it is in [`writer`](super::writer).
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::files::{Files, Sizes};
+use super::marks;
+use super::writer::Writer;
+use super::{Fsync, Options};
+use crate::clock;
+use crate::config::load::reason;
+use crate::engine::Bell;
+
+/// Bytes that may wait to be written. Beyond it [`Log::is_full`] holds and the engine lets writes
+/// wait: a disk that is too slow must not cost all memory.
+const MAX_PENDING_BYTES: u64 = 64 << 20;
+/// A group is closed at this size, so that a mark is never far.
+const GROUP_BYTES: usize = 1 << 20;
+/// Buffers kept for the next groups.
+const SPARE_BUFFERS: usize = 4;
+/// A buffer larger than this is not kept.
+const SPARE_BYTES: usize = 2 * GROUP_BYTES;
+/// How long [`Log::adopt_base`] waits for the disk before it gives up.
+const ADOPT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A log being written. All of it may be called under the engine's lock, except
+/// [`adopt_base`](Self::adopt_base) and [`close`](Self::close), which wait for the disk.
+pub struct Log {
+    shared: Arc<Shared>,
+    files: Arc<Mutex<Files>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How the log is, for INFO and for refusing writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Bytes of the base.
+    pub base_bytes: u64,
+    /// Bytes of base and increments.
+    pub current_bytes: u64,
+    /// Bytes that wait to be written.
+    pub pending_bytes: u64,
+    /// Bytes written that may not be durable yet.
+    pub unsynced_bytes: u64,
+    /// Whether so many bytes wait that writes have to.
+    pub is_full: bool,
+    /// What the disk said last, while it fails. Writing is tried again until it succeeds.
+    pub error: Option<String>,
+    /// Whether the error came of a sync and not of a write.
+    pub failed_in_sync: bool,
+    /// How often the disk began to fail since the start.
+    pub failures: u64,
+    /// Syncs that came more than a second late under `everysec`.
+    pub delayed_fsyncs: u64,
+    /// The longest sync, in microseconds.
+    pub longest_fsync_us: u64,
+    /// Bytes ever appended, and how many of them are durable.
+    pub appended: u64,
+    pub durable: u64,
+    /// The increment being written is not part of any log yet: it is when a base is adopted.
+    pub awaits_base: bool,
+}
+
+/// What handle and thread share.
+pub(super) struct Shared {
+    state: Mutex<State>,
+    /// Tells the thread that there is something to do.
+    work: Condvar,
+    /// Tells those who wait for the thread that something was done.
+    done: Condvar,
+    durable: AtomicU64,
+    pending_bytes: AtomicU64,
+    is_failing: AtomicBool,
+    keep_history: AtomicBool,
+}
+
+pub(super) struct State {
+    todo: VecDeque<Todo>,
+    /// Empty buffers of groups that are written.
+    spare: Vec<Vec<u8>>,
+    /// Bytes ever appended.
+    appended: u64,
+    waiters: Vec<(u64, Arc<Bell>)>,
+    policy: Fsync,
+    timestamps: bool,
+    /// Unix time of the last `#TS:` line, in seconds.
+    last_timestamp: i64,
+    /// The thread waits until it is told.
+    is_asleep: bool,
+    /// Everything up to here is to be synced at once, whatever the policy.
+    sync_up_to: u64,
+    rotations_asked: u64,
+    rotations_done: u64,
+    is_closing: bool,
+    /// The part of it that is not known otherwise.
+    status: Status,
+    sizes: Sizes,
+    /// Bytes of the increment being written.
+    increment_bytes: u64,
+}
+
+/// What the thread does, in this order.
+pub(super) enum Todo {
+    Write(Group),
+    Rotate,
+}
+
+/// What is written at once and followed by a mark.
+pub(super) struct Group {
+    /// Its opening line and whole units, later its mark.
+    pub(super) bytes: Vec<u8>,
+    /// Bytes ever appended at its end.
+    pub(super) end: u64,
+}
+
+/// What the thread finds when it looks for work.
+pub(super) struct Work {
+    pub(super) todo: VecDeque<Todo>,
+    pub(super) policy: Fsync,
+    pub(super) sync_up_to: u64,
+    pub(super) is_closing: bool,
+}
+
+impl Log {
+    pub(super) fn start(options: &Options, files: Files, writer: Writer) -> io::Result<Self> {
+        let shared = Arc::new(Shared::new(options));
+        shared.note_files(&files);
+        let files = Arc::new(Mutex::new(files));
+        let run = {
+            let (shared, files) = (Arc::clone(&shared), Arc::clone(&files));
+            move || writer.run(&shared, &files)
+        };
+        let thread = thread::Builder::new().name("holdfast-log".to_owned()).spawn(run)?;
+        Ok(Self { shared, files, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Appends whole units. Answers the offset, in bytes ever appended, that has to be
+    /// [durable](Self::durable) for them to be.
+    pub fn append(&self, units: &[u8]) -> u64 {
+        let mut state = self.shared.state();
+        if !units.is_empty() && !state.is_closing {
+            state.add(units);
+            self.shared.pending_bytes.fetch_add(units.len() as u64, Ordering::Relaxed);
+            self.shared.wake(&mut state);
+        }
+        state.appended
+    }
+
+    /// Bytes ever appended that no power cut takes back.
+    pub fn durable(&self) -> u64 {
+        self.shared.durable.load(Ordering::Acquire)
+    }
+
+    /// Rings the bell once `offset` is durable (at once if it is), or when the disk begins to fail.
+    pub fn when_durable(&self, offset: u64, bell: Arc<Bell>) {
+        let mut state = self.shared.state();
+        if self.durable() >= offset || self.is_failing() {
+            drop(state);
+            bell.ring();
+            return;
+        }
+        state.waiters.push((offset, bell));
+    }
+
+    /// Whether the disk fails: nothing appended becomes durable until it recovers.
+    pub fn is_failing(&self) -> bool {
+        self.shared.is_failing.load(Ordering::Acquire)
+    }
+
+    /// Whether so much waits to be written that writes should wait, too.
+    pub fn is_full(&self) -> bool {
+        self.shared.pending_bytes.load(Ordering::Relaxed) >= MAX_PENDING_BYTES
+    }
+
+    pub fn set_policy(&self, policy: Fsync) {
+        let mut state = self.shared.state();
+        state.policy = policy;
+        self.shared.wake_now(&mut state);
+    }
+
+    /// `aof-timestamp-enabled`.
+    pub fn set_timestamps(&self, are_on: bool) {
+        self.shared.state().timestamps = are_on;
+    }
+
+    /// `aof-disable-auto-gc`.
+    pub fn set_keep_history(&self, keep: bool) {
+        self.shared.keep_history.store(keep, Ordering::Relaxed);
+    }
+
+    /// What is appended from now on goes to a new increment: a rewrite begins, whose base will stand
+    /// for everything before. The first unit has to select its database.
+    pub fn rotate(&self) {
+        let mut state = self.shared.state();
+        state.todo.push_back(Todo::Rotate);
+        state.rotations_asked += 1;
+        self.shared.wake_now(&mut state);
+    }
+
+    /// A rewrite is over: `temp`, written and synced, becomes the base, in place of everything before
+    /// the last [rotation](Self::rotate). Waits for the disk.
+    pub fn adopt_base(&self, temp: &Path) -> io::Result<()> {
+        self.wait_for_rotations()?;
+        let statement = {
+            let mut files = lock(&self.files);
+            let statement = files.adopt(temp)?;
+            self.shared.note_files(&files);
+            statement
+        };
+        // The increment says which base it follows before the old one may go.
+        if self.append_statement(&statement) && !self.shared.keep_history.load(Ordering::Relaxed) {
+            lock(&self.files).remove_history()?;
+        }
+        Ok(())
+    }
+
+    pub fn status(&self) -> Status {
+        let state = self.shared.state();
+        let pending_bytes = self.shared.pending_bytes.load(Ordering::Relaxed);
+        Status {
+            base_bytes: state.sizes.base,
+            current_bytes: state.sizes.base + state.sizes.earlier + state.increment_bytes,
+            pending_bytes,
+            is_full: pending_bytes >= MAX_PENDING_BYTES,
+            appended: state.appended,
+            durable: self.durable(),
+            ..state.status.clone()
+        }
+    }
+
+    /// Writes and syncs everything, then ends the thread. An error says that the disk would not: what
+    /// is not durable then is lost. The log takes nothing any more.
+    pub fn close(&self) -> io::Result<()> {
+        {
+            let mut state = self.shared.state();
+            state.is_closing = true;
+            self.shared.wake_now(&mut state);
+        }
+        if let Some(thread) = lock(&self.thread).take()
+            && thread.join().is_err()
+        {
+            return Err(io::Error::other("the log's thread ended with a panic"));
+        }
+        let state = self.shared.state();
+        match &state.status.error {
+            Some(text) if self.durable() < state.appended => Err(io::Error::other(text.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn wait_for_rotations(&self) -> io::Result<()> {
+        let state = self.shared.state();
+        let pending = |state: &mut State| {
+            state.rotations_done < state.rotations_asked && !self.is_failing() && !state.is_closing
+        };
+        let (state, _) = self
+            .shared
+            .done
+            .wait_timeout_while(state, ADOPT_TIMEOUT, pending)
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.rotations_done < state.rotations_asked {
+            let text = state.status.error.clone();
+            let text = text.unwrap_or_else(|| "the log could not begin a new file in time".into());
+            return Err(io::Error::other(text));
+        }
+        Ok(())
+    }
+
+    /// Appends comment lines and waits until they are durable; whether they are.
+    fn append_statement(&self, lines: &[u8]) -> bool {
+        let mut state = self.shared.state();
+        state.add(lines);
+        let end = state.appended;
+        state.sync_up_to = end;
+        self.shared.pending_bytes.fetch_add(lines.len() as u64, Ordering::Relaxed);
+        self.shared.wake_now(&mut state);
+        let waits =
+            |state: &mut State| self.durable() < end && !self.is_failing() && !state.is_closing;
+        let waited = self.shared.done.wait_timeout_while(state, ADOPT_TIMEOUT, waits);
+        drop(waited);
+        self.durable() >= end
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // Whoever wants to know closes it.
+        let _ = self.close();
+    }
+}
+
+impl State {
+    /// Adds to the open group, or begins one.
+    fn add(&mut self, units: &[u8]) {
+        self.appended += units.len() as u64;
+        let end = self.appended;
+        if let Some(Todo::Write(group)) = self.todo.back_mut()
+            && group.bytes.len() < GROUP_BYTES
+        {
+            group.bytes.extend_from_slice(units);
+            group.end = end;
+            return;
+        }
+        let mut bytes = self.spare.pop().unwrap_or_default();
+        bytes.extend_from_slice(marks::GROUP.as_bytes());
+        if self.timestamps {
+            self.add_timestamp(&mut bytes);
+        }
+        bytes.extend_from_slice(units);
+        self.todo.push_back(Todo::Write(Group { bytes, end }));
+    }
+
+    fn add_timestamp(&mut self, bytes: &mut Vec<u8>) {
+        let now = clock::wall_us() / 1_000_000;
+        if now > self.last_timestamp {
+            self.last_timestamp = now;
+            bytes.extend_from_slice(marks::timestamp(now).as_bytes());
+        }
+    }
+}
+
+impl Shared {
+    fn new(options: &Options) -> Self {
+        let state = State {
+            todo: VecDeque::new(),
+            spare: Vec::new(),
+            appended: 0,
+            waiters: Vec::new(),
+            policy: options.fsync,
+            timestamps: options.timestamps,
+            last_timestamp: 0,
+            is_asleep: false,
+            sync_up_to: 0,
+            rotations_asked: 0,
+            rotations_done: 0,
+            is_closing: false,
+            status: Status::default(),
+            sizes: Sizes::default(),
+            increment_bytes: 0,
+        };
+        Self {
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            done: Condvar::new(),
+            durable: AtomicU64::new(0),
+            pending_bytes: AtomicU64::new(0),
+            is_failing: AtomicBool::new(false),
+            keep_history: AtomicBool::new(options.keep_history),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// There are bytes to write: a thread that sleeps is woken. One that looks by itself is not.
+    fn wake(&self, state: &mut State) {
+        if state.is_asleep {
+            self.wake_now(state);
+        }
+    }
+
+    fn wake_now(&self, state: &mut State) {
+        state.is_asleep = false;
+        self.work.notify_one();
+    }
+
+    /// The work there is. With none it comes back after `patience` at the latest; `None`: whenever
+    /// there is some.
+    ///
+    /// A thread that is `watching` comes back after `patience` in any case, and nobody spends a
+    /// system call to wake it for bytes that came meanwhile.
+    pub(super) fn work(&self, patience: Option<Duration>, watching: bool) -> Work {
+        let mut state = self.state();
+        let has_nothing = |state: &mut State| state.todo.is_empty() && !state.is_closing;
+        if watching || has_nothing(&mut state) {
+            state.is_asleep = !watching;
+            let wait = patience.unwrap_or(Duration::from_secs(3600));
+            let woken = self.work.wait_timeout(state, wait);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            state.is_asleep = false;
+        }
+        Work {
+            todo: std::mem::take(&mut state.todo),
+            policy: state.policy,
+            sync_up_to: state.sync_up_to,
+            is_closing: state.is_closing,
+        }
+    }
+
+    /// A group is written: its bytes wait no more.
+    pub(super) fn is_written(&self, bytes: u64) {
+        self.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// What was written has to be written again.
+    pub(super) fn is_unwritten(&self, bytes: u64) {
+        self.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Buffers of groups that are durable, for others.
+    pub(super) fn give_back(&self, buffers: impl Iterator<Item = Vec<u8>>) {
+        let mut state = self.state();
+        for mut buffer in buffers {
+            if state.spare.len() < SPARE_BUFFERS && buffer.capacity() <= SPARE_BYTES {
+                buffer.clear();
+                state.spare.push(buffer);
+            }
+        }
+    }
+
+    /// Everything up to `offset` is durable.
+    pub(super) fn is_durable(&self, offset: u64) {
+        self.durable.store(offset, Ordering::Release);
+        let rung: Vec<Arc<Bell>> = {
+            let mut state = self.state();
+            state
+                .waiters
+                .extract_if(.., |waiter| waiter.0 <= offset)
+                .map(|waiter| waiter.1)
+                .collect()
+        };
+        self.done.notify_all();
+        rung.iter().for_each(|bell| bell.ring());
+    }
+
+    pub(super) fn has_rotated(&self, files: &Files) {
+        self.state().rotations_done += 1;
+        self.note_files(files);
+        self.done.notify_all();
+    }
+
+    /// What the next `#TS:` line at the head of a file says.
+    pub(super) fn timestamp(&self) -> Option<i64> {
+        let mut state = self.state();
+        let now = state.timestamps.then(|| clock::wall_us() / 1_000_000);
+        state.last_timestamp = now.unwrap_or(state.last_timestamp);
+        now
+    }
+
+    /// The disk fails. Whether that is news.
+    pub(super) fn fails(&self, error: &io::Error, in_sync: bool) -> bool {
+        let text = reason(error);
+        let (is_news, waiters) = {
+            let mut state = self.state();
+            state.status.failures += u64::from(state.status.error.is_none());
+            let is_news = state.status.error.as_ref() != Some(&text);
+            state.status.error = Some(text);
+            state.status.failed_in_sync = in_sync;
+            self.is_failing.store(true, Ordering::Release);
+            (is_news, std::mem::take(&mut state.waiters))
+        };
+        self.done.notify_all();
+        waiters.iter().for_each(|(_, bell)| bell.ring());
+        is_news
+    }
+
+    pub(super) fn has_recovered(&self) {
+        let mut state = self.state();
+        state.status.error = None;
+        self.is_failing.store(false, Ordering::Release);
+    }
+
+    /// The files changed.
+    pub(super) fn note_files(&self, files: &Files) {
+        let mut state = self.state();
+        state.sizes = files.sizes();
+        state.status.awaits_base = files.awaits_base();
+    }
+
+    pub(super) fn note_sizes(&self, increment_bytes: u64, unsynced_bytes: u64) {
+        let mut state = self.state();
+        state.increment_bytes = increment_bytes;
+        state.status.unsynced_bytes = unsynced_bytes;
+    }
+
+    pub(super) fn note_sync(&self, took: Duration, is_late: bool) {
+        let mut state = self.state();
+        state.status.delayed_fsyncs += u64::from(is_late);
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        state.status.longest_fsync_us = state.status.longest_fsync_us.max(took_us);
+    }
+}
+
+/// A lock that outlives a panic elsewhere: what it guards is whole after every statement.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
