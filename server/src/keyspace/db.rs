@@ -26,7 +26,7 @@ pub struct Db {
     owners: usize,
     /// Collections that were overwritten, for the caller to free where it likes.
     replaced: Vec<Dropped>,
-    initial_access: u32,
+    pub(super) initial_access: u32,
     /// Whether a key that is overwritten counts as new for eviction.
     writes_are_accesses: bool,
     /// The segment whose keys are gathered next; see [`Self::gather`].
@@ -405,7 +405,7 @@ impl Db {
         true
     }
 
-    fn insert(&mut self, key: Key<'_>, mut entry: OwnedEntry) {
+    pub(super) fn insert(&mut self, key: Key<'_>, mut entry: OwnedEntry) {
         let place = loop {
             match self.table.insert(key.hash, entry) {
                 Ok(place) => break place,

@@ -9,6 +9,7 @@ mod deadlines;
 mod entry;
 mod hash;
 mod heap;
+mod load;
 mod slot;
 mod string_mut;
 mod table;
@@ -20,6 +21,7 @@ pub use crate::types::collection::Kind;
 pub use db::{Db, Dropped, Due, EntryMut, Slice, Taken};
 pub use entry::Entry;
 pub use hash::{AsKey, Hash, Hasher, Key};
+pub use load::{Duplicate, Loaded, NewKey};
 pub use string_mut::StrMut;
 pub use value::{Encoding, Ttl, Value, ValueRef};
 

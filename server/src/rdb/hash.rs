@@ -155,7 +155,7 @@ pub(super) fn read_packed(
 fn pairs_of(list: &Listpack, width: usize) -> Result<usize> {
     let len = list.len();
     if len == 0 {
-        return Err(super::read::EMPTY);
+        return Err(Error::Empty);
     }
     if !len.is_multiple_of(width) {
         return Err(Error::Corrupt(LISTPACK));

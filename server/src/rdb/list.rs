@@ -73,5 +73,5 @@ pub(super) fn read_elements(reader: &mut Reader<impl Source>, limits: Limits) ->
 
 /// Nodes may be empty, but not all of them.
 fn filled(list: List) -> Result<List> {
-    if list.len() == 0 { Err(super::read::EMPTY) } else { Ok(list) }
+    if list.len() == 0 { Err(Error::Empty) } else { Ok(list) }
 }

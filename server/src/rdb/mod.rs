@@ -113,10 +113,14 @@ fn fails(check: &'static str) -> impl Fn(Corrupt) -> Error {
 
 /// A module's value can be read by the module only; the error tells its name.
 fn read_module(reader: &mut Reader<impl Source>) -> Result<Error> {
+    Ok(Error::Module(module_name(reader.number()?)))
+}
+
+/// The name of a module's type, which is in its number along with a version.
+fn module_name(id: u64) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     const CHARS: u32 = 9;
     const VERSION_BITS: u32 = 10;
-    let id = reader.number()?;
     let char_at = |nth| ALPHABET[(id >> (VERSION_BITS + 6 * nth)) as usize & 0x3f] as char;
-    Ok(Error::Module((0..CHARS).rev().map(char_at).collect()))
+    (0..CHARS).rev().map(char_at).collect()
 }

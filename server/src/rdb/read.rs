@@ -17,6 +17,9 @@ pub enum Error {
     /// The bytes end before the value does.
     Ends,
     Corrupt(&'static str),
+    /// A collection without elements. Old servers wrote some by mistake; files may have them, and
+    /// they are skipped.
+    Empty,
     /// The value of a module of this name.
     Module(String),
 }
@@ -28,6 +31,7 @@ impl fmt::Display for Error {
         match self {
             Self::Ends => write!(f, "the value is cut off"),
             Self::Corrupt(what) => write!(f, "{what}"),
+            Self::Empty => write!(f, "a collection without elements"),
             Self::Module(name) => write!(
                 f,
                 "The RDB file contains module data I can't load: no matching module type '{name}'"
@@ -40,6 +44,11 @@ impl fmt::Display for Error {
 pub trait Source {
     /// The next `len` bytes, or [`Error::Ends`]. No memory is taken for bytes that are not there.
     fn take(&mut self, len: usize) -> Result<&[u8]>;
+
+    /// The same as bytes of their own.
+    fn take_vec(&mut self, len: usize) -> Result<Vec<u8>> {
+        self.take(len).map(<[u8]>::to_vec)
+    }
 }
 
 impl Source for &[u8] {
@@ -48,6 +57,17 @@ impl Source for &[u8] {
         *self = rest;
         Ok(taken)
     }
+}
+
+/// Longer strings are not passed through a buffer.
+const LONG: usize = 64 * 1024;
+
+/// A string as it is written.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Text<'a> {
+    Int(i64),
+    Bytes(&'a [u8]),
+    Long(Vec<u8>),
 }
 
 pub struct Reader<S> {
@@ -72,6 +92,17 @@ impl<S: Source> Reader<S> {
 
     pub fn source(&self) -> &S {
         &self.source
+    }
+
+    pub fn source_mut(&mut self) -> &mut S {
+        &mut self.source
+    }
+
+    /// Gives back what a long string has left behind.
+    pub fn trim(&mut self) {
+        if self.made.capacity() > LONG {
+            self.made = Vec::new();
+        }
     }
 
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
@@ -108,7 +139,7 @@ impl<S: Source> Reader<S> {
     /// How many of something follow; none is not a value.
     pub(super) fn count(&mut self) -> Result<u64> {
         match self.number()? {
-            0 => Err(EMPTY),
+            0 => Err(Error::Empty),
             count => Ok(count),
         }
     }
@@ -124,6 +155,16 @@ impl<S: Source> Reader<S> {
             }
             Head::Compressed => self.decompressed(),
         }
+    }
+
+    /// A string in the form that costs least.
+    pub fn text(&mut self) -> Result<Text<'_>> {
+        Ok(match self.head()? {
+            Head::Int(int) => Text::Int(int),
+            Head::Len(len) if len > LONG as u64 => Text::Long(self.source.take_vec(checked(len)?)?),
+            Head::Len(len) => Text::Bytes(self.source.take(checked(len)?)?),
+            Head::Compressed => Text::Bytes(self.decompressed()?),
+        })
     }
 
     fn decompressed(&mut self) -> Result<&[u8]> {
@@ -155,7 +196,7 @@ impl<S: Source> Reader<S> {
     }
 
     /// A Unix time in milliseconds as it is written.
-    pub(super) fn unix_ms(&mut self) -> Result<i64> {
+    pub fn unix_ms(&mut self) -> Result<i64> {
         self.array().map(i64::from_le_bytes)
     }
 
@@ -168,13 +209,10 @@ impl<S: Source> Reader<S> {
         }
     }
 
-    pub(super) fn deadline(&self, unix_ms: i64) -> i64 {
+    pub fn deadline(&self, unix_ms: i64) -> i64 {
         self.now.deadline_of_unix_ms(unix_ms)
     }
 }
-
-/// Keys without elements are not kept.
-pub(super) const EMPTY: Error = Error::Corrupt("a collection without elements");
 
 fn checked(len: u64) -> Result<usize> {
     if len > MAX_STRING {

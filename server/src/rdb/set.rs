@@ -1,6 +1,5 @@
 //! Sets: an intset or a listpack as it lies in memory, or members.
 
-use super::read::EMPTY;
 use super::{Error, Reader, Result, Sink, Source, Writer, fails};
 use crate::types::intset::Intset;
 use crate::types::listpack::{Listpack, are_distinct};
@@ -31,7 +30,7 @@ pub(super) fn read_listpack(reader: &mut Reader<impl Source>, limits: &Limits) -
     const CHECK: &str = "Set listpack integrity check failed.";
     let list = Listpack::from_bytes(reader.string()?).map_err(fails(CHECK))?;
     if list.is_empty() {
-        return Err(EMPTY);
+        return Err(Error::Empty);
     }
     if !are_distinct(list.iter()) {
         return Err(Error::Corrupt(CHECK));

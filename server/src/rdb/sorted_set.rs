@@ -56,5 +56,5 @@ pub(super) fn read_packed(
     };
     let list = to_listpack(reader.string()?).map_err(fails(check))?;
     let set = SortedSet::of_listpack(list, limits).map_err(fails(check))?;
-    if set.len() == 0 { Err(super::read::EMPTY) } else { Ok(set) }
+    if set.len() == 0 { Err(Error::Empty) } else { Ok(set) }
 }

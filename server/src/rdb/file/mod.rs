@@ -25,6 +25,17 @@
 mod opcode;
 pub mod write;
 
+mod batch;
+mod fault;
+mod input;
+pub mod read;
+
+#[cfg(test)]
+mod tests;
+
+pub use batch::{Batch, Item, Key};
+pub use fault::{Failure, Fault, Proven};
+pub use read::{Checked, Counts, FileReader, Options, Step};
 pub use write::{
     Access, Head, write_check, write_database, write_end, write_entry, write_function, write_head,
 };

@@ -4,7 +4,6 @@
 use super::opcode;
 use crate::config::cli::REDIS_VERSION;
 use crate::keyspace::Entry;
-use crate::rdb::crc64::Crc64;
 use crate::rdb::{Form, Sink, Writer, write_value};
 
 /// What stands at the start of a file.
@@ -92,11 +91,11 @@ pub const CHECK: &str = "hf-crc64";
 /// Bytes that a check takes.
 pub const CHECK_LEN: usize = 1 + (1 + CHECK.len()) + (1 + 16);
 
-/// A check, to be put between keys: that `crc` is the checksum of all bytes in front of it.
-pub fn write_check(out: &mut Vec<u8>, crc: &Crc64) {
+/// A check, to be put between keys: that `checksum` is that of all bytes in front of it.
+pub fn write_check(out: &mut Vec<u8>, checksum: u64) {
     let start = out.len();
     let mut writer = Writer::new(std::mem::take(out), false, crate::clock::Now::default());
-    write_aux(&mut writer, CHECK, format!("{:016x}", crc.value()).as_bytes());
+    write_aux(&mut writer, CHECK, format!("{checksum:016x}").as_bytes());
     *out = writer.into_sink();
     debug_assert_eq!(out.len() - start, CHECK_LEN);
 }
@@ -106,6 +105,7 @@ mod tests {
     use super::*;
     use crate::clock::Now;
     use crate::keyspace::{Db, Hasher, Value};
+    use crate::rdb::crc64::Crc64;
     use crate::types::collection::CollectionType as _;
     use crate::types::hash::{Hash, Limits, SHOW_DUE, Ttl};
 
@@ -168,10 +168,9 @@ mod tests {
         assert_eq!(written(|w| write_database(w, 3, 300, 2)), b"\xfe\x03\xfb\x41\x2c\x02");
         assert_eq!(written(|w| write_function(w, b"#!lua")), b"\xf5\x05#!lua");
         assert_eq!(written(write_end), b"\xff");
-        let mut crc = Crc64::default();
-        crc.update(b"123456789");
         let mut bytes = b"123456789".to_vec();
-        write_check(&mut bytes, &crc);
+        let checksum = Crc64::of(&bytes);
+        write_check(&mut bytes, checksum);
         assert_eq!(bytes, b"123456789\xfa\x08hf-crc64\x10e9c6d914c4b8d9ca");
         assert_eq!(bytes.len(), 9 + CHECK_LEN);
     }
