@@ -148,7 +148,7 @@ fn version(server: &Server) -> String {
     match server.flavour() {
         Flavour::Holdfast => format!("Holdfast {}", env!("CARGO_PKG_VERSION")),
         Flavour::Valkey => format!("Valkey {}", field("valkey_version")),
-        Flavour::Redis => format!("Redis {}", field("redis_version")),
+        Flavour::Redis | Flavour::Redis8 => format!("Redis {}", field("redis_version")),
     }
 }
 

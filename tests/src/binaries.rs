@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use crate::{packages, valkey};
+use crate::{packages, redis, valkey};
 
 /// Whose server it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub enum Flavour {
     Holdfast,
     /// Debian's redis-server (7.0 on bookworm).
     Redis,
+    /// Redis 8.0, built from Debian's source package.
+    Redis8,
     /// Valkey 9.1, built from Debian's source package.
     Valkey,
 }
@@ -21,6 +23,7 @@ pub fn server(flavour: Flavour) -> PathBuf {
     match flavour {
         Flavour::Holdfast => holdfast(),
         Flavour::Redis => debian_program("redis-server"),
+        Flavour::Redis8 => redis_8_directory().join("redis-server"),
         Flavour::Valkey => valkey_directory().join("valkey-server"),
     }
 }
@@ -45,5 +48,12 @@ pub fn debian_program(name: &str) -> PathBuf {
 pub fn valkey_directory() -> PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     let build = || valkey::programs().unwrap_or_else(|why| panic!("{why}"));
+    DIRECTORY.get_or_init(build).clone()
+}
+
+/// The directory with Redis 8's programs, built on first use.
+pub fn redis_8_directory() -> PathBuf {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    let build = || redis::programs().unwrap_or_else(|why| panic!("{why}"));
     DIRECTORY.get_or_init(build).clone()
 }

@@ -2,15 +2,17 @@
 //!
 //! Reading order: [`wait`] (conditions with a deadline), [`resp`] and [`client`] (a small client of
 //! our own, so that a broken protocol can be driven too), [`binaries`] (which server is under
-//! test), [`server`] (a server process on a free port), [`transcript`] (the corpus), [`valkey`]
-//! and [`tcl`] (Valkey's source package and its suite), [`process`] (what /proc says), [`load`]
-//! (requests for the benches), [`fuzz`] (inputs and checks for the parsers).
+//! test), [`server`] (a server process on a free port), [`transcript`] (the corpus),
+//! [`debian_source`] with [`valkey`] and [`redis`] (programs built from Debian's sources), [`tcl`]
+//! (Valkey's suite), [`process`] (what /proc says), [`load`] (requests for the benches), [`fuzz`]
+//! (inputs and checks for the parsers).
 //!
 //! Nothing here sleeps for a fixed time: whatever takes time is waited for by its condition.
 
 pub mod binaries;
 pub mod client;
 pub mod commands;
+pub mod debian_source;
 pub mod fuzz;
 pub mod load;
 pub mod packages;
@@ -18,6 +20,7 @@ pub mod paths;
 pub mod ports;
 pub mod process;
 pub mod progress;
+pub mod redis;
 pub mod resp;
 pub mod server;
 pub mod tcl;

@@ -1,143 +1,24 @@
 //! Valkey from Debian's source package: its Tcl suite, and its programs to compare with.
-//!
-//! The package lives in sid, which few machines have among their sources. So apt is given a
-//! configuration of its own under the cache directory: the archive this machine already uses, with
-//! sid's sources; its index is verified by the machine's own keyring. Nothing in /etc/apt changes.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
-use crate::commands::run;
-use crate::paths;
-use crate::progress::say;
+use crate::debian_source::SourcePackage;
 
-/// The release line that our goals and lists name. sid moves on.
-const RELEASE_LINE: &str = "9.1.";
+const PACKAGE: SourcePackage = SourcePackage {
+    name: "valkey",
+    release_line: "9.1.",
+    landmark: "tests/test_helper.tcl",
+    programs: &["valkey-server", "valkey-benchmark"],
+    needs: &[],
+    make: &["BUILD_TLS=no", "USE_SYSTEMD=no"],
+};
 
 /// Valkey's unpacked source tree, fetched on first use.
 pub fn source() -> Result<PathBuf, String> {
-    let home = home()?;
-    let _lock = lock(&home)?;
-    fetched_source(&home)
+    PACKAGE.source()
 }
 
 /// The directory of valkey-server and valkey-benchmark, built on first use.
 pub fn programs() -> Result<PathBuf, String> {
-    let home = home()?;
-    let _lock = lock(&home)?;
-    let source = fetched_source(&home)?;
-    let built = home.join("built");
-    let directory = built.join("src");
-    if directory.join("valkey-server").exists() && directory.join("valkey-benchmark").exists() {
-        return Ok(directory);
-    }
-    say("building Valkey from Debian's source (about two minutes on two cores)");
-    crate::packages::ensure(&["gcc", "libc6-dev", "make", "pkg-config"])?;
-    // A copy: the suite runs in the clean tree.
-    let _ = fs::remove_dir_all(&built);
-    run(Command::new("cp").arg("-r").arg(&source).arg(&built))?;
-    let mut make = Command::new("make");
-    make.arg("-C").arg(&built).args(["-j2", "BUILD_TLS=no", "USE_SYSTEMD=no"]);
-    run(make.stdin(Stdio::null()))?;
-    Ok(directory)
-}
-
-fn home() -> Result<PathBuf, String> {
-    paths::cache("valkey")
-}
-
-/// One process fetches and builds; the others wait for it.
-fn lock(home: &Path) -> Result<File, String> {
-    let path = home.join("lock");
-    let file = File::create(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    file.lock().map_err(|e| format!("{}: {e}", path.display()))?;
-    Ok(file)
-}
-
-fn fetched_source(home: &Path) -> Result<PathBuf, String> {
-    let unpacked = home.join("source");
-    if unpacked.join("tests/test_helper.tcl").exists() {
-        return Ok(unpacked);
-    }
-    say("fetching Debian's source package of Valkey");
-    crate::packages::ensure(&["dpkg-dev", "xz-utils"])?;
-    let package = home.join("package");
-    let _ = fs::remove_dir_all(&package);
-    fs::create_dir_all(&package).map_err(|e| format!("{}: {e}", package.display()))?;
-    let apt = PrivateApt::create(&home.join("apt"))?;
-    apt.run("update", &[], &package)?;
-    apt.run("source", &["--download-only", "valkey"], &package)?;
-    let description = description_file(&package)?;
-    let _ = fs::remove_dir_all(&unpacked);
-    run(Command::new("dpkg-source").arg("-x").arg(&description).arg(&unpacked))?;
-    Ok(unpacked)
-}
-
-/// The .dsc that apt has downloaded; its name tells the version.
-fn description_file(package: &Path) -> Result<PathBuf, String> {
-    let entries = fs::read_dir(package).map_err(|e| format!("{}: {e}", package.display()))?;
-    let mut found = entries.flatten().map(|entry| entry.path());
-    let dsc = found.find(|path| path.extension().is_some_and(|e| e == "dsc"));
-    let dsc = dsc.ok_or("apt has downloaded no .dsc of valkey")?;
-    let name = dsc.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    if !name.starts_with(&format!("valkey_{RELEASE_LINE}")) {
-        say(format!("Debian has moved on to {name}; our lists are made for {RELEASE_LINE}*"));
-    }
-    Ok(dsc)
-}
-
-/// An apt configuration that shares nothing with the machine's but archive, proxy and keyring.
-struct PrivateApt {
-    configuration: PathBuf,
-}
-
-impl PrivateApt {
-    fn create(home: &Path) -> Result<Self, String> {
-        let at = |path: &Path, e: std::io::Error| format!("{}: {e}", path.display());
-        for directory in ["lists/partial", "cache/archives/partial"] {
-            let directory = home.join(directory);
-            fs::create_dir_all(&directory).map_err(|e| at(&directory, e))?;
-        }
-        let sources = home.join("sources.list");
-        let line = format!("deb-src {} sid main\n", debian_archive()?);
-        fs::write(&sources, line).map_err(|e| at(&sources, e))?;
-        let configuration = home.join("apt.conf");
-        let shown = home.display();
-        let text = format!(
-            "Dir::Etc::SourceList \"{shown}/sources.list\";\n\
-             Dir::Etc::SourceParts \"/dev/null\";\n\
-             Dir::State::Lists \"{shown}/lists\";\n\
-             Dir::Cache \"{shown}/cache\";\n\
-             APT::Sandbox::User \"\";\n"
-        );
-        fs::write(&configuration, text).map_err(|e| at(&configuration, e))?;
-        Ok(Self { configuration })
-    }
-
-    fn run(&self, verb: &str, arguments: &[&str], directory: &Path) -> Result<String, String> {
-        let mut apt = Command::new("apt-get");
-        apt.arg("--quiet").arg(verb).args(arguments).current_dir(directory);
-        run(apt.env("APT_CONFIG", &self.configuration).stdin(Stdio::null()))
-    }
-}
-
-/// The address of the Debian archive among this machine's own sources.
-fn debian_archive() -> Result<String, String> {
-    if let Some(archive) = listed_archive()? {
-        return Ok(archive);
-    }
-    // A machine whose package lists were never fetched does not know yet what its sources are.
-    say("fetching Debian's package lists");
-    run(Command::new("apt-get").args(["--quiet", "update"]).stdin(Stdio::null()))?;
-    listed_archive()?.ok_or_else(|| "no Debian archive among apt's sources".to_owned())
-}
-
-fn listed_archive() -> Result<Option<String>, String> {
-    let mut list = Command::new("apt-get");
-    let format = "$(ORIGIN)|$(LABEL)|$(REPO_URI)";
-    list.args(["indextargets", "--format", format, "Created-By: Packages"]);
-    let targets = run(&mut list)?;
-    let archive = targets.lines().find_map(|line| line.strip_prefix("Debian|Debian|"));
-    Ok(archive.map(str::to_owned))
+    PACKAGE.programs()
 }

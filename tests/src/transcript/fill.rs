@@ -79,7 +79,7 @@ fn merged(recordings: &[Recording], line: usize) -> Vec<String> {
         Resp3 => "3",
     };
     let by_server: fn(&Recording) -> &'static str = |r| match r.flavour {
-        Redis => "redis",
+        Redis | Flavour::Redis8 => "redis",
         _ => "valkey,holdfast",
     };
     let own = |r: &Recording| r.replies[&line].clone();

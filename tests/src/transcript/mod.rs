@@ -69,7 +69,7 @@ const SERVERS: [&str; 3] = ["holdfast", "redis", "valkey"];
 fn server_word(flavour: Flavour) -> &'static str {
     match flavour {
         Flavour::Holdfast => "holdfast",
-        Flavour::Redis => "redis",
+        Flavour::Redis | Flavour::Redis8 => "redis",
         Flavour::Valkey => "valkey",
     }
 }
