@@ -158,6 +158,7 @@ fn populate(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
     if len.is_some_and(|len| len > limit) {
         return Err(error::STRING_TOO_LONG);
     }
+    let mut any = false;
     for nth in 0..count {
         let key = [prefix, format!(":{nth}").as_bytes()].concat();
         if call.entry_mut(&key).is_some() {
@@ -170,6 +171,11 @@ fn populate(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
         call.db_mut().set_string(&key, &value, Ttl::Clear);
         let db = call.client.db;
         call.engine.touch_watchers(db, &key);
+        any = true;
+    }
+    if any {
+        let words = call.argv;
+        call.log(words.len(), |line| line.words(words.iter()).done());
     }
     call.reply.ok();
     Ok(())

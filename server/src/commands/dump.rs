@@ -68,13 +68,26 @@ fn restore(call: &mut Call<'_>) -> Result {
     if expire_at.is_some_and(|at| call.is_over(at)) {
         if replaced {
             call.changed(key);
+            call.log_removal(key);
             call.event(Class::GENERIC, "del", key);
         }
     } else {
         put(call, key, value, expire_at, options.imported);
+        log(call, key, expire_at, serialized);
     }
     call.reply.ok();
     Ok(())
+}
+
+/// With the time when it expires; whatever was there is replaced.
+fn log(call: &mut Call<'_>, key: &[u8], expire_at: Option<i64>, serialized: &[u8]) {
+    let unix_ms = expire_at.map(|deadline| call.now.unix_ms_of_deadline(deadline));
+    call.log(if unix_ms.is_some() { 6 } else { 5 }, |line| {
+        line.word(b"RESTORE").word(key).int(unix_ms.unwrap_or(0)).word(serialized).word(b"REPLACE");
+        if unix_ms.is_some() {
+            line.word(b"ABSTTL");
+        }
+    });
 }
 
 fn put(

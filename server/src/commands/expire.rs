@@ -82,10 +82,17 @@ fn expire(call: &mut Call<'_>, scale: Scale) -> Result {
     } else if applies {
         call.db_mut().set_expire(key, deadline);
         call.changed(key);
+        log(call, key, deadline);
         call.event(Class::GENERIC, "expire", key);
     }
     call.reply.int(i64::from(applies));
     Ok(())
+}
+
+/// Logs that a key was given a deadline.
+pub(super) fn log(call: &mut Call<'_>, key: &[u8], deadline: i64) {
+    let unix_ms = call.now.unix_ms_of_deadline(deadline);
+    call.log(3, |line| line.word(b"PEXPIREAT").word(key).int(unix_ms).done());
 }
 
 impl Scale {

@@ -177,6 +177,8 @@ impl Table {
 #[derive(Clone, Debug)]
 pub struct Names {
     slots: Vec<Option<(Box<str>, Id)>>,
+    /// Whether clients call some commands by names that are not their own.
+    any_renamed: bool,
 }
 
 const SLOTS: usize = 1024;
@@ -202,9 +204,17 @@ impl Names {
         }
     }
 
+    /// The command's own name, where clients may call it by another.
+    #[inline]
+    pub fn own_name(&self, id: Id) -> Option<&'static str> {
+        let name = || id.entry().parent.unwrap_or(id).entry().command.name;
+        self.any_renamed.then(name)
+    }
+
     /// The table under the names that `rename-command` lines left it with.
     pub fn with_renames(renames: &[Rename]) -> Self {
-        let mut names = Self { slots: vec![None; SLOTS] };
+        let any_renamed = renames.iter().any(|rename| rename.name.is_some());
+        let mut names = Self { slots: vec![None; SLOTS], any_renamed };
         for id in TABLE.top_level() {
             let command = id.entry().command.name;
             match renames.iter().find(|rename| rename.command == command) {

@@ -58,12 +58,12 @@ fn scan(call: &mut Call<'_>) -> Result {
     let options = Options::parse(args, Walk::Keys)?;
     let due = call.engine.due_keys(call.client, call.now);
     let db = call.client.db;
-    let Engine { keyspace, overdue, .. } = &mut *call.engine;
+    let Engine { keyspace, overdue, journal, .. } = &mut *call.engine;
     let reply = &mut call.reply;
     let start = reply.position();
     let mut found = 0;
     let next = keyspace.db(db).scan(cursor, options.count, |entry| {
-        if options.admit(entry) && due.admit(db, entry, overdue) {
+        if options.admit(entry) && due.admit(db, entry, overdue, journal) {
             reply.bulk(entry.key());
             found += 1;
         }

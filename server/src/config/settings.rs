@@ -91,6 +91,9 @@ pub struct Settings {
     pub save: Vec<SavePoint>,
     pub append_only: bool,
     pub rdb_compression: bool,
+    /// Whether evicted keys, and expired ones, are logged as UNLINK instead of DEL.
+    pub lazy_eviction: bool,
+    pub lazy_expiry: bool,
     /// `rdb-version-check relaxed`: values of any version are read as far as they are understood.
     pub rdb_any_version: bool,
 }
@@ -232,6 +235,8 @@ impl Settings {
             save: v.save_points(),
             append_only: v.bool("appendonly"),
             rdb_compression: v.bool("rdbcompression"),
+            lazy_eviction: v.bool("lazyfree-lazy-eviction"),
+            lazy_expiry: v.bool("lazyfree-lazy-expire"),
             rdb_any_version: v.choice("rdb-version-check") == directives::RDB_VERSION_RELAXED,
         }
     }

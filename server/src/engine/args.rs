@@ -97,6 +97,11 @@ impl<'a> Args<'a> {
         Ok(head)
     }
 
+    /// The arguments in twos.
+    pub fn pairs(mut self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        std::iter::from_fn(move || Some((self.next()?, self.next()?)))
+    }
+
     /// Nothing may be left.
     pub fn finish(self) -> Result {
         if self.is_empty() { Ok(()) } else { Err(error::SYNTAX) }

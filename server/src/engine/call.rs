@@ -7,7 +7,7 @@ use rand_pcg::rand_core::Rng as _;
 
 use super::access::Note;
 use super::observe::Run;
-use super::{Args, Client, Engine, Garbage, Policy};
+use super::{Args, Client, Engine, Garbage, Line, Policy};
 use crate::clock::{Clock, Now};
 use crate::commands::{Flags, Id};
 use crate::config::eviction::Order;
@@ -39,7 +39,8 @@ impl<'a> Call<'a> {
         let (db, dirty) = (self.client.db, self.engine.stats.dirty);
         let result = handler(&mut self);
         let has_changed = self.engine.stats.dirty != dirty;
-        self.engine.journal.command_is_over(db, self.argv, has_changed);
+        let own_name = self.engine.names.own_name(self.id);
+        self.engine.journal.command_is_over(db, own_name, self.argv, has_changed);
         if is_watched {
             self.engine.tell_monitors(self.client, self.id, self.argv, self.now);
         }
@@ -195,9 +196,10 @@ impl<'a> Call<'a> {
         if self.settings().keyspace_events.contains(Class::KEY_MISS) {
             self.tell_of_miss(key);
         }
-        let Engine { keyspace, stats, overdue, .. } = &mut *self.engine;
+        let Engine { keyspace, stats, overdue, journal, .. } = &mut *self.engine;
         let db = self.client.db;
-        let found = keyspace.db(db).find(key).filter(|entry| due.admit(db, *entry, overdue));
+        let found = keyspace.db(db).find(key);
+        let found = found.filter(|entry| due.admit(db, *entry, overdue, journal));
         match found {
             Some(_) => stats.keyspace_hits += 1,
             None => stats.keyspace_misses += 1,
@@ -369,18 +371,27 @@ impl<'a> Call<'a> {
         self.engine.touch_watchers(db, key);
     }
 
-    /// Logs this command as another one, whose effect depends on nothing but the data. May be called
-    /// several times; what was said comes in this order, and the command itself is not logged.
-    pub fn log_as(&mut self, parts: &[&[u8]]) {
-        self.log_as_in(self.client.db, parts);
-    }
-
-    pub fn log_as_in(&mut self, db: usize, parts: &[&[u8]]) {
-        self.engine.journal.add(db, parts.iter().copied());
+    /// Logs this command as another one of `len` words, whose effect depends on nothing but the data.
+    /// May be called several times: what was said comes in this order, and the command itself is not
+    /// logged.
+    #[inline]
+    pub fn log(&mut self, len: usize, write: impl FnOnce(&mut Line<'_>)) {
+        self.engine.journal.add(self.client.db, len, write);
         self.engine.journal.settle();
     }
 
-    /// This command changed nothing that a log has to know of.
+    /// The same for a command without numbers.
+    pub fn log_as(&mut self, words: &[&[u8]]) {
+        self.log(words.len(), |line| line.words(words.iter().copied()).done());
+    }
+
+    /// Whether it matters what is said about logging.
+    #[inline]
+    pub fn is_logged(&self) -> bool {
+        self.engine.journal.is_on()
+    }
+
+    /// What this command changed is no matter for a log, or is in it already.
     pub fn log_nothing(&mut self) {
         self.engine.journal.settle();
     }
@@ -428,10 +439,18 @@ impl<'a> Call<'a> {
     /// Removes a key that was given a deadline that is over. It counts as expired and as changed.
     pub fn remove_expired(&mut self, key: &[u8]) {
         if self.remove(key) {
+            self.log_removal(key);
             self.engine.stats.expired_keys += 1;
             self.changed(key);
             self.event(Class::EXPIRED, "expired", key);
         }
+    }
+
+    /// All that this command changed is that the key is gone, because its time is over.
+    pub fn log_removal(&mut self, key: &[u8]) {
+        let lazily = self.settings().lazy_expiry;
+        self.engine.journal.add_removal(self.client.db, key, lazily);
+        self.engine.journal.settle();
     }
 
     /// Makes room for a write: a key that is due goes now.

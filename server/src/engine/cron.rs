@@ -5,12 +5,14 @@ use std::time::Duration;
 use super::access;
 use super::evict::Room;
 use super::tracking::Post;
-use super::{Client, Closing, Engine, Event};
+use super::{Client, Closing, Engine, Event, Journal};
 use crate::clock::Now;
 use crate::config::eviction::Order;
 use crate::config::notify::Class;
 use crate::keyspace::Db;
 use crate::keyspace::Due;
+use crate::resp::Argv;
+use crate::resp::decode::OwnedArgv;
 use crate::types::collection::Collection;
 
 /// The longest slice of active expiry, in microseconds. With [`BUSY`] between two, it takes at most
@@ -201,11 +203,23 @@ impl Engine {
         let mut hashes: Vec<(Box<[u8]>, bool)> = Vec::new();
         let is_told = self.config.settings().keyspace_events.contains(Class::EXPIRED);
         let is_watched = is_told || !self.watches.is_empty() || !self.tracking.is_empty();
-        let db = self.keyspace.db_mut(index);
+        let lazily = self.config.settings().lazy_expiry;
+        // Those of the hash that comes next.
+        let mut fields = OwnedArgv::default();
+        let (db, journal) = (self.keyspace.db_mut(index), &mut self.journal);
         let slice = db.expire_due(now_ms, EXPIRE_STEP, |due| match due {
-            Due::Key(entry) if is_watched => keys.push(entry.key().into()),
-            Due::Key(_) => {}
+            Due::Key(entry) => {
+                journal.add_removal(index, entry.key(), lazily);
+                journal.unit_is_over();
+                if is_watched {
+                    keys.push(entry.key().into());
+                }
+            }
+            Due::Field(field) if journal.is_on() => fields.push(field),
+            Due::Field(_) => {}
             Due::Fields(entry) => {
+                log_expired_fields(journal, index, entry.key(), fields.view());
+                fields.clear();
                 let is_gone = entry.collection().is_some_and(Collection::is_void);
                 hashes.push((entry.key().into(), is_gone));
             }
@@ -251,6 +265,14 @@ impl Engine {
             }
         }
     }
+}
+
+/// One unit for a hash. It goes by itself with its last field.
+fn log_expired_fields(journal: &mut Journal, db: usize, key: &[u8], fields: Argv<'_>) {
+    journal.add(db, 2 + fields.len(), |line| {
+        line.word(b"HDEL").word(key).words(fields.iter()).done();
+    });
+    journal.unit_is_over();
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 //!
 //! A command that reads changes nothing: what it finds due is hidden from it and removed once it is
 //! over. One that writes has the key removed before. The rest is active expiry's ([`super::cron`]).
+//! The log hears of it at once in either case: what the command does next, it does without the key.
 
-use super::{Client, Engine, Garbage};
+use super::{Client, Engine, Garbage, Journal};
 use crate::clock::Now;
 use crate::config::notify::Class;
 use crate::keyspace::{AsKey, Entry};
@@ -13,6 +14,8 @@ use crate::keyspace::{AsKey, Entry};
 pub(crate) struct DueKeys {
     now_ms: i64,
     policy: Policy,
+    /// Logged as UNLINK.
+    lazily: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +34,27 @@ pub(crate) type Overdue = Vec<(usize, Box<[u8]>)>;
 impl DueKeys {
     /// Whether the command sees the key; notes it where it is to be removed.
     #[inline]
-    pub(crate) fn admit(self, db: usize, entry: Entry<'_>, overdue: &mut Overdue) -> bool {
-        !entry.is_due(self.now_ms) || self.admit_due(db, entry, overdue)
+    pub(crate) fn admit(
+        self,
+        db: usize,
+        entry: Entry<'_>,
+        overdue: &mut Overdue,
+        journal: &mut Journal,
+    ) -> bool {
+        !entry.is_due(self.now_ms) || self.admit_due(db, entry, overdue, journal)
     }
 
     #[cold]
-    fn admit_due(self, db: usize, entry: Entry<'_>, overdue: &mut Overdue) -> bool {
+    fn admit_due(
+        self,
+        db: usize,
+        entry: Entry<'_>,
+        overdue: &mut Overdue,
+        journal: &mut Journal,
+    ) -> bool {
         if self.policy == Policy::Remove {
             overdue.push((db, entry.key().into()));
+            journal.add_removal(db, entry.key(), self.lazily);
         }
         self.policy == Policy::Show
     }
@@ -62,7 +78,7 @@ impl Engine {
         } else {
             Policy::Remove
         };
-        DueKeys { now_ms: now.ms(), policy }
+        DueKeys { now_ms: now.ms(), policy, lazily: self.config.settings().lazy_expiry }
     }
 
     /// For this client keys do not expire: CLIENT IMPORT-SOURCE, or a log being executed.
@@ -82,7 +98,7 @@ impl Engine {
     fn remove_all_overdue(&mut self, now: Now) {
         for (db, key) in std::mem::take(&mut self.overdue) {
             if self.keyspace.db(db).find(&*key).is_some_and(|entry| entry.is_due(now.ms())) {
-                self.expire(db, &*key);
+                self.remove_due(db, &*key);
             }
         }
     }
@@ -90,6 +106,15 @@ impl Engine {
     /// Removes a key because its time is over.
     #[cold]
     pub(crate) fn expire<'k>(&mut self, db: usize, key: impl AsKey<'k> + Copy) {
+        let lazily = self.config.settings().lazy_expiry;
+        if let Some(entry) = self.keyspace.db(db).find(key) {
+            self.journal.add_removal(db, entry.key(), lazily);
+        }
+        self.remove_due(db, key);
+    }
+
+    /// The same for one that is logged already.
+    fn remove_due<'k>(&mut self, db: usize, key: impl AsKey<'k> + Copy) {
         let found = self.keyspace.db(db).find(key);
         let Some(bytes) = found.map(|entry| Box::<[u8]>::from(entry.key())) else { return };
         self.remove(db, key);

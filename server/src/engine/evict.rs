@@ -193,6 +193,8 @@ impl Engine {
 
     fn evict(&mut self, db: usize, key: &[u8]) {
         self.remove(db, key);
+        self.journal.add_removal(db, key, self.config.settings().lazy_eviction);
+        self.journal.unit_is_over();
         self.stats.evicted_keys += 1;
         self.invalidate(key, None);
         self.touch_watchers(db, key);

@@ -2,22 +2,26 @@
 //! wherever it is executed.
 //!
 //! A handler need not know of it: a command that changed something is logged as it came. One whose
-//! effect depends on time, chance or what is there says what it comes to instead
-//! ([`Call::log_as`](super::Call::log_as)). What belongs to one command, or one transaction, is one
-//! *unit*: several commands of a unit are put between MULTI and EXEC, so that a log that ends anywhere
-//! has all of it or nothing.
+//! effect depends on time, chance or what else is there says what it comes to instead
+//! ([`Call::log`](super::Call::log)). What belongs to one command, or one transaction, is one *unit*:
+//! several commands of a unit are put between MULTI and EXEC, so that a log that ends anywhere has all
+//! of it or nothing.
+//!
+//! Time is the log's, not the clock's: what was due is there until a command in the log removes it. So
+//! a key that a command finds due is logged as removed before what the command itself does.
 
+use super::Engine;
 use crate::resp::Argv;
 
 /// The log as the engine sees it: bytes that wait to be handed to whoever writes them.
 #[derive(Debug, Default)]
 pub struct Journal {
     is_on: bool,
-    /// Whole units.
+    /// Whole units, and behind them the one that is not over.
     bytes: Vec<u8>,
-    /// Commands of the unit that is not over.
-    unit: Vec<u8>,
-    /// How many they are.
+    /// Where that begins.
+    unit: usize,
+    /// How many commands it has.
     commands: usize,
     /// The database that the log has selected.
     db: Option<usize>,
@@ -46,73 +50,167 @@ impl Journal {
         self.db = None;
     }
 
-    /// Adds a command to the unit.
-    pub fn add<'p>(&mut self, db: usize, parts: impl ExactSizeIterator<Item = &'p [u8]>) {
-        if !self.is_on {
+    /// Adds a command of `len` words, which `write` writes, to the unit.
+    #[inline]
+    pub fn add(&mut self, db: usize, len: usize, write: impl FnOnce(&mut Line<'_>)) {
+        if self.is_on {
+            self.select(db);
+            let mut line = Line::of(&mut self.bytes, len);
+            write(&mut line);
+            line.end();
+            self.commands += 1;
+        }
+    }
+
+    /// A key goes for another reason than a command.
+    pub fn add_removal(&mut self, db: usize, key: &[u8], lazily: bool) {
+        let name: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
+        self.add(db, 2, |line| line.word(name).word(key).done());
+    }
+
+    fn select(&mut self, db: usize) {
+        if self.db == Some(db) {
             return;
         }
-        if self.db != Some(db) {
-            self.db = Some(db);
-            let mut digits = itoa::Buffer::new();
-            let index = digits.format(db).as_bytes();
-            append(&mut self.unit, [&b"SELECT"[..], index].into_iter());
-        }
-        append(&mut self.unit, parts);
-        self.commands += 1;
+        self.db = Some(db);
+        Line::of(&mut self.bytes, 2).word(b"SELECT").int(db as i64).end();
     }
 
     /// The command being executed is logged by what was [added](Self::add), and not as it came.
-    pub fn settle(&mut self) {
-        self.is_settled = true;
+    #[inline]
+    pub(super) fn settle(&mut self) {
+        self.is_settled = self.is_on;
     }
 
     /// A command is over that was not logged by another name: it is, as it came, if it `changed`
-    /// anything.
+    /// anything. `name` is its own where clients call it by another.
     #[inline]
-    pub(super) fn command_is_over(&mut self, db: usize, argv: Argv<'_>, changed: bool) {
+    pub(super) fn command_is_over(
+        &mut self,
+        db: usize,
+        name: Option<&str>,
+        argv: Argv<'_>,
+        changed: bool,
+    ) {
         if !self.is_on {
             return;
         }
         if changed && !self.is_settled {
-            self.add(db, (0..argv.len()).map(|at| argv.get(at).unwrap_or_default()));
+            self.add_as_it_came(db, name, argv);
         }
         self.is_settled = false;
+    }
+
+    fn add_as_it_came(&mut self, db: usize, name: Option<&str>, argv: Argv<'_>) {
+        self.select(db);
+        self.commands += 1;
+        let (None, Some(body)) = (name, argv.wire_body()) else {
+            let name = name.map(str::as_bytes).or(argv.get(0)).unwrap_or_default();
+            let mut line = Line::of(&mut self.bytes, argv.len());
+            return line.word(name).words(argv.iter().skip(1)).end();
+        };
+        // Frames between arguments are the wire's; that of the command and its name is not in `body`.
+        self.bytes.reserve(body.len() + 16);
+        number(&mut self.bytes, b'*', argv.len());
+        number(&mut self.bytes, b'$', argv.get(0).map_or(0, <[u8]>::len));
+        self.bytes.extend_from_slice(body);
     }
 
     /// What happened since the last call belongs together and is over.
     #[inline]
     pub(super) fn unit_is_over(&mut self) {
-        if self.commands == 0 {
-            return;
+        if self.commands > 1 {
+            self.make_transaction();
         }
-        if self.commands == 1 {
-            self.bytes.append(&mut self.unit);
-        } else {
-            append(&mut self.bytes, [&b"MULTI"[..]].into_iter());
-            self.bytes.append(&mut self.unit);
-            append(&mut self.bytes, [&b"EXEC"[..]].into_iter());
+        if self.commands > 0 {
+            self.commands = 0;
+            self.unit = self.bytes.len();
         }
-        self.commands = 0;
     }
 
-    /// Whole units since the last call. The buffer is the caller's to clear.
-    pub(super) fn recorded(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
+    fn make_transaction(&mut self) {
+        const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
+        self.bytes.splice(self.unit..self.unit, MULTI.iter().copied());
+        self.bytes.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
+    }
+
+    /// Whole units since they were last cleared.
+    fn units(&self) -> &[u8] {
+        &self.bytes[..self.unit]
+    }
+
+    fn clear(&mut self) {
+        /// A buffer that grew beyond this is not kept.
+        const KEPT: usize = 1 << 20;
+        self.bytes.drain(..self.unit);
+        self.bytes.shrink_to(KEPT);
+        self.unit = 0;
     }
 }
 
-/// A command as clients send it.
-fn append<'p>(out: &mut Vec<u8>, parts: impl ExactSizeIterator<Item = &'p [u8]>) {
-    let mut digits = itoa::Buffer::new();
-    let mut number = |out: &mut Vec<u8>, kind: u8, number: usize| {
-        out.push(kind);
-        out.extend_from_slice(digits.format(number).as_bytes());
-        out.extend_from_slice(b"\r\n");
-    };
-    number(out, b'*', parts.len());
-    for part in parts {
-        number(out, b'$', part.len());
-        out.extend_from_slice(part);
-        out.extend_from_slice(b"\r\n");
+impl Engine {
+    /// Hands what was recorded for the log to whoever writes it.
+    #[inline]
+    pub(crate) fn hand_over_journal(&mut self) {
+        let Self { journal, host, .. } = self;
+        if !journal.units().is_empty() {
+            host.log(journal.units());
+            journal.clear();
+        }
     }
 }
+
+/// A command being written, word by word.
+pub struct Line<'a> {
+    out: &'a mut Vec<u8>,
+    /// Words that are still to come.
+    left: usize,
+}
+
+impl<'a> Line<'a> {
+    /// A command of `len` words, its name among them.
+    pub fn of(out: &'a mut Vec<u8>, len: usize) -> Self {
+        number(out, b'*', len);
+        Self { out, left: len }
+    }
+
+    #[inline]
+    pub fn word(&mut self, text: &[u8]) -> &mut Self {
+        debug_assert!(self.left > 0, "more words than announced");
+        self.left -= 1;
+        number(self.out, b'$', text.len());
+        self.out.extend_from_slice(text);
+        self.out.extend_from_slice(b"\r\n");
+        self
+    }
+
+    pub fn int(&mut self, number: i64) -> &mut Self {
+        self.word(itoa::Buffer::new().format(number).as_bytes())
+    }
+
+    pub fn words<'w>(&mut self, texts: impl Iterator<Item = &'w [u8]>) -> &mut Self {
+        texts.for_each(|text| _ = self.word(text));
+        self
+    }
+
+    /// For the end of a chain within a closure.
+    pub fn done(&mut self) {}
+
+    fn end(&mut self) {
+        debug_assert_eq!(self.left, 0, "fewer words than announced");
+    }
+}
+
+#[inline]
+fn number(out: &mut Vec<u8>, kind: u8, number: usize) {
+    out.push(kind);
+    if number < 10 {
+        out.push(b'0' + number as u8);
+    } else {
+        out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,7 @@ pub use collections::With;
 pub(crate) use due::Policy;
 pub use execute::Progress;
 pub use host::{Garbage, Host};
-pub use journal::Journal;
+pub use journal::{Journal, Line};
 pub use observe::{
     Analysis, CommandLog, Event, Histogram, Latency, LogKind, Logged, Monitors, Series,
 };
@@ -310,17 +310,6 @@ impl Engine {
             authenticated: open || client.authenticated,
         };
         ClientLimits { decode, max_query_len: settings.max_query_buffer_len, output, db: client.db }
-    }
-
-    /// Hands what was recorded for the log to whoever writes it.
-    #[inline]
-    pub(crate) fn hand_over_journal(&mut self) {
-        let Self { journal, host, .. } = self;
-        let recorded = journal.recorded();
-        if !recorded.is_empty() {
-            host.log(recorded);
-            recorded.clear();
-        }
     }
 
     pub fn count_traffic(&mut self, slot: Slot, traffic: Traffic) {

@@ -54,7 +54,8 @@ impl Part {
         let command = id.entry().command;
         match command.name {
             _ if command.flags.contains(Flags::WRITE) => Self::Change,
-            "select" => Self::Change,
+            // A count is kept with what was counted.
+            "select" | "pfcount" => Self::Change,
             "multi" => Self::Multi,
             "exec" => Self::Exec,
             "discard" => Self::Discard,

@@ -13,7 +13,7 @@ use crate::config::rewrite::Scope;
 use crate::config::{Config, Effect, load};
 use crate::process::{self, Process};
 use crate::resp::decode::OwnedArgv;
-use crate::resp::{Batch, Decoder};
+use crate::resp::{Batch, Decoder, Limits};
 
 pub(crate) struct World {
     pub(crate) engine: Engine,
@@ -87,6 +87,22 @@ impl World {
     pub(crate) fn replay(&mut self, command: &str) -> Result<(), String> {
         let argv: OwnedArgv = command.split(' ').map(str::as_bytes).collect();
         self.engine.replay(argv.view(), self.now, &Clock::frozen(self.now))
+    }
+
+    /// The commands that were logged since this was last asked.
+    pub(crate) fn logged(&mut self) -> Vec<String> {
+        let log = std::mem::take(&mut self.record.lock().expect("not poisoned").log);
+        let limits = Limits { max_bulk_len: u64::MAX, authenticated: true };
+        let (mut lines, mut decoder, mut rest) = (Vec::new(), Decoder::default(), &log[..]);
+        while !rest.is_empty() {
+            let mut batch = Batch::default();
+            let (taken, decoded) = decoder.decode(rest, limits, &mut batch);
+            decoded.expect("a log is well-formed");
+            let words = |at| batch.command(rest, at).iter().map(String::from_utf8_lossy);
+            lines.extend((0..batch.len()).map(|at| words(at).collect::<Vec<_>>().join(" ")));
+            rest = &rest[taken..];
+        }
+        lines
     }
 
     /// What others had the engine tell this client since it was last asked.

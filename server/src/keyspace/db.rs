@@ -114,6 +114,8 @@ pub struct Slice {
 pub enum Due<'a> {
     /// A key, which goes now.
     Key(Entry<'a>),
+    /// A field of the hash that is shown next, which goes now.
+    Field(&'a [u8]),
     /// A hash some of whose fields have gone; it goes, too, if none are left.
     Fields(Entry<'a>),
 }
@@ -645,7 +647,9 @@ impl Db {
     ) -> usize {
         let now_ms = self.now_ms;
         let removed = match self.table.slot_mut(place).edit_collection() {
-            Some(Collection::Hash(hash)) => hash.remove_due(now_ms, limit, |_| {}),
+            Some(Collection::Hash(hash)) => {
+                hash.remove_due(now_ms, limit, |field| visit(Due::Field(field)))
+            }
             _ => 0,
         };
         if removed > 0 {

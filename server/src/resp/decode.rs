@@ -49,6 +49,19 @@ struct Span {
     len: usize,
 }
 
+impl Span {
+    /// With its length before it, and the ends of both lines.
+    #[inline]
+    fn wire_len(&self) -> usize {
+        1 + digits(self.len) + 4 + self.len
+    }
+}
+
+#[inline]
+fn digits(number: usize) -> usize {
+    if number < 10 { 1 } else { number.ilog10() as usize + 1 }
+}
+
 /// The arguments of one command, its name first.
 #[derive(Clone, Copy, Debug)]
 pub struct Argv<'a> {
@@ -76,10 +89,19 @@ impl<'a> Argv<'a> {
 
     /// Bytes of the command on the wire, in RESP.
     pub fn wire_len(&self) -> usize {
-        const LINE_ENDS: usize = 4;
-        let digits = |number: usize| number.max(1).ilog10() as usize + 1;
-        let framed = |span: &Span| 1 + digits(span.len) + LINE_ENDS + span.len;
-        self.spans.iter().map(framed).sum::<usize>() + 1 + digits(self.spans.len()) + 2
+        self.spans.iter().map(Span::wire_len).sum::<usize>() + 1 + digits(self.spans.len()) + 2
+    }
+
+    /// The bytes from the first argument to the end of the line of the last, if what lies between the
+    /// arguments is as RESP has it: it is not where the command came as an inline one, or was copied.
+    pub fn wire_body(&self) -> Option<&'a [u8]> {
+        let (first, rest) = self.spans.split_first()?;
+        let last = rest.last().unwrap_or(first);
+        let framed: usize = rest.iter().map(Span::wire_len).sum();
+        // A command in one piece on the wire has nothing but frames between its arguments.
+        let body = self.buffer.get(first.start..last.start + last.len + 2)?;
+        let is_wire = first.len + 2 + framed == body.len() && body.ends_with(b"\r\n");
+        is_wire.then_some(body)
     }
 
     pub fn get(&self, index: usize) -> Option<&'a [u8]> {
@@ -109,6 +131,16 @@ impl OwnedArgv {
         Argv { buffer: &self.buffer, spans: &self.spans }
     }
 
+    pub fn push(&mut self, arg: &[u8]) {
+        self.spans.push(Span { start: self.buffer.len(), len: arg.len() });
+        self.buffer.extend_from_slice(arg);
+    }
+
+    pub fn clear(&mut self) {
+        self.buffer.clear();
+        self.spans.clear();
+    }
+
     pub fn len_bytes(&self) -> usize {
         self.buffer.capacity() + self.spans.capacity() * size_of::<Span>()
     }
@@ -117,10 +149,7 @@ impl OwnedArgv {
 impl<'a> FromIterator<&'a [u8]> for OwnedArgv {
     fn from_iter<I: IntoIterator<Item = &'a [u8]>>(args: I) -> Self {
         let mut owned = Self::default();
-        for arg in args {
-            owned.spans.push(Span { start: owned.buffer.len(), len: arg.len() });
-            owned.buffer.extend_from_slice(arg);
-        }
+        args.into_iter().for_each(|arg| owned.push(arg));
         owned
     }
 }

@@ -39,7 +39,7 @@ fn hincrby(call: &mut Call<'_>) -> Result {
         let before = value.map_or(Some(0), Item::as_int).ok_or(error::HASH_NOT_INTEGER)?;
         before.checked_add(increment).ok_or(error::OVERFLOW)
     };
-    let sum = replace(call, key, field, "hincrby", |value| {
+    let sum = replace(call, key, field, "hincrby", Exact::Yes, |value| {
         let sum = add(value)?;
         Ok((Digits::new().format(sum).as_bytes().to_vec(), sum))
     })?;
@@ -55,7 +55,7 @@ fn hincrbyfloat(call: &mut Call<'_>) -> Result {
     if increment == Decimal::Infinite {
         return Err(error::VALUE_NAN_OR_INFINITY);
     }
-    let sum = replace(call, key, field, "hincrbyfloat", |value| {
+    let sum = replace(call, key, field, "hincrbyfloat", Exact::No, |value| {
         let before = match value {
             Some(value) => Decimal::parse(value.write_to(&mut Digits::new())),
             None => Some(Decimal::ZERO),
@@ -68,6 +68,23 @@ fn hincrbyfloat(call: &mut Call<'_>) -> Result {
     Ok(())
 }
 
+/// Whether the command means the same wherever it is executed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Exact {
+    Yes,
+    No,
+}
+
+/// Logs the value itself. Who reads that may see fields otherwise that have a deadline.
+fn log(call: &mut Call<'_>, key: &[u8], field: &[u8], value: &[u8], deadline: Option<i64>) {
+    let Some(deadline) = deadline else { return call.log_as(&[b"HSET", key, field, value]) };
+    let unix_ms = call.now.unix_ms_of_deadline(deadline);
+    call.log(8, |line| {
+        line.word(b"HSETEX").word(key).word(b"PXAT").int(unix_ms);
+        line.word(b"FIELDS").int(1).word(field).word(value).done();
+    });
+}
+
 /// Puts another value in a field's place, which keeps its deadline. Returns what `change` makes
 /// besides.
 fn replace<T>(
@@ -75,18 +92,26 @@ fn replace<T>(
     key: &[u8],
     field: &[u8],
     event: &str,
+    exact: Exact,
     change: impl FnOnce(Option<Item<'_>>) -> Result<(Vec<u8>, T)>,
 ) -> Result<T> {
     let due_from = due_from(call);
-    let (put, made) = call.edit_or_create(
+    let is_logged = call.is_logged();
+    let (put, made, outcome) = call.edit_or_create(
         key,
         |_| Hash::new(),
         |hash: &mut Hash, with| {
             let (value, made) = change(hash.get(field, due_from))?;
             let limits = &with.settings.hash_limits;
-            Ok((hash.set(field, &value, Ttl::Keep, limits, due_from), made))
+            let says_all = exact == Exact::Yes && hash.next_deadline().is_none();
+            let put = hash.set(field, &value, Ttl::Keep, limits, due_from);
+            let deadline = hash.deadline(field, due_from).flatten();
+            Ok((put, made, (is_logged && !says_all).then_some((value, deadline))))
         },
     )??;
+    if let Some((value, deadline)) = outcome {
+        log(call, key, field, &value, deadline);
+    }
     tell_overwritten(call, key, usize::from(put == Put::ReplacedDue));
     tell(call, key, 1, event);
     Ok(made)

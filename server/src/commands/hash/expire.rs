@@ -1,11 +1,12 @@
 //! The HEXPIRE family and HPERSIST.
 
 use super::fields::Fields;
-use super::{HASH, due_from, tell, tell_if_gone};
+use super::{HASH, Logged, due_from, log_fields, tell, tell_if_gone};
 use crate::commands::expire::{Condition, From, Scale, Unit};
 use crate::commands::spec::{Access, Command, Flags, KeySpec};
 use crate::engine::Call;
 use crate::error::{self, Result};
+use crate::resp::decode::OwnedArgv;
 use crate::types::hash::Hash;
 
 pub(super) const HEXPIRE: Command = Command {
@@ -87,15 +88,21 @@ fn expire(call: &mut Call<'_>, scale: Scale) -> Result {
         Outcome::Set
     };
     call.reply.array(fields.left());
+    let mut names = OwnedArgv::default();
     let changed = call.edit(key, |hash: &mut Hash, with| {
-        let mut changed = 0;
         for field in fields {
             let outcome = apply(hash, field);
             with.reply.int(outcome as i64);
-            changed += usize::from(matches!(outcome, Outcome::Set | Outcome::Expired));
+            if matches!(outcome, Outcome::Set | Outcome::Expired) {
+                names.push(field);
+            }
         }
-        changed
+        names.view().len()
     })?;
+    if changed > Some(0) {
+        let logged = if is_over { Logged::Removed } else { Logged::Expires(deadline) };
+        log_fields(call, key, logged, names.view());
+    }
     match changed {
         None => fields.for_each(|_| call.reply.int(Outcome::Missing as i64)),
         Some(0) => {}
@@ -135,25 +142,28 @@ fn hpersist(call: &mut Call<'_>) -> Result {
     let fields = Fields::parse(args, 1, error::NUMFIELDS)?;
     let due_from = due_from(call);
     call.reply.array(fields.left());
+    let mut names = OwnedArgv::default();
     let changed = call.edit(key, |hash: &mut Hash, with| {
-        let mut changed = 0;
         for field in fields {
             with.reply.int(match hash.deadline(field, due_from) {
                 None => -2,
                 Some(None) => -1,
                 Some(Some(_)) => {
                     hash.set_deadline(field, None);
-                    changed += 1;
+                    names.push(field);
                     1
                 }
             });
         }
-        changed
+        names.view().len()
     })?;
     match changed {
         None => fields.for_each(|_| call.reply.int(-2)),
         Some(0) => {}
-        Some(count) => tell(call, key, count, "hpersist"),
+        Some(count) => {
+            log_fields(call, key, Logged::Persisted, names.view());
+            tell(call, key, count, "hpersist");
+        }
     }
     Ok(())
 }

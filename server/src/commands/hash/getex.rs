@@ -2,10 +2,11 @@
 
 use super::fields::Fields;
 use super::setex::{Expiry, Options, Which};
-use super::{HASH, due_from, reply_item_opt, tell, tell_if_gone};
+use super::{HASH, Logged, due_from, log_fields, reply_item_opt, tell, tell_if_gone};
 use crate::commands::spec::{Access, Command, Flags, KeySpec};
 use crate::engine::{Args, Call};
 use crate::error::Result;
+use crate::resp::decode::OwnedArgv;
 use crate::types::hash::Hash;
 
 pub(super) const HGETEX: Command = Command {
@@ -62,19 +63,27 @@ fn change(call: &Call<'_>, expiry: Expiry<'_>) -> Result<Option<Change>> {
 
 fn read_and_change(call: &mut Call<'_>, key: &[u8], fields: Args<'_>, change: Change) -> Result {
     let due_from = due_from(call);
-    let changed = call.edit(key, |hash: &mut Hash, with| {
+    let mut changed = OwnedArgv::default();
+    call.edit(key, |hash: &mut Hash, with| {
         with.reply.array(fields.left());
-        let mut changed = 0;
         for field in fields {
             reply_item_opt(with.reply, hash.get(field, due_from));
-            changed += usize::from(apply(hash, field, change, due_from));
+            if apply(hash, field, change, due_from) {
+                changed.push(field);
+            }
         }
-        changed
     })?;
-    let changed = changed.unwrap_or(0);
+    let names = changed.view();
+    let changed = names.len();
     if changed == 0 {
         return Ok(());
     }
+    let logged = match change {
+        Change::Expire => Logged::Removed,
+        Change::Persist => Logged::Persisted,
+        Change::SetDeadline(deadline) => Logged::Expires(deadline),
+    };
+    log_fields(call, key, logged, names);
     match change {
         Change::Expire => {
             call.engine.stats.expired_fields += changed as u64;

@@ -22,7 +22,7 @@ mod ttl;
 use super::spec::{Command, Group};
 use crate::config::notify::Class;
 use crate::engine::{Call, Policy};
-use crate::resp::Reply;
+use crate::resp::{Argv, Reply};
 use crate::types::hash::SHOW_DUE;
 use crate::types::listpack::Item;
 
@@ -95,6 +95,33 @@ fn tell_if_gone(call: &mut Call<'_>, key: &[u8]) {
     if call.is_gone(key) {
         call.event(Class::GENERIC, "del", key);
     }
+}
+
+/// Logs what became of some fields. Those that are due, which the log's reader sees, are not among
+/// them.
+fn log_fields(call: &mut Call<'_>, key: &[u8], what: Logged, fields: Argv<'_>) {
+    let count = fields.len();
+    let now = call.now;
+    match what {
+        Logged::Removed => call.log(2 + count, |line| {
+            line.word(b"HDEL").word(key).words(fields.iter()).done();
+        }),
+        Logged::Persisted => call.log(4 + count, |line| {
+            line.word(b"HPERSIST").word(key);
+            line.word(b"FIELDS").int(count as i64).words(fields.iter()).done();
+        }),
+        Logged::Expires(deadline) => call.log(5 + count, |line| {
+            line.word(b"HPEXPIREAT").word(key).int(now.unix_ms_of_deadline(deadline));
+            line.word(b"FIELDS").int(count as i64).words(fields.iter()).done();
+        }),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Logged {
+    Removed,
+    Persisted,
+    Expires(i64),
 }
 
 /// Fields that were due have been overwritten: they count as expired.

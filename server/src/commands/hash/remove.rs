@@ -1,10 +1,11 @@
 //! HDEL and HGETDEL.
 
 use super::fields::Fields;
-use super::{HASH, due_from, reply_item_opt, tell, tell_if_gone};
+use super::{HASH, Logged, due_from, log_fields, reply_item_opt, tell, tell_if_gone};
 use crate::commands::spec::{Access, Command, Flags, KeySpec};
 use crate::engine::Call;
 use crate::error::{self, Result};
+use crate::resp::decode::OwnedArgv;
 use crate::types::hash::Hash;
 
 pub(super) const HDEL: Command = Command {
@@ -24,10 +25,24 @@ fn hdel(call: &mut Call<'_>) -> Result {
     let mut fields = call.args();
     let key = fields.required()?;
     let due_from = due_from(call);
+    let is_logged = call.is_logged();
+    let mut names = OwnedArgv::default();
     let removed = call.edit(key, |hash: &mut Hash, _| {
-        fields.filter(|field| hash.remove(field, due_from)).count()
+        // Without deadlines, what is not there now is not there for the log's reader either.
+        let notes = is_logged && hash.next_deadline().is_some();
+        let take = |field: &&[u8]| {
+            let is_there = hash.remove(field, due_from);
+            if is_there && notes {
+                names.push(field);
+            }
+            is_there
+        };
+        fields.filter(take).count()
     })?;
     let removed = removed.unwrap_or(0);
+    if !names.view().is_empty() {
+        log_fields(call, key, Logged::Removed, names.view());
+    }
     if removed > 0 {
         tell(call, key, removed, "hdel");
         tell_if_gone(call, key);
@@ -53,13 +68,16 @@ fn hgetdel(call: &mut Call<'_>) -> Result {
     let key = args.required()?;
     let fields = Fields::parse(args, 1, error::NUMFIELDS)?;
     let due_from = due_from(call);
+    let mut names = OwnedArgv::default();
     let removed = call.edit(key, |hash: &mut Hash, with| {
         with.reply.array(fields.left());
-        let take = |field: &&[u8]| {
+        for field in fields {
             reply_item_opt(with.reply, hash.get(field, due_from));
-            hash.remove(field, due_from)
-        };
-        fields.filter(take).count()
+            if hash.remove(field, due_from) {
+                names.push(field);
+            }
+        }
+        names.view().len()
     })?;
     match removed {
         None => {
@@ -68,6 +86,7 @@ fn hgetdel(call: &mut Call<'_>) -> Result {
         }
         Some(0) => {}
         Some(removed) => {
+            log_fields(call, key, Logged::Removed, names.view());
             tell(call, key, removed, "hdel");
             tell_if_gone(call, key);
         }

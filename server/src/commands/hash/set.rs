@@ -2,7 +2,7 @@
 
 use super::{HASH, due_from, tell, tell_overwritten};
 use crate::commands::spec::{Access, Command, Flags, KeySpec};
-use crate::engine::{Args, Call};
+use crate::engine::Call;
 use crate::error::Result;
 use crate::types::hash::{Hash, Put, Ttl};
 
@@ -57,7 +57,7 @@ fn set_all(call: &mut Call<'_>) -> Result<usize> {
             let limits = &with.settings.hash_limits;
             hash.expect(count, pairs, limits);
             let mut puts = Puts::default();
-            for (field, value) in in_twos(pairs) {
+            for (field, value) in pairs.pairs() {
                 puts.count(hash.set(field, value, Ttl::Clear, limits, due_from));
             }
             puts
@@ -66,11 +66,6 @@ fn set_all(call: &mut Call<'_>) -> Result<usize> {
     tell_overwritten(call, key, puts.due);
     tell(call, key, count, "hset");
     Ok(puts.new)
-}
-
-/// Fields with their values.
-pub(super) fn in_twos<'a>(mut args: Args<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    std::iter::from_fn(move || Some((args.next()?, args.next()?)))
 }
 
 /// What became of several fields.
@@ -119,6 +114,9 @@ fn hsetnx(call: &mut Call<'_>) -> Result {
         },
     )?;
     if let Some(put) = put {
+        if put == Put::ReplacedDue {
+            call.log_as(&[b"HSET", key, field, value]);
+        }
         tell_overwritten(call, key, usize::from(put == Put::ReplacedDue));
         tell(call, key, 1, "hset");
     }

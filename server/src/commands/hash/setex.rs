@@ -1,14 +1,14 @@
 //! HSETEX, and the options that it shares with HGETEX.
 
 use super::fields::Fields;
-use super::set::{Puts, in_twos};
+use super::set::Puts;
 use super::{HASH, due_from, tell_if_gone, tell_overwritten};
 use crate::commands::expire::{From, Scale, Unit};
 use crate::commands::spec::{Access, Command, Flags, KeySpec};
 use crate::config::notify::Class;
 use crate::engine::{Args, Call};
 use crate::error::{self, Result};
-use crate::types::hash::{Hash, SHOW_DUE, Ttl};
+use crate::types::hash::{Hash, Put, SHOW_DUE, Ttl};
 
 pub(super) const HSETEX: Command = Command {
     name: "hsetex",
@@ -56,23 +56,31 @@ fn fields_hold(call: &mut Call<'_>, key: &[u8], when: When, pairs: Args<'_>) -> 
     let due_from = due_from(call);
     let hash = call.peek_as::<Hash>(key)?;
     let is_there = |field: &[u8]| hash.is_some_and(|hash| hash.contains(field, due_from));
-    Ok(in_twos(pairs).all(|(field, _)| when.holds(is_there(field))))
+    Ok(pairs.pairs().all(|(field, _)| when.holds(is_there(field))))
 }
 
 fn set_all(call: &mut Call<'_>, key: &[u8], pairs: Args<'_>, ttl: Ttl) -> Result {
     let due_from = due_from(call);
+    // Which of them were due, if that matters: a deadline that is over is not kept.
+    let mut due = Vec::new();
+    let notes_due = ttl == Ttl::Keep && call.is_logged();
     let puts = call.edit_or_create(
         key,
         |_| Hash::new(),
         |hash: &mut Hash, with| {
             let limits = &with.settings.hash_limits;
             let mut puts = Puts::default();
-            for (field, value) in in_twos(pairs) {
-                puts.count(hash.set(field, value, ttl, limits, due_from));
+            for (field, value) in pairs.pairs() {
+                let put = hash.set(field, value, ttl, limits, due_from);
+                puts.count(put);
+                if notes_due {
+                    due.push(put == Put::ReplacedDue);
+                }
             }
             puts
         },
     )?;
+    log_set(call, key, pairs, ttl, &due);
     tell_overwritten(call, key, puts.due);
     call.changed(key);
     call.dirty((pairs.left() / 2) as u64 - 1);
@@ -83,13 +91,52 @@ fn set_all(call: &mut Call<'_>, key: &[u8], pairs: Args<'_>, ttl: Ttl) -> Result
     Ok(())
 }
 
+/// Logs it without the conditions, which were found to hold.
+fn log_set(call: &mut Call<'_>, key: &[u8], pairs: Args<'_>, ttl: Ttl, due: &[bool]) {
+    let len = pairs.left();
+    match ttl {
+        Ttl::Clear => call.log(2 + len, |line| line.word(b"HSET").word(key).words(pairs).done()),
+        Ttl::At(deadline) => {
+            let unix_ms = call.now.unix_ms_of_deadline(deadline);
+            call.log(6 + len, |line| {
+                line.word(b"HSETEX").word(key).word(b"PXAT").int(unix_ms);
+                line.word(b"FIELDS").int((len / 2) as i64).words(pairs).done();
+            });
+        }
+        Ttl::Keep => log_kept(call, key, pairs, due),
+    }
+}
+
+/// Fields that were due get no deadline, the others keep theirs.
+fn log_kept(call: &mut Call<'_>, key: &[u8], pairs: Args<'_>, due: &[bool]) {
+    let those = |wanted: bool| {
+        let each = pairs.pairs().zip(due).filter(move |(_, due)| **due == wanted);
+        each.flat_map(|((field, value), _)| [field, value])
+    };
+    let cleared = 2 * due.iter().filter(|due| **due).count();
+    let kept = 2 * due.len() - cleared;
+    if cleared > 0 {
+        call.log(2 + cleared, |line| line.word(b"HSET").word(key).words(those(true)).done());
+    }
+    if kept > 0 {
+        call.log(5 + kept, |line| {
+            line.word(b"HSETEX").word(key).word(b"KEEPTTL").word(b"FIELDS");
+            line.int((kept / 2) as i64).words(those(false)).done();
+        });
+    }
+}
+
 /// The deadline is over already: what is set is gone at once, and so is what was there.
 fn expire_all(call: &mut Call<'_>, key: &[u8], pairs: Args<'_>) -> Result {
     let removed = call.edit(key, |hash: &mut Hash, _| {
-        in_twos(pairs).filter(|(field, _)| hash.remove(field, SHOW_DUE)).count()
+        pairs.pairs().filter(|(field, _)| hash.remove(field, SHOW_DUE)).count()
     })?;
     call.engine.stats.expired_fields += (pairs.left() / 2) as u64;
     if let Some(removed @ 1..) = removed {
+        let fields = pairs.pairs().map(|(field, _)| field);
+        call.log(2 + pairs.left() / 2, |line| {
+            line.word(b"HDEL").word(key).words(fields).done();
+        });
         call.changed(key);
         call.dirty(removed as u64 - 1);
     }

@@ -81,6 +81,14 @@ fn reply_item(reply: &mut Reply<'_>, item: Item<'_>) {
     }
 }
 
+/// The command that takes elements off this end, as it is logged.
+fn pop_name(end: End) -> &'static [u8] {
+    match end {
+        End::Head => b"LPOP",
+        End::Tail => b"RPOP",
+    }
+}
+
 /// Something was put into the list at `key`; the change is counted already.
 fn pushed(call: &mut Call<'_>, key: &[u8], end: End) {
     let event = if end == End::Head { "lpush" } else { "rpush" };

@@ -1,6 +1,6 @@
 //! LPOP, RPOP and LMPOP.
 
-use super::{LIST, POPS, end, limits, popped, reply_item};
+use super::{LIST, POPS, end, limits, pop_name, popped, reply_item};
 use crate::commands::spec::{Access, Command, Find, Flags, KeySpec};
 use crate::engine::{Args, Call};
 use crate::error::{self, Result};
@@ -57,7 +57,7 @@ fn pop_some(call: &mut Call<'_>, key: &[u8], end: End, mut args: Args<'_>) -> Re
         }
         return Ok(());
     }
-    if !take_some(call, key, end, count, |_| ())? {
+    if take_some(call, key, end, count, |_| ())?.is_none() {
         call.reply.null_array();
     }
     Ok(())
@@ -85,14 +85,14 @@ pub(super) fn take_one(
     Ok(is_gone.is_some())
 }
 
-/// The same with an array of up to `count` elements.
+/// The same with an array of up to `count` elements; how many there were.
 pub(super) fn take_some(
     call: &mut Call<'_>,
     key: &[u8],
     end: End,
     count: usize,
     head: impl FnOnce(&mut Reply<'_>),
-) -> Result<bool> {
+) -> Result<Option<usize>> {
     let limits = limits(call);
     let taken = call.edit(key, |list: &mut List, with| {
         head(with.reply);
@@ -101,7 +101,7 @@ pub(super) fn take_some(
     if let Some((count, is_gone)) = taken {
         popped(call, key, end, count, is_gone);
     }
-    Ok(taken.is_some())
+    Ok(taken.map(|(count, _)| count))
 }
 
 fn take_range(
@@ -173,7 +173,9 @@ impl<'a> Many<'a> {
                 reply.array(2);
                 reply.bulk(key);
             };
-            if take_some(call, key, self.end, self.count, head)? {
+            if let Some(count) = take_some(call, key, self.end, self.count, head)? {
+                let name = pop_name(self.end);
+                call.log(3, |line| line.word(name).word(key).int(count as i64).done());
                 return Ok(true);
             }
         }

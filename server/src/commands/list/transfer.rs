@@ -92,6 +92,16 @@ impl<'a> Transfer<'a> {
         Ok(true)
     }
 
+    /// What it comes to for a command that may have waited.
+    pub(super) fn log(self, call: &mut Call<'_>) {
+        let Self { source, destination, from, to } = self;
+        let side = |end: End| if end == End::Head { &b"LEFT"[..] } else { b"RIGHT" };
+        match (from, to) {
+            (End::Tail, End::Head) => call.log_as(&[b"RPOPLPUSH", source, destination]),
+            _ => call.log_as(&[b"LMOVE", source, destination, side(from), side(to)]),
+        }
+    }
+
     /// Within one list, which keeps its key even if this is its only element.
     fn rotate(self, call: &mut Call<'_>) -> Result<Option<(Vec<u8>, bool)>> {
         let limits = limits(call);

@@ -2,7 +2,7 @@
 
 use super::pop::{Many, take_one};
 use super::transfer::{self, Transfer};
-use super::{GROWS, LIST, POPS};
+use super::{GROWS, LIST, POPS, pop_name};
 use crate::commands::spec::{Access, Command, Find, Flags, KeySpec};
 use crate::engine::{Args, Block, Call};
 use crate::error::Result;
@@ -47,6 +47,7 @@ fn bpop(call: &mut Call<'_>, end: End) -> Result {
             reply.bulk(key);
         };
         if take_one(call, key, end, head)? {
+            call.log_as(&[pop_name(end), key]);
             return Ok(());
         }
     }
@@ -106,6 +107,7 @@ fn btransfer<'a>(call: &mut Call<'a>, parse: fn(&mut Args<'a>) -> Result<Transfe
     let deadline_ms = args.deadline(call.now)?;
     args.finish()?;
     if transfer.execute(call)? {
+        transfer.log(call);
         return Ok(());
     }
     if !call.may_block() {

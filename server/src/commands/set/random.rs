@@ -8,7 +8,11 @@ use super::{SET, reply_member};
 use crate::commands::spec::{Access, Command, Flags, KeySpec};
 use crate::engine::Call;
 use crate::error::{self, Result};
+use crate::resp::Argv;
+use crate::resp::decode::OwnedArgv;
+use crate::types::listpack::Item;
 use crate::types::set::Set;
+use crate::types::string::Digits;
 
 pub(super) const SPOP: Command = Command {
     name: "spop",
@@ -29,15 +33,17 @@ fn spop(call: &mut Call<'_>) -> Result {
     let count = args.next();
     args.finish()?;
     let count = count.map(parse_count).transpose()?;
+    let mut gone = OwnedArgv::default();
     let popped = match count {
         Some(0) => call.peek_as::<Set>(key)?.map(|_| 0),
-        _ => pop(call, key, count)?,
+        _ => pop(call, key, count, &mut gone)?,
     };
     match popped {
         Some(0) => call.reply.set(0),
         Some(popped) => {
             call.changed(key);
             call.dirty(popped as u64 - 1);
+            log_removed(call, key, gone.view());
             tell_removal(call, "spop", key);
         }
         None if count.is_some() => call.reply.set(0),
@@ -51,14 +57,42 @@ fn parse_count(text: &[u8]) -> Result<usize> {
     count.ok_or_else(error::must_be_positive)
 }
 
-/// Takes members out, into the reply: one, or `count` as a set. How many.
-fn pop(call: &mut Call<'_>, key: &[u8], count: Option<usize>) -> Result<Option<usize>> {
+/// As the removal of these members, or of the key where it went with them.
+fn log_removed(call: &mut Call<'_>, key: &[u8], gone: Argv<'_>) {
+    /// Members that one command of the log removes at most.
+    const AT_ONCE: usize = 1024;
+    if call.is_gone(key) {
+        return call.log_as(&[b"UNLINK", key]);
+    }
+    for from in (0..gone.len()).step_by(AT_ONCE) {
+        let count = AT_ONCE.min(gone.len() - from);
+        let members = gone.iter().skip(from).take(count);
+        call.log(2 + count, |line| line.word(b"SREM").word(key).words(members).done());
+    }
+}
+
+/// Takes members out, into the reply: one, or `count` as a set. How many; `gone` gets them, too, for
+/// the log.
+fn pop(
+    call: &mut Call<'_>,
+    key: &[u8],
+    count: Option<usize>,
+    gone: &mut OwnedArgv,
+) -> Result<Option<usize>> {
+    let is_logged = call.is_logged();
     call.edit(key, |set: &mut Set, with| {
         let wanted = count.unwrap_or(1).min(set.len());
         if count.is_some() {
             with.reply.set(wanted);
         }
-        set.pop(wanted, || with.rng.next_u64(), |member| reply_member(with.reply, member));
+        let stays = wanted < set.len();
+        let mut take = |member: Item<'_>| {
+            reply_member(with.reply, member);
+            if is_logged && stays {
+                gone.push(member.write_to(&mut Digits::new()));
+            }
+        };
+        set.pop(wanted, || with.rng.next_u64(), &mut take);
         wanted
     })
 }

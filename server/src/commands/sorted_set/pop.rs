@@ -57,9 +57,8 @@ pub(super) const ZMPOP: Command = Command {
 
 fn zmpop(call: &mut Call<'_>) -> Result {
     let many = Many::parse(call.args())?;
-    match pop_from_first(call, many.keys, many.end, Shape::Pairs, many.count)? {
-        true => {}
-        false => call.reply.null_array(),
+    if !pop_from_first(call, many.keys, many.end, Shape::Pairs, many.count)? {
+        call.reply.null_array();
     }
     Ok(())
 }
@@ -133,6 +132,14 @@ impl End {
         match self {
             Self::Min => "zpopmin",
             Self::Max => "zpopmax",
+        }
+    }
+
+    /// The command that takes members off this end, as it is logged.
+    fn command(self) -> &'static [u8] {
+        match self {
+            Self::Min => b"ZPOPMIN",
+            Self::Max => b"ZPOPMAX",
         }
     }
 }
@@ -218,7 +225,7 @@ fn pop_from_one(call: &mut Call<'_>, end: End) -> Result {
         Protocol::Resp3 if count.is_some() => Shape::PairsAlone,
         _ => Shape::Flat,
     };
-    if !pop(call, key, end, shape, count.unwrap_or(1))? {
+    if pop(call, key, end, shape, count.unwrap_or(1))?.is_none() {
         call.reply.array(0);
     }
     Ok(())
@@ -250,7 +257,7 @@ fn wait_and_pop(
     call.block(Block { keys, kind: Kind::SortedSet, deadline_ms, on_delete: false })
 }
 
-/// Pops from the first key that is there; whether one was.
+/// Pops from the first key that is there; whether one was. It is logged for that key alone.
 fn pop_from_first(
     call: &mut Call<'_>,
     keys: Args<'_>,
@@ -260,17 +267,28 @@ fn pop_from_first(
 ) -> Result<bool> {
     for key in keys {
         match pop(call, key, end, shape, count) {
-            Ok(false) => {}
+            Ok(None) => {}
             // Who waits is served by sorted sets alone, whatever came to the other keys meanwhile.
             Err(error) if call.is_retry() && error == error::WRONG_TYPE => {}
-            popped => return popped,
+            Err(error) => return Err(error),
+            Ok(Some(count)) => {
+                let name = end.command();
+                call.log(3, |line| line.word(name).word(key).int(count as i64).done());
+                return Ok(true);
+            }
         }
     }
     Ok(false)
 }
 
-/// Pops up to `count` members and replies with them; whether there was such a key.
-fn pop(call: &mut Call<'_>, key: &[u8], end: End, shape: Shape, count: usize) -> Result<bool> {
+/// Pops up to `count` members and replies with them; how many, if there was such a key.
+fn pop(
+    call: &mut Call<'_>,
+    key: &[u8],
+    end: End,
+    shape: Shape,
+    count: usize,
+) -> Result<Option<usize>> {
     let popped = call.edit(key, |set: &mut SortedSet, with| {
         let count = count.min(set.len());
         let ranks = match end {
@@ -296,5 +314,5 @@ fn pop(call: &mut Call<'_>, key: &[u8], end: End, shape: Shape, count: usize) ->
     if let Some(count @ 1..) = popped {
         note_removal(call, key, end.event(), count);
     }
-    Ok(popped.is_some())
+    Ok(popped)
 }

@@ -7,7 +7,7 @@ use crate::commands::spec::{Command, Flags};
 use crate::config::notify::Class;
 use crate::engine::{Args, Call};
 use crate::error::{self, Result};
-use crate::types::stream::{AddError, Effort, Keep, Limits, Log, Stream, StreamId};
+use crate::types::stream::{AddError, Effort, Keep, Limits, Log, Stream, StreamId, TEXT_MAX};
 
 pub(super) const XADD: Command = Command {
     name: "xadd",
@@ -39,9 +39,11 @@ fn xadd(call: &mut Call<'_>) -> Result {
     let unix_ms = u64::try_from(call.now.unix_ms()).unwrap_or(0);
     let limits = limits(call.settings());
     let edit = |stream: &mut Stream| options.apply(&mut stream.parts_mut().log, unix_ms, limits);
-    let (id, trimmed) = call.edit_or_create(key, |_| Stream::new(), |stream, _| edit(stream))??;
+    let added = call.edit_or_create(key, |_| Stream::new(), |stream, _| edit(stream))??;
+    let Added { id, trimmed, .. } = added;
     reply::id(&mut call.reply, id);
     call.changed(key);
+    options.log(call, key, &added);
     call.event(Class::STREAM, "xadd", key);
     if trimmed > 0 {
         call.event(Class::STREAM, "xtrim", key);
@@ -85,8 +87,8 @@ impl<'a> Options<'a> {
         Ok(Self { id, words: args, no_create, trim })
     }
 
-    /// Adds the entry, then trims; the entry's id, and how many others went.
-    fn apply(&self, log: &mut Log, unix_ms: u64, limits: Limits) -> Result<(StreamId, u64)> {
+    /// Adds the entry, then trims.
+    fn apply(&self, log: &mut Log, unix_ms: u64, limits: Limits) -> Result<Added> {
         if log.last_id() == StreamId::MAX {
             return Err(error::STREAM_EXHAUSTED);
         }
@@ -96,6 +98,32 @@ impl<'a> Options<'a> {
             AddError::TooLarge => error::STREAM_ENTRY_TOO_LARGE,
         })?;
         let trimmed = self.trim.map_or(0, |(keep, effort)| log.trim(keep, effort));
-        Ok((id, trimmed))
+        Ok(Added { id, trimmed, len: log.len() })
     }
+
+    /// Logs the entry with its id, and by how much the stream was trimmed, which depends on how it is
+    /// kept.
+    fn log(&self, call: &mut Call<'_>, key: &[u8], added: &Added) {
+        let is_exact = matches!(self.id, NewId::Exactly(_)) && self.trim.is_none();
+        if is_exact {
+            return;
+        }
+        let trim = added.trimmed > 0;
+        call.log(3 + self.words.left() + if trim { 3 } else { 0 }, |line| {
+            line.word(b"XADD").word(key);
+            if trim {
+                line.word(b"MAXLEN").word(b"=").int(added.len as i64);
+            }
+            line.word(added.id.write_to(&mut [0; TEXT_MAX])).words(self.words).done();
+        });
+    }
+}
+
+/// What came of it.
+struct Added {
+    id: StreamId,
+    /// Older entries that went.
+    trimmed: u64,
+    /// Entries there are now.
+    len: u64,
 }

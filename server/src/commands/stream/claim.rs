@@ -1,6 +1,7 @@
 //! XCLAIM and XAUTOCLAIM: pending entries change hands.
 
 use super::group::consumer_created;
+use super::logged::{self, Deliveries, Progress};
 use super::{DELETES, FAST_WRITE, STREAM, UPDATES, ids, no_key_or_group, reply};
 use crate::clock::Now;
 use crate::commands::spec::Command;
@@ -131,16 +132,25 @@ fn edit_group(
     let claimed = call.edit(key, |stream: &mut Stream, with| {
         let Parts { log, groups } = stream.parts_mut();
         let group = groups.group_mut(name)?;
-        let (consumer, is_new) = group.find_or_add_consumer(consumer, now_ms);
-        group.consumer_mut(consumer).seen_ms = now_ms;
-        let mut claimer = Claimer { consumer, is_new, now_ms, changes: 0 };
+        let (id, is_new) = group.find_or_add_consumer(consumer, now_ms);
+        group.consumer_mut(id).seen_ms = now_ms;
+        let before = Progress::of(group);
+        let outcome = Deliveries::default();
+        let mut claimer = Claimer { consumer: id, is_new, now_ms, changes: 0, outcome };
         edit(&mut claimer, log, group, with.reply);
-        Some(claimer)
+        let progress = Some(Progress::of(group)).filter(|now| *now != before);
+        Some((claimer, progress))
     })?;
-    let claimer = claimed.flatten().ok_or_else(|| no_key_or_group(key, name))?;
+    let (claimer, progress) = claimed.flatten().ok_or_else(|| no_key_or_group(key, name))?;
     if claimer.is_new {
         consumer_created(call, key);
+        logged::consumer_created(call, key, name, consumer);
     }
+    claimer.outcome.log(call, key, name, consumer);
+    if let Some(progress) = progress {
+        progress.log(call, key, name);
+    }
+    call.log_nothing();
     Ok(claimer)
 }
 
@@ -150,6 +160,8 @@ struct Claimer {
     is_new: bool,
     now_ms: i64,
     changes: u64,
+    /// For the log.
+    outcome: Deliveries,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -173,7 +185,10 @@ impl Claimer {
     ) -> Outcome {
         let before = group.nack(id).copied();
         let Some(entry) = log.range(id..=id).next() else {
-            self.changes += u64::from(group.forget(id));
+            if group.forget(id) {
+                self.changes += 1;
+                self.outcome.forgotten(id);
+            }
             return Outcome::Gone;
         };
         let deliveries = match before {
@@ -187,16 +202,15 @@ impl Claimer {
             None if options.force => 1,
             None => return Outcome::Left,
         };
-        group.assign(
-            id,
-            Nack {
-                consumer: self.consumer,
-                delivered_ms: options.delivered_ms,
-                deliveries: options
-                    .deliveries
-                    .unwrap_or(deliveries.saturating_add(u64::from(!options.just_id))),
-            },
-        );
+        let nack = Nack {
+            consumer: self.consumer,
+            delivered_ms: options.delivered_ms,
+            deliveries: options
+                .deliveries
+                .unwrap_or(deliveries.saturating_add(u64::from(!options.just_id))),
+        };
+        group.assign(id, nack);
+        self.outcome.delivered(id, &nack);
         group.consumer_mut(self.consumer).active_ms = Some(self.now_ms);
         self.changes += 1;
         if options.just_id {

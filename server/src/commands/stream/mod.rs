@@ -2,6 +2,7 @@
 //! for what (`engine::blocking`).
 
 mod ids;
+mod logged;
 mod reply;
 
 mod add;

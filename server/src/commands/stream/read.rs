@@ -1,6 +1,7 @@
 //! XREAD and XREADGROUP: entries that come after an id, of several streams, waited for if need be.
 
 use super::group::consumer_created;
+use super::logged::{self, Deliveries, Progress};
 use super::{STREAM, ids, no_key_or_group, reply};
 use crate::commands::spec::{Access, Command, Find, Flags, KeySpec};
 use crate::engine::{Args, Block, Call};
@@ -81,6 +82,8 @@ fn xreadgroup(call: &mut Call<'_>) -> Result {
         }
         positions.push(Position::parse(id)?);
     }
+    // What is delivered is logged as such.
+    call.log_nothing();
     let mut wanted = Vec::with_capacity(positions.len());
     for (key, position) in request.keys.zip(&positions) {
         wanted.push(meet_consumer(call, key, group, consumer, *position)?);
@@ -88,16 +91,23 @@ fn xreadgroup(call: &mut Call<'_>) -> Result {
     if !request.begin_reply(call, &wanted) {
         return request.wait(call, &wanted);
     }
-    let delivery = Delivery { count: request.count, no_ack: request.no_ack, now_ms: call.now.ms() };
+    let (count, no_ack, now_ms) = (request.count, request.no_ack, call.now.ms());
     for (stream, position) in wanted.iter().zip(positions).filter(|(stream, _)| stream.is_ready) {
-        begin_stream(&mut call.reply, stream.key);
-        call.edit(stream.key, |stream: &mut Stream, with| {
+        let key = stream.key;
+        let mut delivery = Delivery { count, no_ack, now_ms, outcome: Deliveries::default() };
+        begin_stream(&mut call.reply, key);
+        let progress = call.edit(key, |stream: &mut Stream, with| {
             let Parts { log, groups } = stream.parts_mut();
             let group = groups.group_mut(group)?;
-            let (consumer, _) = group.find_or_add_consumer(consumer, delivery.now_ms);
+            let (consumer, _) = group.find_or_add_consumer(consumer, now_ms);
+            let before = Progress::of(group);
             delivery.write(with.reply, log, group, consumer, position);
-            Some(())
+            Some(Progress::of(group)).filter(|now| *now != before)
         })?;
+        delivery.outcome.log(call, key, group, consumer);
+        if let Some(progress) = progress.flatten() {
+            progress.log(call, key, group);
+        }
         call.dirty(1);
     }
     Ok(())
@@ -131,14 +141,14 @@ impl Position {
 fn meet_consumer<'k>(
     call: &mut Call<'_>,
     key: &'k [u8],
-    group: &[u8],
+    name: &[u8],
     consumer: &[u8],
     position: Position,
 ) -> Result<Wanted<'k>> {
     let now_ms = call.now.ms();
     let met = call.edit(key, |stream: &mut Stream, _| {
         let Parts { log, groups } = stream.parts_mut();
-        let group = groups.group_mut(group)?;
+        let group = groups.group_mut(name)?;
         let (consumer, is_new) = group.find_or_add_consumer(consumer, now_ms);
         group.consumer_mut(consumer).seen_ms = now_ms;
         let has_new = || log.last_entry_id() > Some(group.last_id);
@@ -147,6 +157,7 @@ fn meet_consumer<'k>(
     let (is_new, is_ready) = met.flatten().unwrap_or_default();
     if is_new {
         consumer_created(call, key);
+        logged::consumer_created(call, key, name, consumer);
     }
     Ok(Wanted { key, after: StreamId::MIN, is_ready })
 }
@@ -156,11 +167,13 @@ struct Delivery {
     count: Option<usize>,
     no_ack: bool,
     now_ms: i64,
+    /// For the log.
+    outcome: Deliveries,
 }
 
 impl Delivery {
     fn write(
-        &self,
+        &mut self,
         reply: &mut Reply<'_>,
         log: &Log,
         group: &mut Group,
@@ -175,7 +188,7 @@ impl Delivery {
     }
 
     fn deliver(
-        &self,
+        &mut self,
         reply: &mut Reply<'_>,
         log: &Log,
         group: &mut Group,
@@ -187,7 +200,9 @@ impl Delivery {
         for entry in log.range(next..=StreamId::MAX).take(count) {
             progress::advance(log, group, entry.id);
             if !self.no_ack {
-                group.assign(entry.id, Nack { consumer, delivered_ms: self.now_ms, deliveries: 1 });
+                let nack = Nack { consumer, delivered_ms: self.now_ms, deliveries: 1 };
+                group.assign(entry.id, nack);
+                self.outcome.delivered(entry.id, &nack);
                 group.consumer_mut(consumer).active_ms = Some(self.now_ms);
             }
             reply::entry(reply, entry);
@@ -198,7 +213,7 @@ impl Delivery {
 
     /// Delivers once more what is pending; of entries that are gone, the id alone.
     fn repeat(
-        &self,
+        &mut self,
         reply: &mut Reply<'_>,
         log: &Log,
         group: &mut Group,
@@ -212,7 +227,9 @@ impl Delivery {
         for &id in &ids {
             match log.range(id..=id).next() {
                 Some(entry) => {
-                    group.redeliver(id, self.now_ms);
+                    if let Some(nack) = group.redeliver(id, self.now_ms) {
+                        self.outcome.delivered(id, nack);
+                    }
                     reply::entry(reply, entry);
                 }
                 None => {

@@ -35,10 +35,24 @@ fn xtrim(call: &mut Call<'_>) -> Result {
     let Some((keep, effort)) = trim.finish(call.settings().stream_node_max_entries)? else {
         return Err(error::XTRIM_WITHOUT_STRATEGY);
     };
-    let edit = |stream: &mut Stream| stream.parts_mut().log.trim(keep, effort);
-    let removed = call.edit(key, |stream, _| edit(stream))?.unwrap_or(0);
+    let edit = |stream: &mut Stream| {
+        let log = &mut stream.parts_mut().log;
+        (log.trim(keep, effort), log.len())
+    };
+    let (removed, left) = call.edit(key, |stream, _| edit(stream))?.unwrap_or_default();
+    if removed > 0 && effort != Effort::Exact {
+        // How much that was depends on how the stream is kept.
+        log_trimmed(call, key, left);
+    }
     report(call, key, "xtrim", removed);
     Ok(())
+}
+
+/// Logs that all entries but the last `left` went.
+fn log_trimmed(call: &mut Call<'_>, key: &[u8], left: u64) {
+    call.log(5, |line| {
+        line.word(b"XTRIM").word(key).word(b"MAXLEN").word(b"=").int(left as i64).done();
+    });
 }
 
 /// Tells how many entries went.

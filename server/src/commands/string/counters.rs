@@ -112,6 +112,7 @@ fn incrbyfloat(call: &mut Call<'_>) -> Result {
         call.event(Class::NEW, "new", key);
     }
     call.changed(key);
+    call.log_as(&[b"SET", key, sum.as_bytes(), b"KEEPTTL"]);
     call.event(Class::STRING, "incrbyfloat", key);
     call.reply.bulk(sum.as_bytes());
     Ok(())

@@ -2,6 +2,7 @@
 
 use super::options::{Expiry, For, Options};
 use super::{READS, STRING, UPDATES, reply_text};
+use crate::commands::expire;
 use crate::commands::spec::{Command, Flags};
 use crate::config::notify::Class;
 use crate::engine::Call;
@@ -51,11 +52,13 @@ fn getex(call: &mut Call<'_>) -> Result {
         Ttl::At(deadline_ms) => {
             call.db_mut().set_expire(key, deadline_ms);
             call.changed(key);
+            expire::log(call, key, deadline_ms);
             call.event(Class::GENERIC, "expire", key);
         }
         Ttl::Clear | Ttl::Keep => {
             if call.db_mut().persist(key) {
                 call.changed(key);
+                call.log_as(&[b"PERSIST", key]);
                 call.event(Class::GENERIC, "persist", key);
             }
         }

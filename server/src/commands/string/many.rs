@@ -1,7 +1,7 @@
 //! Several keys at once: MGET, MSET, MSETNX, MSETEX.
 
 use super::options::{Condition, For, Options};
-use super::{GROWS, STRING, reply_text};
+use super::{GROWS, STRING, reply_text, set};
 use crate::commands::spec::{Access, Command, Find, Flags, KeySpec};
 use crate::config::notify::Class;
 use crate::engine::{Args, Call};
@@ -70,7 +70,8 @@ pub(super) const MSETNX: Command = Command {
 
 fn msetnx(call: &mut Call<'_>) -> Result {
     let pairs = whole_pairs(call)?;
-    set_all_if(call, pairs, Condition::Missing, Ttl::Clear)
+    set_all_if(call, pairs, Condition::Missing, Ttl::Clear)?;
+    Ok(())
 }
 
 pub(super) const MSETEX: Command = Command {
@@ -95,7 +96,21 @@ fn msetex(call: &mut Call<'_>) -> Result {
     let pairs = args.split_off(count.saturating_mul(2))?;
     let options = Options::parse(args, For::Msetex)?;
     let ttl = options.expiry.ttl(call)?;
-    set_all_if(call, pairs, options.condition, ttl)
+    if set_all_if(call, pairs, options.condition, ttl)? {
+        log_each(call, pairs, ttl);
+    }
+    Ok(())
+}
+
+/// As commands that servers know which lack this one.
+fn log_each(call: &mut Call<'_>, pairs: Args<'_>, ttl: Ttl) {
+    for (key, value) in pairs.pairs() {
+        match ttl {
+            Ttl::Clear => call.log_as(&[b"SET", key, value]),
+            Ttl::Keep => call.log_as(&[b"SET", key, value, b"KEEPTTL"]),
+            Ttl::At(deadline_ms) => set::log_with_expiry(call, key, value, deadline_ms),
+        }
+    }
 }
 
 fn whole_pairs<'a>(call: &Call<'a>) -> Result<Args<'a>> {
@@ -104,7 +119,12 @@ fn whole_pairs<'a>(call: &Call<'a>) -> Result<Args<'a>> {
 }
 
 /// Sets all keys or, where the condition fails for one, none.
-fn set_all_if(call: &mut Call<'_>, pairs: Args<'_>, condition: Condition<'_>, ttl: Ttl) -> Result {
+fn set_all_if(
+    call: &mut Call<'_>,
+    pairs: Args<'_>,
+    condition: Condition<'_>,
+    ttl: Ttl,
+) -> Result<bool> {
     let mut holds = true;
     if condition != Condition::Always {
         for key in pairs.step_by(2) {
@@ -119,12 +139,12 @@ fn set_all_if(call: &mut Call<'_>, pairs: Args<'_>, condition: Condition<'_>, tt
         set_all(call, pairs, ttl);
     }
     call.reply.int(i64::from(holds));
-    Ok(())
+    Ok(holds)
 }
 
 /// A deadline that is over already does not matter here: such keys are due at once.
-fn set_all(call: &mut Call<'_>, mut pairs: Args<'_>, ttl: Ttl) {
-    while let (Some(key), Some(value)) = (pairs.next(), pairs.next()) {
+fn set_all(call: &mut Call<'_>, pairs: Args<'_>, ttl: Ttl) {
+    for (key, value) in pairs.pairs() {
         call.set_string(key, value, ttl);
         call.changed(key);
         call.event(Class::STRING, "set", key);

@@ -26,6 +26,7 @@ fn getdel(call: &mut Call<'_>) -> Result {
     if found.is_some() {
         call.remove(key);
         call.changed(key);
+        call.log_as(&[b"DEL", key]);
         call.event(Class::GENERIC, "del", key);
     }
     Ok(())
@@ -53,6 +54,7 @@ fn delifeq(call: &mut Call<'_>) -> Result {
     if matches {
         call.remove(key);
         call.changed(key);
+        call.log_as(&[b"DEL", key]);
         call.event(Class::GENERIC, "del", key);
     }
     call.reply.int(i64::from(matches));

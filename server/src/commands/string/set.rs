@@ -61,6 +61,12 @@ fn set(call: &mut Call<'_>) -> Result {
     };
     if holds {
         store(call, key, value, ttl);
+        // Not under a condition: whether it held is no question any more.
+        match ttl {
+            Ttl::Clear => call.log_as(&[b"SET", key, value]),
+            Ttl::Keep => call.log_as(&[b"SET", key, value, b"KEEPTTL"]),
+            Ttl::At(_) => {}
+        }
     }
     Ok(())
 }
@@ -80,11 +86,17 @@ fn store(call: &mut Call<'_>, key: &[u8], value: &[u8], ttl: Ttl) {
             call.set_string(key, value, ttl);
             call.changed(key);
             call.event(Class::STRING, "set", key);
-            if matches!(ttl, Ttl::At(_)) {
+            if let Ttl::At(deadline_ms) = ttl {
+                log_with_expiry(call, key, value, deadline_ms);
                 call.event(Class::GENERIC, "expire", key);
             }
         }
     }
+}
+
+pub(super) fn log_with_expiry(call: &mut Call<'_>, key: &[u8], value: &[u8], deadline_ms: i64) {
+    let unix_ms = call.now.unix_ms_of_deadline(deadline_ms);
+    call.log(5, |line| line.word(b"SET").word(key).word(value).word(b"PXAT").int(unix_ms).done());
 }
 
 pub(super) const SETNX: Command = Command {
@@ -158,5 +170,6 @@ fn getset(call: &mut Call<'_>) -> Result {
     let (found, reply) = call.read_string_and_reply(key)?;
     reply_text(reply, found);
     store(call, key, value, Ttl::Clear);
+    call.log_as(&[b"SET", key, value]);
     Ok(())
 }

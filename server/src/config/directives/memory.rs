@@ -23,9 +23,9 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     // An index of expiry times finds every due key: there is no effort to choose.
     int("active-expire-effort", 1, 10, 1).moot(),
     boolean("activerehashing", true).moot(),
-    // What is big is always freed outside the lock.
-    boolean("lazyfree-lazy-eviction", true).moot(),
-    boolean("lazyfree-lazy-expire", true).moot(),
+    // What is big is always freed outside the lock. These two say whether the log has UNLINK or DEL.
+    boolean("lazyfree-lazy-eviction", true),
+    boolean("lazyfree-lazy-expire", true),
     boolean("lazyfree-lazy-server-del", true).moot(),
     boolean("lazyfree-lazy-user-del", true).moot(),
     boolean("lazyfree-lazy-user-flush", true).moot(),

@@ -144,11 +144,11 @@ impl Group {
     }
 
     /// Delivers a pending entry to its consumer once more.
-    pub fn redeliver(&mut self, id: StreamId, now_ms: i64) {
-        if let Some(nack) = self.pending.get_mut(&id) {
-            nack.delivered_ms = now_ms;
-            nack.deliveries += 1;
-        }
+    pub fn redeliver(&mut self, id: StreamId, now_ms: i64) -> Option<&Nack> {
+        let nack = self.pending.get_mut(&id)?;
+        nack.delivered_ms = now_ms;
+        nack.deliveries = nack.deliveries.saturating_add(1);
+        Some(nack)
     }
 
     /// Forgets a pending entry: it was acknowledged, or is no longer in the stream.
