@@ -158,10 +158,30 @@ pub const NO_LFU: Error = Error::text(
 pub const NO_LRU: Error = Error::text(
     "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
 );
-/// Ours: Redis always has persistence.
-pub const NO_PERSISTENCE: Error = Error::text(
-    "ERR Nothing was saved: persistence is not built yet, data lives in memory only and is gone when the server stops",
+pub const LOADING: Error = Error::text("LOADING Valkey is loading the dataset in memory");
+pub const MISCONF_RDB: Error = Error::text(
+    "MISCONF Valkey is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Valkey logs for details about the RDB error.",
 );
+pub const SAVE_IN_PROGRESS: Error = Error::text("ERR Background save already in progress");
+pub const SAVE_NOT_IN_PROGRESS: Error =
+    Error::text("ERR Background saving is currently not in progress or scheduled");
+pub const OTHER_CHILD: Error = Error::text(
+    "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.",
+);
+pub const REWRITE_IN_PROGRESS: Error =
+    Error::text("ERR Background append only file rewriting already in progress");
+pub const REWRITE_FAILED: Error = Error::text(
+    "ERR Can't execute an AOF background rewriting. Please check the server logs for more information.",
+);
+/// Redis' answer where the log has the reason.
+pub const FAILED: Error = Error::text("ERR");
+pub const RELOAD_OPTIONS: Error =
+    Error::text("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
+pub const RELOAD_FAILED: Error =
+    Error::text("ERR Error trying to load the RDB dump, check server logs.");
+pub const LOADAOF_FAILED: Error =
+    Error::text("ERR Error trying to load the AOF files, check server logs.");
+pub const SHUTDOWN_FAILED: Error = Error::text("ERR Errors trying to SHUTDOWN. Check logs.");
 pub const NOAUTH: Error = Error::text("NOAUTH Authentication required.");
 pub const NO_PROTO: Error = Error::text("NOPROTO unsupported protocol version");
 pub const WRONG_PASS: Error =
@@ -227,6 +247,10 @@ pub fn exec_abort(reason: &Error) -> Error {
     let reason = reason.as_str();
     let reason = reason.strip_prefix("ERR ").unwrap_or(reason);
     Error::owned(format!("EXECABORT Transaction discarded because of: {reason}"))
+}
+
+pub fn misconf_aof(reason: &str) -> Error {
+    Error::owned(format!("MISCONF Errors writing to the AOF file: {reason}"))
 }
 
 pub fn wrong_arity(full_name: &str) -> Error {

@@ -70,10 +70,12 @@ fn is_secret(argv: Argv<'_>, at: usize) -> bool {
 
 fn set(call: &mut Call<'_>) -> Result {
     let args: Vec<&[u8]> = call.args().collect();
-    let asker = Asker { is_local: call.client.address.is_loopback(), loading: false };
+    let loading = call.engine.persistence.loading.is_some();
+    let asker = Asker { is_local: call.client.address.is_loopback(), loading };
     let change = call.engine.config.set(&args, asker).map_err(|error| reply(&error))?;
     put_into_force(call.engine, change).map_err(|error| reply(&error))?;
     call.engine.refresh_access(call.now);
+    call.engine.follow_append_only(call.now);
     call.reply.ok();
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! One command without declared subcommands, as in Redis: COMMAND does not list them.
 
 mod digest;
+mod reload;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -49,6 +50,8 @@ fn debug(call: &mut Call<'_>) -> Result {
         (b"pause-cron", 1) => call.engine.cron_paused = switch(call, args)?,
         // Replies have one buffer here, so there is nothing to choose.
         (b"client-enforce-reply-list", 1) => _ = switch(call, args)?,
+        (b"reload", _) => return reload::reload(call, args),
+        (b"loadaof", 0) => return reload::load_log(call),
         (b"object", 1 | 2) => return object(call, args),
         (b"digest", 0) => digest::dataset(call),
         (b"digest-value", _) => digest::values(call, args),

@@ -7,8 +7,7 @@ use crate::error::{self, Error, Result};
 use crate::keyspace::Value;
 use crate::rdb::file::Access as FileAccess;
 use crate::rdb::payload::{self, Refused, Trust};
-use crate::rdb::{Counted, Limits, Writer, write_value};
-use crate::types::list;
+use crate::rdb::{Counted, Writer, write_value};
 
 pub(super) const COMMANDS: &[Command] = &[DUMP, RESTORE];
 
@@ -28,7 +27,7 @@ const DUMP: Command = Command {
 
 fn dump(call: &mut Call<'_>) -> Result {
     let key = call.args().required()?;
-    let (compress, now) = (call.settings().rdb_compression, call.now);
+    let (compress, now) = (call.settings().rdb.compress, call.now);
     let (found, reply) = call.read_and_reply(key);
     match found {
         Some(entry) => reply.bulk(&payload::dump(entry.value(), compress, now)),
@@ -155,24 +154,20 @@ impl Options {
 
 fn read_payload(call: &Call<'_>, serialized: &[u8]) -> Result<Value> {
     let settings = call.settings();
-    let limits = Limits {
-        list: list::Limits::new(settings.list_max_listpack_size, call.engine.list_plain_from),
-        set: settings.set_limits,
-        hash: settings.hash_limits,
-        sorted_set: settings.sorted_set_limits,
-    };
     let trust = Trust {
-        any_version: settings.rdb_any_version,
+        any_version: settings.rdb.any_version,
         no_checksum: call.engine.checksums_are_skipped,
     };
-    payload::restore(serialized, trust, &limits, call.now).map_err(|refused| match refused {
-        Refused::VersionOrChecksum => error::WRONG_PAYLOAD,
-        Refused::ForeignForm(byte) => {
-            Error::owned(format!("ERR Unsupported foreign data type: {byte}"))
-        }
-        Refused::BadFormat(why) => {
-            crate::log::verbose!("RESTORE refuses a value: {why}");
-            error::BAD_DATA_FORMAT
+    payload::restore(serialized, trust, &call.engine.value_limits(), call.now).map_err(|refused| {
+        match refused {
+            Refused::VersionOrChecksum => error::WRONG_PAYLOAD,
+            Refused::ForeignForm(byte) => {
+                Error::owned(format!("ERR Unsupported foreign data type: {byte}"))
+            }
+            Refused::BadFormat(why) => {
+                crate::log::verbose!("RESTORE refuses a value: {why}");
+                error::BAD_DATA_FORMAT
+            }
         }
     })
 }
@@ -180,7 +175,7 @@ fn read_payload(call: &Call<'_>, serialized: &[u8]) -> Result<Value> {
 /// Bytes of a value in RDB without its form: DEBUG OBJECT.
 pub(super) fn serialized_len(call: &Call<'_>, key: &[u8]) -> Option<usize> {
     let value = call.db().find(key)?.value();
-    let mut writer = Writer::new(Counted::default(), call.settings().rdb_compression, call.now);
+    let mut writer = Writer::new(Counted::default(), call.settings().rdb.compress, call.now);
     write_value(&mut writer, value);
     Some(writer.into_sink().0)
 }

@@ -1,5 +1,4 @@
-//! Commands about the server as a whole: DBSIZE, FLUSHALL, FLUSHDB, SWAPDB, TIME, SHUTDOWN, and the
-//! persistence commands that answer honestly while there is no persistence.
+//! Commands about the server as a whole: DBSIZE, FLUSHALL, FLUSHDB, SWAPDB, TIME, SHUTDOWN.
 
 use super::connection::database;
 use super::spec::{Command, Flags, Group};
@@ -44,6 +43,7 @@ const FLUSHALL: Command = Command {
 fn flushall(call: &mut Call<'_>) -> Result {
     flush_mode(call.args())?;
     call.flush(|_| true);
+    call.engine.follow_flush(call.now);
     call.reply.ok();
     Ok(())
 }
@@ -131,7 +131,8 @@ const SHUTDOWN: Command = Command {
 };
 
 fn shutdown(call: &mut Call<'_>) -> Result {
-    let (mut save, mut nosave, mut abort, mut other) = (false, false, false, false);
+    let (mut save, mut nosave, mut abort) = (false, false, false);
+    let (mut now, mut force) = (false, false);
     let mut args = call.args();
     while !args.is_empty() {
         if args.keyword("nosave") {
@@ -140,23 +141,24 @@ fn shutdown(call: &mut Call<'_>) -> Result {
             save = true;
         } else if args.keyword("abort") {
             abort = true;
-        } else if args.keyword("now") || args.keyword("force") {
-            other = true;
+        } else if args.keyword("now") {
+            // Nothing is waited for in any case: there are no replicas.
+            now = true;
+        } else if args.keyword("force") {
+            force = true;
         } else {
             return Err(error::SYNTAX);
         }
     }
-    if (abort && (save || nosave || other)) || (save && nosave) {
+    if (abort && (save || nosave || now || force)) || (save && nosave) {
         return Err(error::SYNTAX);
     }
     if abort {
         // A shutdown here never waits, so there is none to call off.
         return Err(Error::text("ERR No shutdown in progress."));
     }
-    if save {
-        crate::log::warning!("SHUTDOWN SAVE refused: there is no persistence yet");
-        return Err(Error::text("ERR Errors trying to SHUTDOWN. Check logs."));
-    }
+    let save = if save || nosave { Some(save) } else { None };
+    call.engine.shut_down(save, force, call.now).map_err(|_| error::SHUTDOWN_FAILED)?;
     call.engine.host.exit(0);
     call.client.closing = Closing::Now;
     Ok(())

@@ -166,6 +166,8 @@ bitflags! {
         const TOUCHES_ARBITRARY_KEYS = 1 << 17;
         /// Not shown: in `@dangerous` beyond what the other flags say.
         const DANGEROUS = 1 << 24;
+        /// Not shown: in `@admin` and `@dangerous` although it asks for no more rights.
+        const ADMINISTRATIVE = 1 << 30;
         /// Not shown: in `@keyspace` although its group is another.
         const KEYSPACE = 1 << 25;
         /// Not shown: in `@connection` although its group is another.
@@ -450,11 +452,12 @@ pub fn categories(command: &Command) -> Vec<&'static str> {
         push(is_its || is_sorted, group.category().unwrap_or_default());
     }
     push(flags.contains(Flags::PUBSUB), "@pubsub");
-    push(flags.contains(Flags::ADMIN), "@admin");
+    push(flags.intersects(Flags::ADMIN | Flags::ADMINISTRATIVE), "@admin");
     push(flags.contains(Flags::FAST), "@fast");
     push(!flags.contains(Flags::FAST), "@slow");
     push(flags.contains(Flags::BLOCKING), "@blocking");
-    push(flags.intersects(Flags::ADMIN | Flags::DANGEROUS), "@dangerous");
+    let is_dangerous = Flags::ADMIN | Flags::ADMINISTRATIVE | Flags::DANGEROUS;
+    push(flags.intersects(is_dangerous), "@dangerous");
     push(flags.contains(Flags::CONNECTION), "@connection");
     // A bare container is in no group's category.
     if let Some(category) = command.group.category().filter(|_| command.handler.is_some()) {

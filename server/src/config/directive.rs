@@ -55,6 +55,10 @@ pub enum Effect {
     Dir,
     /// The logger's level or format.
     Log,
+    /// Begin the append-only file, or end it.
+    AppendOnly,
+    /// How the append-only file is written.
+    LogWriting,
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -72,6 +72,8 @@ pub struct Settings {
     pub pid_file: Option<PathBuf>,
     pub daemonize: bool,
     pub supervised: Supervised,
+    pub shutdown_on_term: ShutDown,
+    pub shutdown_on_int: ShutDown,
     // What it tells.
     pub log: log::Settings,
     /// `notify-keyspace-events`: the classes that are told of; none where they are told neither
@@ -87,15 +89,78 @@ pub struct Settings {
     pub alert_us: u64,
     /// Empty: HELLO does not tell one.
     pub availability_zone: Vec<u8>,
-    // Persistence.
-    pub save: Vec<SavePoint>,
-    pub append_only: bool,
-    pub rdb_compression: bool,
     /// Whether evicted keys, and expired ones, are logged as UNLINK instead of DEL.
     pub lazy_eviction: bool,
     pub lazy_expiry: bool,
+    pub rdb: Rdb,
+    pub aof: Aof,
+}
+
+/// What a signal that ends the server asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShutDown {
+    /// `None`: saves if there are save points.
+    pub save: Option<bool>,
+    /// Ends even if what is to be done before fails.
+    pub force: bool,
+}
+
+/// RDB files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rdb {
+    /// When the data is saved by itself.
+    pub save: Vec<SavePoint>,
+    /// In the working directory.
+    pub filename: PathBuf,
+    pub compress: bool,
+    /// Whether files are written with a checksum, and their checksums looked at.
+    pub checksum: bool,
     /// `rdb-version-check relaxed`: values of any version are read as far as they are understood.
-    pub rdb_any_version: bool,
+    pub any_version: bool,
+    /// A file is synced while it is written, not all at the end.
+    pub sync_as_written: bool,
+    /// Writes are refused after a save that failed.
+    pub stop_writes_on_error: bool,
+    /// `rdb-key-save-delay`, in microseconds; below zero, that many keys a microsecond. For tests.
+    pub key_delay_us: i64,
+    /// `key-load-delay`, likewise.
+    pub key_load_delay_us: i64,
+}
+
+/// The append-only file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aof {
+    pub is_on: bool,
+    pub filename: String,
+    /// In the working directory.
+    pub dir: PathBuf,
+    pub fsync: Fsync,
+    /// No sync while a file is written anew.
+    pub no_fsync_on_rewrite: bool,
+    /// Growth over what the last rewrite left that has the log written anew; zero: never.
+    pub rewrite_percentage: u64,
+    pub rewrite_min_bytes: u64,
+    /// A log whose end is missing is loaded as far as it goes.
+    pub load_truncated: bool,
+    /// A log that is written anew begins with an RDB file.
+    pub rdb_preamble: bool,
+    /// The log tells when it was written.
+    pub timestamps: bool,
+    pub sync_as_written: bool,
+    /// What a rewrite made superfluous stays. For tests.
+    pub keep_history: bool,
+}
+
+/// `appendfsync`: when what was logged is made durable.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Fsync {
+    /// Before the reply to the command.
+    Always,
+    /// At least every second.
+    #[default]
+    EverySec,
+    /// When the operating system pleases.
+    No,
 }
 
 /// What goes into the command logs.
@@ -224,6 +289,8 @@ impl Settings {
             pid_file: v.path("pidfile"),
             daemonize: v.bool("daemonize"),
             supervised: v.supervised(),
+            shutdown_on_term: v.shut_down("shutdown-on-sigterm"),
+            shutdown_on_int: v.shut_down("shutdown-on-sigint"),
             log: v.log(),
             keyspace_events: v.events(),
             command_log: v.command_log(),
@@ -232,12 +299,37 @@ impl Settings {
             latency_percentiles: v.percentiles(),
             alert_us: v.alert_us(),
             availability_zone: v.text("availability-zone").to_vec(),
-            save: v.save_points(),
-            append_only: v.bool("appendonly"),
-            rdb_compression: v.bool("rdbcompression"),
             lazy_eviction: v.bool("lazyfree-lazy-eviction"),
             lazy_expiry: v.bool("lazyfree-lazy-expire"),
-            rdb_any_version: v.choice("rdb-version-check") == directives::RDB_VERSION_RELAXED,
+            rdb: Rdb {
+                save: v.save_points(),
+                filename: v.path("dbfilename").unwrap_or_default(),
+                compress: v.bool("rdbcompression"),
+                checksum: v.bool("rdbchecksum"),
+                any_version: v.choice("rdb-version-check") == directives::RDB_VERSION_RELAXED,
+                sync_as_written: v.bool("rdb-save-incremental-fsync"),
+                stop_writes_on_error: v.bool("stop-writes-on-bgsave-error"),
+                key_delay_us: v.int("rdb-key-save-delay"),
+                key_load_delay_us: v.int("key-load-delay"),
+            },
+            aof: Aof {
+                is_on: v.bool("appendonly"),
+                filename: String::from_utf8_lossy(v.text("appendfilename")).into_owned(),
+                dir: v.path("appenddirname").unwrap_or_default(),
+                fsync: match v.choice("appendfsync") {
+                    directives::FSYNC_ALWAYS => Fsync::Always,
+                    directives::FSYNC_EVERYSEC => Fsync::EverySec,
+                    _ => Fsync::No,
+                },
+                no_fsync_on_rewrite: v.bool("no-appendfsync-on-rewrite"),
+                rewrite_percentage: v.int("auto-aof-rewrite-percentage"),
+                rewrite_min_bytes: v.int("auto-aof-rewrite-min-size"),
+                load_truncated: v.bool("aof-load-truncated"),
+                rdb_preamble: v.bool("aof-use-rdb-preamble"),
+                timestamps: v.bool("aof-timestamp-enabled"),
+                sync_as_written: v.bool("aof-rewrite-incremental-fsync"),
+                keep_history: v.bool("aof-disable-auto-gc"),
+            },
         }
     }
 }
@@ -338,6 +430,16 @@ impl Values<'_> {
             directives::PROTECTED_LOCAL => Allowed::Local,
             _ => Allowed::No,
         }
+    }
+
+    fn shut_down(&self, name: &str) -> ShutDown {
+        let has = |flag: i64| self.choice(name) & flag != 0;
+        let save = match (has(directives::SHUTDOWN_SAVE), has(directives::SHUTDOWN_NOSAVE)) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        };
+        ShutDown { save, force: has(directives::SHUTDOWN_FORCE) }
     }
 
     fn supervised(&self) -> Supervised {

@@ -8,18 +8,13 @@ use super::{Config, directives};
 impl Config {
     /// One line of the log each.
     pub fn warnings(&self) -> Vec<String> {
-        [Some(self.persistence()), self.not_in_force(), self.placeholders()]
-            .into_iter()
-            .flatten()
-            .collect()
+        [self.not_in_force(), self.placeholders()].into_iter().flatten().collect()
     }
 
     /// Directives set to something that this version does not do, by name.
     pub fn not_yet_in_force(&self) -> Vec<&'static str> {
         directives::all()
             .filter(|id| id.directive().force == Force::NotYet && !self.is_default(*id))
-            // No save points is what happens anyway.
-            .filter(|id| *self.value(*id) != Value::Save(Vec::new()))
             .map(|id| id.directive().name)
             .collect()
     }
@@ -32,20 +27,6 @@ impl Config {
                 names.join(", ")
             )
         })
-    }
-
-    fn persistence(&self) -> String {
-        let settings = self.settings();
-        let wanted = match (settings.append_only, !settings.save.is_empty()) {
-            (false, false) => "",
-            (true, true) => " The configuration asks for an append-only file and for snapshots.",
-            (true, false) => " The configuration asks for an append-only file.",
-            (false, true) => " The configuration asks for snapshots.",
-        };
-        format!(
-            "WARNING: persistence is not built yet: data lives in memory only and is gone when \
-             the server stops.{wanted}"
-        )
     }
 
     /// Redis does not expand variables, so a password of this shape is in every copy of the file.

@@ -80,6 +80,7 @@ impl Engine {
             self.stats.sample(now_ms);
             let used = self.used_memory();
             self.measure_waste();
+            self.look_after_persistence(now);
             self.stats.peak_memory_bytes = self.stats.peak_memory_bytes.max(used);
             self.refresh_access(now);
         }

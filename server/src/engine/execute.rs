@@ -55,8 +55,12 @@ impl Engine {
         if !self.tracking.is_empty() {
             self.shrink_tracking();
         }
+        self.batch_durable = None;
         // What others had to say to this client came before its next command.
         self.clients.collect(slot, out);
+        if !out.is_empty() {
+            self.batch_durable.clone_from(&self.durable);
+        }
         let limit = out.len() + OUTPUT_STEP;
         client.output_left = output_left(output_limit, &client, out.len());
         let mut progress = Progress::Done;
@@ -217,7 +221,8 @@ impl Engine {
 
     /// Whether CLIENT PAUSE holds this command back.
     fn must_wait(&self, client: &Client, argv: Argv<'_>, now: Now) -> bool {
-        let Some((mode, _)) = self.pause.at(now.ms()) else { return false };
+        let paused = self.pause.at(now.ms()).map(|(mode, _)| mode);
+        let Some(mode) = paused.or(self.persistence.holds_writes()) else { return false };
         let Some(id) = self.names.find(argv.get(0).unwrap_or_default()) else { return false };
         let entry = id.entry();
         match mode {

@@ -59,7 +59,20 @@ impl Engine {
         if entry.command.flags.contains(Flags::DENYOOM) && self.is_out_of_memory() {
             return Err(error::OOM);
         }
+        self.check_disk(entry.command.flags, entry.command.name)?;
+        if self.persistence.loading.is_some() && !entry.command.flags.contains(Flags::LOADING) {
+            return Err(error::LOADING);
+        }
         Ok(id)
+    }
+
+    /// Writes are refused while the disk does not take them; PING tells of it.
+    #[inline]
+    fn check_disk(&self, flags: Flags, name: &str) -> Result<(), Error> {
+        match self.persistence.refusal() {
+            Some(refusal) if flags.contains(Flags::WRITE) || name == "ping" => Err(refusal.clone()),
+            _ => Ok(()),
+        }
     }
 
     /// `enable-debug-command no | yes | local`.

@@ -6,10 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::persistence::LogStatus;
+use super::{Bell, Engine, LoadMode, SnapshotPurpose, SnapshotSink};
+use crate::clock::Now;
 use crate::config::rewrite::Scope;
-use crate::config::{Config, Effect};
-use crate::keyspace::{Db, Dropped};
+use crate::config::{Config, Effect, Settings};
+use crate::keyspace::{Db, Dropped, Keyspace};
 use crate::process::Process;
+use crate::storage::Written;
 
 pub trait Host: Send {
     /// Writes the configuration back to the file it was read from.
@@ -28,8 +32,31 @@ pub trait Host: Send {
     /// Frees memory outside the engine's lock.
     fn discard(&mut self, garbage: Garbage);
 
-    /// Takes whole units of commands that go to the end of the log.
-    fn log(&mut self, units: &[u8]);
+    /// Takes whole units of commands that go to the end of the log; tells when they are durable, if
+    /// replies are to wait for that.
+    fn log(&mut self, units: &[u8]) -> Option<Durable>;
+
+    /// How it stands with the log; `None` where there is none.
+    fn log_status(&mut self) -> Option<LogStatus>;
+
+    /// Where the bytes of a snapshot go. A log goes on in a new file from here.
+    fn begin_snapshot(
+        &mut self,
+        purpose: SnapshotPurpose,
+        settings: &Settings,
+    ) -> Result<Box<dyn SnapshotSink>, String>;
+
+    /// Writes all data to the RDB file, at once.
+    fn save(&mut self, data: &Data<'_>, settings: &Settings, now: Now) -> Result<(), String>;
+
+    /// What reads the RDB file into the engine: DEBUG RELOAD.
+    fn reload_rdb(&mut self, settings: &Settings, mode: LoadMode) -> Result<Reload, String>;
+
+    /// What reads the log into the engine, after all of it was written: DEBUG LOADAOF.
+    fn reload_log(&mut self, settings: &Settings) -> Result<Reload, String>;
+
+    /// What was written to the disk since the start.
+    fn written(&self) -> Written;
 
     /// Ends the process at once, as a crash would: DEBUG SEGFAULT and its like.
     fn crash(&mut self);
@@ -39,6 +66,32 @@ pub trait Host: Send {
 
     /// Unix time in microseconds, as TIME answers.
     fn wall_us(&self) -> i64;
+}
+
+/// Reads a file into the engine. Apart from the host, which the engine has within itself.
+pub type Reload = Box<dyn FnOnce(&mut Engine) -> Result<(), String>>;
+
+/// All that a file has to hold.
+#[derive(Clone, Copy)]
+pub struct Data<'a> {
+    pub keyspace: &'a Keyspace,
+    pub functions: &'a [Box<[u8]>],
+    pub used_memory: u64,
+}
+
+/// The place in the log that has to be durable before something is told.
+#[derive(Clone)]
+pub struct Durable {
+    pub offset: u64,
+    pub log: Arc<dyn Durability>,
+}
+
+/// Whoever knows what is durable of the log.
+pub trait Durability: Send + Sync {
+    fn reached(&self, offset: u64) -> bool;
+
+    /// Rings once `offset` is reached; at once if it is already.
+    fn ring_at(&self, offset: u64, bell: &Arc<Bell>);
 }
 
 /// What is to be freed, and may be large. Dropping it frees it.

@@ -154,7 +154,8 @@ impl Engine {
     pub(crate) fn hand_over_journal(&mut self) {
         let Self { journal, host, .. } = self;
         if !journal.units().is_empty() {
-            host.log(journal.units());
+            self.durable = host.log(journal.units());
+            self.batch_durable.clone_from(&self.durable);
             journal.clear();
         }
     }

@@ -21,11 +21,14 @@ mod execute;
 mod gate;
 mod host;
 mod journal;
+mod load;
 mod observe;
 mod pause;
+mod persistence;
 mod prefetch;
 mod pubsub;
 mod replay;
+mod snapshot;
 mod stats;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -42,14 +45,17 @@ pub use clients::{Clients, Slot};
 pub use collections::With;
 pub(crate) use due::Policy;
 pub use execute::Progress;
-pub use host::{Garbage, Host};
+pub use host::{Data, Durability, Durable, Garbage, Host, Reload};
 pub use journal::{Journal, Line};
+pub use load::LoadMode;
 pub use observe::{
     Analysis, CommandLog, Event, Histogram, Latency, LogKind, Logged, Monitors, Series,
 };
 pub use pause::{Pause, PauseMode};
+pub use persistence::{Damage, Loaded, Loading, LogStatus, NotNow, Persistence, Running, Work};
 pub use pubsub::{PubSub, Subscriptions, Topic};
 pub use replay::Replayed;
+pub use snapshot::{SnapshotPurpose, SnapshotSink};
 pub use stats::{CommandStats, Stats};
 pub use tracking::{Mode as TrackingMode, Options as TrackingOptions, Tracker, Tracking};
 pub use transaction::{Refused, Transaction};
@@ -115,6 +121,13 @@ pub struct Engine {
     pub command_log: CommandLog,
     pub latency: Latency,
     pub journal: Journal,
+    pub persistence: Persistence,
+    /// Libraries of functions, as they came: nothing runs them yet, and none is lost.
+    pub functions: Vec<Box<[u8]>>,
+    /// What has to be durable before anybody may hear of the last change.
+    durable: Option<Durable>,
+    /// The same for the batch being executed.
+    batch_durable: Option<Durable>,
     pub pause: Pause,
     /// Wakes background work before its time.
     pub cron_bell: Arc<Bell>,
@@ -166,6 +179,10 @@ impl Engine {
             command_log: CommandLog::default(),
             latency: Latency::default(),
             journal: Journal::default(),
+            persistence: Persistence::new(now),
+            functions: Vec::new(),
+            durable: None,
+            batch_durable: None,
             pause: Pause::default(),
             cron_bell: Arc::default(),
             rng: Pcg64Mcg::from_seed(seed.rng),
@@ -310,6 +327,17 @@ impl Engine {
             authenticated: open || client.authenticated,
         };
         ClientLimits { decode, max_query_len: settings.max_query_buffer_len, output, db: client.db }
+    }
+
+    /// What has to be durable before anybody may hear of the last change; `None` where nothing does.
+    pub fn durable(&self) -> Option<&Durable> {
+        self.durable.as_ref()
+    }
+
+    /// The same for the batch that was executed last.
+    #[inline]
+    pub fn take_durable(&mut self) -> Option<Durable> {
+        self.batch_durable.take()
     }
 
     pub fn count_traffic(&mut self, slot: Slot, traffic: Traffic) {

@@ -5,15 +5,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::observe::Run;
-use super::{Address, Engine, Garbage, Host, Progress, Seed, Slot};
+use super::{
+    Address, Data, Durable, Engine, Garbage, Host, LoadMode, LogStatus, Progress, Reload, Seed,
+    Slot, SnapshotPurpose, SnapshotSink,
+};
 use crate::clock::{Clock, Now};
 use crate::commands::Names;
 use crate::config::cli::{self, Invocation};
 use crate::config::rewrite::Scope;
-use crate::config::{Config, Effect, load};
+use crate::config::{Config, Effect, Settings, load};
 use crate::process::{self, Process};
 use crate::resp::decode::OwnedArgv;
 use crate::resp::{Batch, Decoder, Limits};
+use crate::storage::Written;
 
 pub(crate) struct World {
     pub(crate) engine: Engine,
@@ -29,6 +33,7 @@ pub(crate) struct Record {
     pub(crate) crashed: bool,
     /// Big values and databases given away to be freed.
     pub(crate) discarded: usize,
+    pub(crate) saves: usize,
     /// What was recorded once [`Journal::start`](super::Journal::start) was called.
     pub(crate) log: Vec<u8>,
 }
@@ -157,8 +162,38 @@ impl Host for Recorder {
         self.note(|record| record.discarded += 1);
     }
 
-    fn log(&mut self, units: &[u8]) {
+    fn log(&mut self, units: &[u8]) -> Option<Durable> {
         self.note(|record| record.log.extend_from_slice(units));
+        None
+    }
+
+    fn log_status(&mut self) -> Option<LogStatus> {
+        None
+    }
+
+    fn begin_snapshot(
+        &mut self,
+        _: SnapshotPurpose,
+        _: &Settings,
+    ) -> Result<Box<dyn SnapshotSink>, String> {
+        Err("this world has no disk".into())
+    }
+
+    fn save(&mut self, _: &Data<'_>, _: &Settings, _: Now) -> Result<(), String> {
+        self.note(|record| record.saves += 1);
+        Ok(())
+    }
+
+    fn reload_rdb(&mut self, _: &Settings, _: LoadMode) -> Result<Reload, String> {
+        Err("this world has no disk".into())
+    }
+
+    fn reload_log(&mut self, _: &Settings) -> Result<Reload, String> {
+        Err("this world has no disk".into())
+    }
+
+    fn written(&self) -> Written {
+        Written::default()
     }
 
     fn crash(&mut self) {

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop::has_budget_remaining;
 
 use super::Shared;
-use crate::engine::{Bell, Buffers, ClientLimits, Closing, Progress, Slot, Traffic};
+use crate::engine::{Bell, Buffers, ClientLimits, Closing, Durable, Progress, Slot, Traffic};
 use crate::error::Error;
 use crate::resp::{Batch, Decoder, Protocol, Reply};
 
@@ -73,6 +73,7 @@ where
         traffic: Traffic::default(),
         told: Buffers::default(),
         over_soft_limit_since_ms: None,
+        held: None,
         is_told: false,
     };
     poll_fn(|cx| {
@@ -117,6 +118,8 @@ struct Connection<S> {
     /// What the engine knows of our buffers.
     told: Buffers,
     over_soft_limit_since_ms: Option<i64>,
+    /// Nothing is sent before this is durable.
+    held: Option<Durable>,
     /// Whether a batch was executed in this turn: that tells, under the lock, all that the bell could.
     is_told: bool,
 }
@@ -157,6 +160,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             if flushed.is_pending() && self.is_over_output_limit() {
                 return Poll::Ready(Ok(()));
+            }
+            if self.held.is_some() {
+                // The next commands wait, or replies to them would hold these back for ever.
+                if self.state == State::Open && self.bell.answer(cx.waker()) {
+                    self.answer_bell(scratch);
+                    continue;
+                }
+                return Poll::Pending;
             }
             match self.state {
                 // Nothing is executed, but what comes is taken: so we hear of the peer's end.
@@ -279,6 +290,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             engine.count_traffic(self.slot, std::mem::take(&mut self.traffic));
             let progress = engine.execute(self.slot, batch, rest, output, &shared.clock);
             self.limits = engine.limits(self.slot);
+            if let Some(durable) = engine.take_durable() {
+                self.held = Some(durable);
+            }
             self.is_told = true;
             match progress {
                 Progress::Done => done += consumed,
@@ -331,8 +345,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.output.len() - self.sent + self.backlog_len
     }
 
+    /// Whether what waits to be sent may not be told yet; the bell rings when it may.
+    fn is_held(&mut self) -> bool {
+        let Some(Durable { offset, log }) = &self.held else { return false };
+        if log.reached(*offset) {
+            self.held = None;
+            return false;
+        }
+        log.ring_at(*offset, &self.bell);
+        true
+    }
+
     /// Sends what waits. Ready when nothing does.
     fn poll_flush(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> io::Result<Poll<()>> {
+        if self.held.is_some() && self.is_held() {
+            return Ok(Poll::Pending);
+        }
         loop {
             while self.sent < self.output.len() {
                 let rest = &self.output[self.sent..];
@@ -364,7 +392,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Somebody rang: there is a message, the client was killed, or its waiting is over.
     fn answer_bell(&mut self, scratch: &mut Scratch) {
-        let standing = self.shared.engine().collect(self.slot, &mut scratch.output);
+        let standing = {
+            let mut engine = self.shared.engine();
+            let standing = engine.collect(self.slot, &mut scratch.output);
+            if !scratch.output.is_empty()
+                && let Some(durable) = engine.durable()
+            {
+                self.held = Some(durable.clone());
+            }
+            standing
+        };
         self.queue(&mut scratch.output);
         match standing.closing {
             Closing::Now => self.state = State::Closed,

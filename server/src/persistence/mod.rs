@@ -1,5 +1,11 @@
 //! What outlives the process: the log of every change, and snapshots. Everything here runs outside
 //! the engine's lock, on threads of its own; the engine hands over bytes and never waits for a disk.
+//! What a file contains is [`rdb`](crate::rdb)'s business, what is written when is the engine's.
+//!
+//! Reading order: [`save`] (an RDB file appears whole or not at all), [`aof`] (the log), [`load`]
+//! (files read into an engine).
 
 #[allow(dead_code, reason = "open() is still to come")]
 pub mod aof;
+pub mod load;
+pub mod save;

@@ -11,13 +11,13 @@ use super::{File, Purpose, Storage};
 /// The real disk.
 #[derive(Debug, Default)]
 pub struct Disk {
-    written: Arc<Written>,
+    counters: Arc<Counters>,
 }
 
 /// Bytes handed to the file system since the start, by purpose. Sums that are only shown: no ordering
 /// is needed.
 #[derive(Debug, Default)]
-pub struct Written {
+pub struct Counters {
     log: AtomicU64,
     rewrite: AtomicU64,
     snapshot: AtomicU64,
@@ -25,17 +25,26 @@ pub struct Written {
     syncs: AtomicU64,
 }
 
-impl Written {
-    pub fn bytes(&self, purpose: Purpose) -> u64 {
-        self.sum(purpose).load(Ordering::Relaxed)
+/// What the counters say at one moment, in bytes; `syncs` is how many times a file or a folder was
+/// made durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    pub log: u64,
+    pub rewrite: u64,
+    pub snapshot: u64,
+    pub manifest: u64,
+    pub syncs: u64,
+}
+
+impl Counters {
+    pub fn now(&self) -> Written {
+        let [log, rewrite, snapshot, manifest, syncs] =
+            [&self.log, &self.rewrite, &self.snapshot, &self.manifest, &self.syncs]
+                .map(|counter| counter.load(Ordering::Relaxed));
+        Written { log, rewrite, snapshot, manifest, syncs }
     }
 
-    /// How many times a file was synced.
-    pub fn syncs(&self) -> u64 {
-        self.syncs.load(Ordering::Relaxed)
-    }
-
-    fn sum(&self, purpose: Purpose) -> &AtomicU64 {
+    fn of(&self, purpose: Purpose) -> &AtomicU64 {
         match purpose {
             Purpose::Log => &self.log,
             Purpose::Rewrite => &self.rewrite,
@@ -46,12 +55,12 @@ impl Written {
 }
 
 impl Disk {
-    pub fn written(&self) -> Arc<Written> {
-        Arc::clone(&self.written)
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
     }
 
     fn file(&self, file: fs::File, purpose: Purpose) -> Box<dyn File> {
-        Box::new(DiskFile { file, purpose, written: Arc::clone(&self.written) })
+        Box::new(DiskFile { file, purpose, counters: Arc::clone(&self.counters) })
     }
 }
 
@@ -86,7 +95,7 @@ impl Storage for Disk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.written.syncs.fetch_add(1, Ordering::Relaxed);
+        self.counters.syncs.fetch_add(1, Ordering::Relaxed);
         fs::File::open(path)?.sync_all()
     }
 
@@ -112,18 +121,18 @@ impl Storage for Disk {
 struct DiskFile {
     file: fs::File,
     purpose: Purpose,
-    written: Arc<Written>,
+    counters: Arc<Counters>,
 }
 
 impl File for DiskFile {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)?;
-        self.written.sum(self.purpose).fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.counters.of(self.purpose).fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.written.syncs.fetch_add(1, Ordering::Relaxed);
+        self.counters.syncs.fetch_add(1, Ordering::Relaxed);
         self.file.sync_data()
     }
 

@@ -7,7 +7,7 @@
 
 mod disk;
 
-pub use disk::{Disk, Written};
+pub use disk::{Counters, Disk, Written};
 
 use std::io;
 use std::path::Path;

@@ -2,45 +2,40 @@
 
 use super::{Text, View};
 use crate::clock::Now;
-use crate::engine::Engine;
+use crate::engine::{Engine, Loading, LogStatus, Persistence, Running, Work};
 
-/// Nothing is written to disk yet: what an instance shows that never saved.
+/// What is written without a second process costs no copies, so that what Redis tells of them is zero.
 pub(super) fn persistence(text: &mut Text, view: &View<'_>) {
-    let stats = &view.engine.stats;
+    let (engine, now) = (view.engine, view.now);
+    let state = &engine.persistence;
+    text.field("loading", i32::from(state.loading.is_some()));
     text.each(
-        &[
-            "loading",
-            "async_loading",
-            "current_cow_peak",
-            "current_cow_size",
-            "current_cow_size_age",
-        ],
+        &["async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"],
         0,
     );
-    text.field("current_fork_perc", "0.00");
-    text.each(&["current_save_keys_processed", "current_save_keys_total"], 0);
-    text.field("rdb_changes_since_last_save", stats.dirty);
-    text.field("rdb_bgsave_in_progress", 0);
-    // Redis, too, counts from the start until it has saved once.
-    text.field("rdb_last_save_time", stats.started_ms / 1000);
-    text.field("rdb_last_bgsave_status", "ok");
-    text.each(&["rdb_last_bgsave_time_sec", "rdb_current_bgsave_time_sec"], -1);
-    text.each(
-        &[
-            "rdb_saves",
-            "rdb_last_cow_size",
-            "rdb_last_load_keys_expired",
-            "rdb_last_load_keys_loaded",
-            "aof_enabled",
-            "aof_rewrite_in_progress",
-            "aof_rewrite_scheduled",
-        ],
-        0,
-    );
-    text.each(&["aof_last_rewrite_time_sec", "aof_current_rewrite_time_sec"], -1);
-    text.field("aof_last_bgrewrite_status", "ok");
-    text.each(&["aof_rewrites", "aof_rewrites_consecutive_failures"], 0);
-    text.field("aof_last_write_status", "ok");
+    let (saved, total) = engine.snapshot_progress();
+    let percent = if total == 0 { 0.0 } else { saved as f64 * 100.0 / total as f64 };
+    text.field("current_fork_perc", format_args!("{percent:.2}"));
+    text.field("current_save_keys_processed", saved);
+    text.field("current_save_keys_total", total);
+    text.field("rdb_changes_since_last_save", state.unsaved(engine.stats.dirty));
+    text.field("rdb_bgsave_in_progress", i32::from(state.save.running.is_some()));
+    text.field("rdb_last_save_time", state.saved_at_s);
+    text.field("rdb_last_bgsave_status", ok_or_err(!state.save.failed));
+    times(text, ["rdb_last_bgsave_time_sec", "rdb_current_bgsave_time_sec"], &state.save, now);
+    text.field("rdb_saves", state.saves);
+    text.field("rdb_last_cow_size", 0);
+    text.field("rdb_last_load_keys_expired", state.loaded.expired);
+    text.field("rdb_last_load_keys_loaded", state.loaded.keys);
+    text.field("aof_enabled", i32::from(engine.config.settings().aof.is_on));
+    text.field("aof_rewrite_in_progress", i32::from(state.rewrite.running.is_some()));
+    text.field("aof_rewrite_scheduled", i32::from(state.rewrite.is_scheduled));
+    times(text, ["aof_last_rewrite_time_sec", "aof_current_rewrite_time_sec"], &state.rewrite, now);
+    text.field("aof_last_bgrewrite_status", ok_or_err(!state.rewrite.failed));
+    text.field("aof_rewrites", state.rewrite.started);
+    text.field("aof_rewrites_consecutive_failures", state.failed_rewrites);
+    let has_error = state.log.as_ref().is_some_and(|log| log.error.is_some());
+    text.field("aof_last_write_status", ok_or_err(!has_error));
     text.each(
         &[
             "aof_last_cow_size",
@@ -50,6 +45,58 @@ pub(super) fn persistence(text: &mut Text, view: &View<'_>) {
         ],
         0,
     );
+    let written = engine.host.written();
+    for (name, bytes) in [
+        ("holdfast_written_log_bytes", written.log),
+        ("holdfast_written_rewrite_bytes", written.rewrite),
+        ("holdfast_written_snapshot_bytes", written.snapshot),
+        ("holdfast_written_manifest_bytes", written.manifest),
+        ("holdfast_syncs", written.syncs),
+    ] {
+        text.field(name, bytes);
+    }
+    text.field("holdfast_damaged_bytes", state.damage.bytes);
+    text.field("holdfast_damaged_commands", state.damage.commands);
+    text.field("holdfast_damaged_files", state.damage.files);
+    if let Some(log) = &state.log {
+        log_facts(text, log, state);
+    }
+    if let Some(loading) = &state.loading {
+        loading_facts(text, loading, now);
+    }
+}
+
+fn ok_or_err(ok: bool) -> &'static str {
+    if ok { "ok" } else { "err" }
+}
+
+/// How long the last run took and how long the current one has, in seconds; -1 where there is none.
+fn times(text: &mut Text, [last, current]: [&str; 2], work: &Work, now: Now) {
+    text.field(last, work.took_s.unwrap_or(-1));
+    let since = |running: Running| (now.ms() - running.since_ms) / 1000;
+    text.field(current, work.running.map_or(-1, since));
+}
+
+fn log_facts(text: &mut Text, log: &LogStatus, state: &Persistence) {
+    text.field("aof_current_size", log.bytes);
+    text.field("aof_base_size", log.base_bytes);
+    text.field("aof_pending_rewrite", i32::from(state.rewrite.is_scheduled));
+    text.field("aof_buffer_length", log.buffered);
+    text.field("aof_pending_bio_fsync", i32::from(log.sync_is_pending));
+    text.field("aof_delayed_fsync", log.delayed_syncs);
+}
+
+fn loading_facts(text: &mut Text, loading: &Loading, now: Now) {
+    let (loaded, total) = (loading.loaded_bytes, loading.total_bytes);
+    let percent = if total == 0 { 100.0 } else { loaded as f64 * 100.0 / total as f64 };
+    let elapsed_ms = (now.ms() - loading.since_ms).max(0) as u64;
+    let left_s = total.saturating_sub(loaded) * elapsed_ms / 1000 / loaded.max(1);
+    text.field("loading_start_time", (now.unix_ms() - elapsed_ms as i64) / 1000);
+    text.field("loading_total_bytes", total);
+    text.field("loading_rdb_used_mem", loading.used_memory);
+    text.field("loading_loaded_bytes", loaded);
+    text.field("loading_loaded_perc", format_args!("{percent:.2}"));
+    text.field("loading_eta_seconds", left_s);
 }
 
 /// A primary that no replica has ever asked.

@@ -8,7 +8,8 @@ use super::super::rules;
 use super::super::value::{SavePoint, Value};
 
 pub(crate) const FSYNC_EVERYSEC: i64 = 2;
-const APPEND_FSYNC: Choices = &[("everysec", FSYNC_EVERYSEC), ("always", 1), ("no", 0)];
+pub(crate) const FSYNC_ALWAYS: i64 = 1;
+const APPEND_FSYNC: Choices = &[("everysec", FSYNC_EVERYSEC), ("always", FSYNC_ALWAYS), ("no", 0)];
 pub(crate) const RDB_VERSION_RELAXED: i64 = 1;
 const RDB_VERSION_CHECK: Choices = &[("strict", 0), ("relaxed", RDB_VERSION_RELAXED)];
 const SANITIZE_DUMP_PAYLOAD: Choices = &[("no", 0), ("yes", 1), ("clients", 2)];
@@ -24,30 +25,30 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .protected()
         .denied_while_loading()
         .effect(Effect::Dir),
-    special("save", Special::Save, default_save_points).multi_arg().not_yet(),
-    text("dbfilename", "dump.rdb").protected().rule(rules::db_filename).not_yet(),
+    special("save", Special::Save, default_save_points).multi_arg(),
+    text("dbfilename", "dump.rdb").protected().rule(rules::db_filename),
     boolean("rdbcompression", true),
-    boolean("rdbchecksum", true).immutable().not_yet(),
-    boolean("rdb-save-incremental-fsync", true).not_yet(),
+    boolean("rdbchecksum", true).immutable(),
+    boolean("rdb-save-incremental-fsync", true),
     boolean("rdb-del-sync-files", false).not_yet(),
     choice("rdb-version-check", RDB_VERSION_CHECK, 0),
-    boolean("stop-writes-on-bgsave-error", true).not_yet(),
+    boolean("stop-writes-on-bgsave-error", true),
     // Redis only; Valkey and Holdfast check every payload.
     choice("sanitize-dump-payload", SANITIZE_DUMP_PAYLOAD, 0).moot(),
-    boolean("appendonly", false).denied_while_loading().not_yet(),
-    text("appendfilename", "appendonly.aof").immutable().rule(rules::append_filename).not_yet(),
-    text("appenddirname", "appendonlydir").immutable().rule(rules::append_dirname).not_yet(),
-    choice("appendfsync", APPEND_FSYNC, FSYNC_EVERYSEC).not_yet(),
-    boolean("no-appendfsync-on-rewrite", false).not_yet(),
-    int("auto-aof-rewrite-percentage", 0, INT_MAX, 100).not_yet(),
-    memory("auto-aof-rewrite-min-size", 0, LONG_MAX, 64 * MB).not_yet(),
-    boolean("aof-load-truncated", true).not_yet(),
-    boolean("aof-use-rdb-preamble", true).not_yet(),
-    boolean("aof-timestamp-enabled", false).not_yet(),
-    boolean("aof-rewrite-incremental-fsync", true).not_yet(),
-    boolean("aof-disable-auto-gc", false).hidden().not_yet(),
+    boolean("appendonly", false).denied_while_loading().effect(Effect::AppendOnly),
+    text("appendfilename", "appendonly.aof").immutable().rule(rules::append_filename),
+    text("appenddirname", "appendonlydir").immutable().rule(rules::append_dirname),
+    choice("appendfsync", APPEND_FSYNC, FSYNC_EVERYSEC).effect(Effect::LogWriting),
+    boolean("no-appendfsync-on-rewrite", false),
+    int("auto-aof-rewrite-percentage", 0, INT_MAX, 100),
+    memory("auto-aof-rewrite-min-size", 0, LONG_MAX, 64 * MB),
+    boolean("aof-load-truncated", true),
+    boolean("aof-use-rdb-preamble", true),
+    boolean("aof-timestamp-enabled", false).effect(Effect::LogWriting),
+    boolean("aof-rewrite-incremental-fsync", true),
+    boolean("aof-disable-auto-gc", false).hidden().effect(Effect::LogWriting),
     // For the peers' tests.
-    int("rdb-key-save-delay", INT_MIN, INT_MAX, 0).hidden().not_yet(),
-    int("key-load-delay", INT_MIN, INT_MAX, 0).hidden().not_yet(),
-    int("loading-process-events-interval-bytes", 1024, INT_MAX, 2 * MB).hidden().not_yet(),
+    int("rdb-key-save-delay", INT_MIN, INT_MAX, 0).hidden(),
+    int("key-load-delay", INT_MIN, INT_MAX, 0).hidden(),
+    int("loading-process-events-interval-bytes", 1024, INT_MAX, 2 * MB).hidden().moot(),
 ];

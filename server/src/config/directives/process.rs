@@ -51,14 +51,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .not_yet(),
     // Holdfast prints no logo.
     boolean("always-show-logo", false).immutable().moot(),
-    choice("shutdown-on-sigint", SHUTDOWN_ON_SIGNAL, 0)
-        .multi_arg()
-        .rule(rules::shutdown_flags)
-        .not_yet(),
-    choice("shutdown-on-sigterm", SHUTDOWN_ON_SIGNAL, 0)
-        .multi_arg()
-        .rule(rules::shutdown_flags)
-        .not_yet(),
+    choice("shutdown-on-sigint", SHUTDOWN_ON_SIGNAL, 0).multi_arg().rule(rules::shutdown_flags),
+    choice("shutdown-on-sigterm", SHUTDOWN_ON_SIGNAL, 0).multi_arg().rule(rules::shutdown_flags),
     int("shutdown-timeout", 0, INT_MAX, 10).not_yet(),
     choice("oom-score-adj", OOM_SCORE_ADJ, 0).not_yet(),
     special("oom-score-adj-values", Special::OomScoreAdjValues, default_oom_scores)

@@ -329,7 +329,7 @@ fn a_production_file_starts() {
     assert_eq!(settings.max_memory, 2 << 30);
     assert_eq!(settings.eviction.name, "allkeys-lru");
     assert_eq!(settings.require_pass, b"${REDIS_PASSWORD}");
-    assert_eq!(settings.save[1], SavePoint { seconds: 300, changes: 10 });
+    assert_eq!(settings.rdb.save[1], SavePoint { seconds: 300, changes: 10 });
     assert_eq!(config.show("busy-reply-threshold"), "5000");
     let renames: Vec<_> = config
         .renames()
@@ -356,11 +356,9 @@ fn a_tls_file_starts() {
 
 #[test]
 fn what_is_not_in_force_is_said() {
-    let config =
-        from_file("appendonly yes\nmaxmemory-policy allkeys-lru\nmaxmemory-samples 5").unwrap();
+    let config = from_file("appendonly yes\nmin-replicas-to-write 1\nmaxmemory-samples 5").unwrap();
     let warnings = config.warnings().join("\n");
-    assert!(warnings.contains("asks for an append-only file and for snapshots"), "{warnings}");
-    assert!(warnings.contains("not yet in force in this version: appendonly."));
+    assert!(warnings.contains("not yet in force in this version: min-replicas-to-write."));
     assert!(from_file("save \"\"").unwrap().not_yet_in_force().is_empty());
 }
 

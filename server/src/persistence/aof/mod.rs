@@ -52,19 +52,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use crate::config::settings::Fsync;
 use crate::resp::Argv;
-
-/// When bytes of the log are made durable: `appendfsync`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Fsync {
-    /// Before the reply to the command.
-    Always,
-    /// At least every second.
-    #[default]
-    EverySec,
-    /// When the operating system pleases.
-    No,
-}
 
 /// Where the log is and how it is written.
 #[derive(Clone, Debug)]

@@ -1,4 +1,7 @@
-//! The process: configuration, runtime, listeners, background tasks, signals, the end.
+//! The process: configuration, runtime, data, listeners, background tasks, signals, the end.
+
+mod host;
+mod start;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -14,15 +17,19 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::commands::Names;
 use crate::config::cli::{self, Invocation, Launch};
-use crate::config::{Config, Effect, Settings, load, rewrite};
-use crate::engine::{Engine, Garbage, Host, Seed};
+use crate::config::{Config, Settings, load};
+use crate::engine::{Engine, Seed};
 use crate::log;
 use crate::net::Shared;
 use crate::net::listen::{self, Bound, Listeners};
 use crate::process::{self, descriptors, service};
 
+use host::{Files, Process, Request};
+
 /// How often the wall clock is compared with the server's timeline.
 const WALL_CLOCK_CHECK: Duration = Duration::from_millis(500);
+/// How long connections wait at start for data to be loaded, before they are let in to hear LOADING.
+const QUIET_LOAD: Duration = Duration::from_millis(50);
 
 /// Runs the program; its exit status.
 pub fn main(args: &[OsString]) -> ExitCode {
@@ -127,89 +134,101 @@ fn runtime(settings: &Settings) -> Result<Runtime, String> {
         .map_err(|error| format!("Cannot start the runtime: {error}"))
 }
 
-/// What the engine asks of the process, carried out by the task that owns the sockets.
-enum Request {
-    Listen(Vec<Bound>),
-    Exit(u8),
-}
-
-/// The engine's window on the world.
-struct Process {
-    requests: mpsc::UnboundedSender<Request>,
-}
-
-impl Host for Process {
-    fn rewrite_config(&mut self, config: &Config, scope: rewrite::Scope) -> Result<(), String> {
-        rewrite::rewrite_file(config, scope)
-    }
-
-    fn apply(&mut self, effect: &Effect, config: &Config) -> Result<(), String> {
-        let settings = config.settings();
-        match effect {
-            Effect::Listen => {
-                let bound = listen::bind_tcp(settings)?;
-                // The receiver lives as long as the process.
-                let _ = self.requests.send(Request::Listen(bound));
-            }
-            Effect::MaxClients => {
-                let possible = descriptors::make_room_for(settings.max_clients);
-                if possible < settings.max_clients {
-                    return Err(format!(
-                        "The operating system is not able to handle the specified number of clients, try with {possible}"
-                    ));
-                }
-            }
-            Effect::Dir => {
-                std::env::set_current_dir(&settings.dir).map_err(|e| load::reason(&e))?;
-            }
-            Effect::Log => log::configure(&settings.log),
-        }
-        Ok(())
-    }
-
-    fn sleep(&mut self, time: Duration) {
-        std::thread::sleep(time);
-    }
-
-    fn exit(&mut self, status: u8) {
-        let _ = self.requests.send(Request::Exit(status));
-    }
-
-    fn discard(&mut self, garbage: Garbage) {
-        // A small database is freed faster than a thread is woken.
-        if !garbage.is_small() {
-            tokio::task::spawn_blocking(move || drop(garbage));
-        }
-    }
-
-    fn process(&self) -> process::Process {
-        process::read()
-    }
-
-    fn log(&mut self, _: &[u8]) {
-        // Nothing records while there is no log.
-    }
-
-    fn crash(&mut self) {
-        std::process::abort();
-    }
-
-    fn wall_us(&self) -> i64 {
-        crate::clock::wall_us()
-    }
-}
-
 async fn serve(config: Config) -> Result<u8, String> {
     let settings = config.settings().clone();
     let names = Names::with_renames(config.renames());
     let clock = Clock::start();
     let (requests, mut inbox) = mpsc::unbounded_channel();
-    let host = Box::new(Process { requests });
+    let files = Files::new();
+    let host = Box::new(Process::new(requests, files.clone(), &settings));
     let mut engine = Engine::new(config, names, seed()?, host, clock.now());
     engine.memory_ceiling = memory_ceiling(&settings);
     let shared = Arc::new(Shared::new(engine, clock));
 
-    let bound = listen::bind_tcp(&settings).inspect_err(|reason| {
+    let bound = bind(&settings)?;
+    let unix = settings.unix_socket.as_deref();
+    let unix = unix.map(|path| listen::bind_unix(path, settings.unix_socket_mode)).transpose()?;
+    if let Some(path) = &settings.pid_file
+        && let Err(error) = std::fs::write(path, format!("{}\n", std::process::id()))
+    {
+        log::warning!("Failed to write PID file {}: {error}", path.display());
+    }
+    log::notice!("Server initialized");
+    let mut term = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let mut int = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+    tokio::spawn(background(Arc::clone(&shared)));
+    tokio::spawn(follow_wall_clock(Arc::clone(&shared)));
+
+    let mut load = start::load(&shared, &files, &settings);
+    // Data that is there soon is there before anybody is let in, and nobody need know of LOADING.
+    let early = tokio::time::timeout(QUIET_LOAD, &mut load).await;
+    let mut listeners = Listeners::default();
+    listeners.replace_tcp(bound, &shared).map_err(|error| error.to_string())?;
+    if let Some(listener) = unix {
+        listeners.accept_unix(listener, &shared);
+    }
+    let is_loaded = match early {
+        Ok(loaded) => start::outcome(loaded).map(|()| true)?,
+        Err(_) => tokio::select! {
+            loaded = &mut load => start::outcome(loaded).map(|()| true)?,
+            _ = term.recv() => false,
+            _ = int.recv() => false,
+        },
+    };
+    let supervised = service::is_supervised(settings.supervised);
+    if is_loaded {
+        tell_ready(&settings, supervised);
+    }
+    let status = loop {
+        if !is_loaded {
+            break 0;
+        }
+        let flags = tokio::select! {
+            _ = term.recv() => {
+                log::warning!("Received SIGTERM, scheduling shutdown...");
+                shared.engine().config.settings().shutdown_on_term
+            }
+            _ = int.recv() => {
+                log::warning!("Received SIGINT, scheduling shutdown...");
+                shared.engine().config.settings().shutdown_on_int
+            }
+            Some(request) = inbox.recv() => match request {
+                Request::Exit(status) => break status,
+                Request::Listen(bound) => {
+                    if let Err(error) = listeners.replace_tcp(bound, &shared) {
+                        log::warning!("Cannot listen anew: {error}");
+                    }
+                    continue;
+                }
+                Request::Written(purpose, result) => {
+                    let now = shared.clock.now();
+                    shared.engine().snapshot_is_written(purpose, result, now);
+                    continue;
+                }
+            },
+        };
+        if shared.engine().shut_down(flags.save, flags.force, shared.clock.now()).is_ok() {
+            break 0;
+        }
+        log::warning!(
+            "Errors trying to shut down the server. Check the logs for more information."
+        );
+    };
+    log::warning!("User requested shutdown...");
+    if supervised {
+        service::notify("STOPPING=1\n");
+    }
+    drop(listeners);
+    files.close_log();
+    if let Some(path) = &settings.unix_socket {
+        log::notice!("Removing the unix socket file.");
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(status)
+}
+
+fn bind(settings: &Settings) -> Result<Vec<Bound>, String> {
+    let bound = listen::bind_tcp(settings).inspect_err(|reason| {
         log::warning!("Warning: {reason}");
         log::warning!("Failed listening on port {} (tcp), aborting.", settings.port);
     })?;
@@ -218,63 +237,19 @@ async fn serve(config: Config) -> Result<u8, String> {
         log::warning!("{reason}");
         return Err(reason.into());
     }
-    let mut listeners = Listeners::default();
-    listeners.replace_tcp(bound, &shared).map_err(|error| error.to_string())?;
-    if let Some(path) = &settings.unix_socket {
-        let listener = listen::bind_unix(path, settings.unix_socket_mode)?;
-        listeners.accept_unix(listener, &shared);
-    }
-    if let Some(path) = &settings.pid_file
-        && let Err(error) = std::fs::write(path, format!("{}\n", std::process::id()))
-    {
-        log::warning!("Failed to write PID file {}: {error}", path.display());
-    }
-    log::notice!("Server initialized");
+    Ok(bound)
+}
+
+fn tell_ready(settings: &Settings, supervised: bool) {
     if settings.port != 0 {
         log::notice!("Ready to accept connections tcp");
     }
     if settings.unix_socket.is_some() {
         log::notice!("Ready to accept connections unix");
     }
-    let supervised = service::is_supervised(settings.supervised);
     if supervised {
         service::notify("STATUS=Ready to accept connections\nREADY=1\n");
     }
-    tokio::spawn(background(Arc::clone(&shared)));
-    tokio::spawn(follow_wall_clock(Arc::clone(&shared)));
-
-    let mut term = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
-    let mut int = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
-    let status = loop {
-        tokio::select! {
-            _ = term.recv() => {
-                log::warning!("Received SIGTERM, scheduling shutdown...");
-                break 0;
-            }
-            _ = int.recv() => {
-                log::warning!("Received SIGINT, scheduling shutdown...");
-                break 0;
-            }
-            Some(request) = inbox.recv() => match request {
-                Request::Exit(status) => break status,
-                Request::Listen(bound) => {
-                    if let Err(error) = listeners.replace_tcp(bound, &shared) {
-                        log::warning!("Cannot listen anew: {error}");
-                    }
-                }
-            },
-        }
-    };
-    log::warning!("User requested shutdown...");
-    if supervised {
-        service::notify("STOPPING=1\n");
-    }
-    drop(listeners);
-    if let Some(path) = &settings.unix_socket {
-        log::notice!("Removing the unix socket file.");
-        let _ = std::fs::remove_file(path);
-    }
-    Ok(status)
 }
 
 /// What `maxmemory` is while it is not set but a cgroup limits the process: so much that all of the

@@ -1,0 +1,106 @@
+//! Files read into an engine, which may be serving others meanwhile: what can be done without it is.
+
+use std::io;
+use std::time::Duration;
+
+use super::aof::{Apply, BaseFault};
+use crate::clock::Clock;
+use crate::engine::{Engine, LoadMode, Loaded};
+use crate::rdb::file::{Batch, Failure, Fault, FileReader, Proven, Step};
+use crate::resp::Argv;
+
+/// An engine that data goes into: one that is at hand, or one behind a lock that is taken each time.
+pub trait Target {
+    fn with<R>(&mut self, act: impl FnOnce(&mut Engine) -> R) -> R;
+}
+
+impl Target for &mut Engine {
+    fn with<R>(&mut self, act: impl FnOnce(&mut Engine) -> R) -> R {
+        act(self)
+    }
+}
+
+pub struct Loader<'a, T> {
+    target: T,
+    clock: &'a Clock,
+    batch: Batch,
+    /// `key-load-delay`: a pause for each key, for tests.
+    delay: Duration,
+}
+
+impl<'a, T: Target> Loader<'a, T> {
+    pub fn new(mut target: T, clock: &'a Clock) -> Self {
+        let delay_us = target.with(|engine| engine.config.settings().rdb.key_load_delay_us);
+        let delay = Duration::from_micros(u64::try_from(delay_us).unwrap_or(0));
+        Self { target, clock, batch: Batch::default(), delay }
+    }
+
+    pub fn target(&mut self) -> &mut T {
+        &mut self.target
+    }
+
+    /// Reads an RDB file, or the part that was proved before; how many bytes it has.
+    pub fn rdb(
+        &mut self,
+        file: &mut dyn io::Read,
+        mode: LoadMode,
+        until: Option<Proven>,
+    ) -> Result<u64, Failure> {
+        let now = self.clock.now();
+        let mut options = self.target.with(|engine| engine.load_options(mode, now));
+        options.until = until.map(|proven| proven.bytes);
+        let mut reader = FileReader::new(file, options);
+        let mut reported = 0;
+        loop {
+            let step = reader.fill(&mut self.batch)?;
+            if !self.delay.is_zero() {
+                std::thread::sleep(self.delay * self.batch.keys() as u32);
+            }
+            let batch = &mut self.batch;
+            let taken = self.target.with(|engine| engine.take_items(batch, mode, now));
+            taken.map_err(|fault| reader.failure(fault))?;
+            self.progress(reader.position() - reported);
+            reported = reader.position();
+            if let Step::End(_) = step {
+                let loaded = Loaded::from(reader.counts());
+                self.target.with(|engine| engine.persistence.loaded += loaded);
+                return Ok(reported);
+            }
+        }
+    }
+}
+
+impl<T: Target> Apply for Loader<'_, T> {
+    fn base(&mut self, file: &mut dyn io::Read) -> Result<u64, BaseFault> {
+        let mode = LoadMode { keeps_due: true, ..LoadMode::default() };
+        self.rdb(file, mode, None).map_err(|failure| match failure.fault {
+            Fault::Io(error) => BaseFault::Unreadable(error),
+            _ => BaseFault::Damaged {
+                text: failure.to_string(),
+                proved: Some(failure.proven.bytes).filter(|bytes| *bytes > 0),
+            },
+        })
+    }
+
+    fn command(&mut self, argv: Argv<'_>) -> Result<(), String> {
+        let (now, clock) = (self.clock.now(), self.clock);
+        self.target.with(|engine| engine.replay(argv, now, clock))
+    }
+
+    fn file_is_over(&mut self) {
+        let now = self.clock.now();
+        self.target.with(|engine| engine.end_log(now));
+    }
+
+    fn forget(&mut self) {
+        self.target.with(Engine::forget_everything);
+    }
+
+    fn progress(&mut self, bytes: u64) {
+        self.target.with(|engine| {
+            if let Some(loading) = &mut engine.persistence.loading {
+                loading.loaded_bytes += bytes;
+            }
+        });
+    }
+}

@@ -1,0 +1,253 @@
+//! RDB files being written: an unfinished file has another name, and gets its own once it is durable,
+//! so that a power cut leaves the old file or the new one.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::clock::Now;
+use crate::config::Settings;
+use crate::engine::{Data, SnapshotSink, access};
+use crate::rdb::crc64::Crc64;
+use crate::rdb::file::{self, Head};
+use crate::rdb::{Sink, Writer};
+use crate::storage::{File, Purpose, Storage};
+
+/// A file is synced each time this much was written, so that the end need not wait long.
+const SYNC_EACH: usize = 4 << 20;
+/// Between two checks within a file, in bytes.
+const CHECK_EACH: u64 = 1 << 20;
+/// Written at once where everybody waits.
+const BUFFER: usize = 256 << 10;
+/// Bytes of a snapshot that may wait for the disk before the walk pauses.
+const QUEUED_MAX: usize = 1 << 20;
+
+/// A file to be made.
+pub struct Target {
+    pub storage: Arc<dyn Storage>,
+    /// Its name until it is whole.
+    pub temp: PathBuf,
+    pub purpose: Purpose,
+    pub checksum: bool,
+    pub sync_as_written: bool,
+}
+
+/// A file being made. Dropping it removes what is there.
+struct Unfinished {
+    target: Target,
+    file: Option<Box<dyn File>>,
+    crc: Crc64,
+    checked_at: u64,
+    len: u64,
+    unsynced: usize,
+}
+
+impl Unfinished {
+    fn create(target: Target) -> io::Result<Self> {
+        let file = target.storage.create(&target.temp, target.purpose)?;
+        let crc = Crc64::default();
+        Ok(Self { target, file: Some(file), crc, checked_at: 0, len: 0, unsynced: 0 })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let file = self.file.as_mut().expect("open until it is finished");
+        file.write_all(bytes)?;
+        if self.target.checksum {
+            self.crc.update(bytes);
+        }
+        self.len += bytes.len() as u64;
+        self.unsynced += bytes.len();
+        if self.target.sync_as_written && self.unsynced >= SYNC_EACH {
+            file.sync()?;
+            self.unsynced = 0;
+        }
+        Ok(())
+    }
+
+    /// At the end of a key: a check, if it is time for one.
+    fn check(&mut self) -> io::Result<()> {
+        if !self.target.checksum || self.len - self.checked_at < CHECK_EACH {
+            return Ok(());
+        }
+        let mut check = Vec::with_capacity(file::write::CHECK_LEN);
+        file::write_check(&mut check, self.crc.value());
+        self.write(&check)?;
+        self.checked_at = self.len;
+        Ok(())
+    }
+
+    /// Writes the checksum and makes the file durable, still under its first name.
+    fn finish(mut self) -> io::Result<()> {
+        let crc = if self.target.checksum { self.crc.value() } else { 0 };
+        self.write(&crc.to_le_bytes())?;
+        let mut file = self.file.take().expect("open until it is finished");
+        file.sync()
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            // It is of no use, and the next start removes what cannot be removed now.
+            let _ = self.target.storage.remove(&self.target.temp);
+        }
+    }
+}
+
+/// Gives a finished file its name, durably.
+pub fn publish(storage: &dyn Storage, temp: &Path, path: &Path) -> io::Result<()> {
+    storage.rename(temp, path)?;
+    storage.sync_dir(path.parent().filter(|dir| *dir != Path::new("")).unwrap_or(Path::new(".")))
+}
+
+// ── All at once ─────────────────────────────────────────────────────────────────────────────────
+
+/// Writes everything to a file of the target's first name.
+pub fn write_all(
+    target: Target,
+    data: &Data<'_>,
+    settings: &Settings,
+    aof_base: bool,
+    now: Now,
+) -> io::Result<()> {
+    let out = Direct { file: Unfinished::create(target)?, buffer: Vec::new(), result: Ok(()) };
+    let mut writer = Writer::new(out, settings.rdb.compress, now);
+    let has_field_times = data.keyspace.iter().any(|(_, db)| db.volatile_within_len() > 0);
+    let used_memory = data.used_memory;
+    file::write_head(&mut writer, &Head { used_memory, aof_base, has_field_times });
+    for code in data.functions {
+        file::write_function(&mut writer, code);
+    }
+    for (index, db) in data.keyspace.iter().filter(|(_, db)| !db.is_empty()) {
+        file::write_database(&mut writer, index, db.len(), db.volatile_len());
+        for entry in db.iter() {
+            file::write_entry(&mut writer, entry, access::export(entry, settings, now));
+            writer.sink().key_is_over()?;
+        }
+    }
+    file::write_end(&mut writer);
+    let mut out = writer.into_sink();
+    out.flush();
+    out.result?;
+    out.file.finish()
+}
+
+/// An RDB file without data.
+pub fn empty(checksum: bool) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), false, Now::default());
+    let head = Head { aof_base: true, ..Head::default() };
+    file::write_head(&mut writer, &head);
+    file::write_end(&mut writer);
+    let mut bytes = writer.into_sink();
+    let crc = if checksum { Crc64::of(&bytes) } else { 0 };
+    bytes.extend_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+/// Writes through a buffer, and keeps the first error.
+struct Direct {
+    file: Unfinished,
+    buffer: Vec<u8>,
+    result: io::Result<()>,
+}
+
+impl Direct {
+    fn flush(&mut self) {
+        if self.result.is_ok() {
+            self.result = self.file.write(&self.buffer);
+        }
+        self.buffer.clear();
+    }
+
+    fn key_is_over(&mut self) -> io::Result<()> {
+        if self.buffer.len() >= BUFFER {
+            self.flush();
+            if self.result.is_ok() {
+                self.result = self.file.check();
+            }
+        }
+        std::mem::replace(&mut self.result, Ok(()))
+    }
+}
+
+impl Sink for Direct {
+    fn put(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= 4 * BUFFER {
+            self.flush();
+        }
+    }
+}
+
+// ── In the background ───────────────────────────────────────────────────────────────────────────
+
+/// What a finished or failed background file leads to; called by the thread that wrote it.
+pub type Finished = Box<dyn FnOnce(Result<(), String>) + Send>;
+
+enum Message {
+    Chunk { bytes: Vec<u8>, between_keys: bool },
+    End(Result<(), String>),
+}
+
+/// The end of a snapshot's walk that bytes come out of; a thread writes them.
+struct Background {
+    messages: Sender<Message>,
+    queued: Arc<AtomicUsize>,
+}
+
+impl SnapshotSink for Background {
+    fn chunk(&mut self, bytes: Vec<u8>, between_keys: bool) {
+        // A thread that gave up reads on, and drops what comes.
+        self.queued.fetch_add(bytes.len(), Ordering::Relaxed);
+        let _ = self.messages.send(Message::Chunk { bytes, between_keys });
+    }
+
+    fn is_full(&self) -> bool {
+        self.queued.load(Ordering::Relaxed) > QUEUED_MAX
+    }
+
+    fn done(self: Box<Self>, result: Result<(), String>) {
+        let _ = self.messages.send(Message::End(result));
+    }
+}
+
+/// Starts a thread that writes a snapshot's bytes to a file, and then calls `finished`.
+pub fn in_background(target: Target, finished: Finished) -> io::Result<Box<dyn SnapshotSink>> {
+    let file = Unfinished::create(target)?;
+    let queued = Arc::new(AtomicUsize::new(0));
+    let (messages, inbox) = channel();
+    let counter = Arc::clone(&queued);
+    std::thread::Builder::new()
+        .name("holdfast-save".into())
+        .spawn(move || finished(write_as_it_comes(file, &inbox, &counter)))?;
+    Ok(Box::new(Background { messages, queued }))
+}
+
+fn write_as_it_comes(
+    file: Unfinished,
+    inbox: &Receiver<Message>,
+    queued: &AtomicUsize,
+) -> Result<(), String> {
+    let mut file = Ok(file);
+    loop {
+        match inbox.recv() {
+            Ok(Message::Chunk { bytes, between_keys }) => {
+                file = file.and_then(|mut file: Unfinished| {
+                    file.write(&bytes)?;
+                    if between_keys {
+                        file.check()?;
+                    }
+                    Ok(file)
+                });
+                queued.fetch_sub(bytes.len(), Ordering::Relaxed);
+            }
+            Ok(Message::End(result)) => {
+                result?;
+                return file.and_then(Unfinished::finish).map_err(|error| error.to_string());
+            }
+            Err(_) => return Err("the snapshot was given up".into()),
+        }
+    }
+}

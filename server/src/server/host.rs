@@ -1,0 +1,304 @@
+//! The engine's window on the world: files, sockets, the process.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::clock::{Clock, Now};
+use crate::config::settings::{Aof, Fsync};
+use crate::config::{Config, Effect, Settings, load, rewrite};
+use crate::engine::{
+    Bell, Data, Durability, Durable, Garbage, Host, LoadMode, LogStatus, Reload, SnapshotPurpose,
+    SnapshotSink,
+};
+use crate::log;
+use crate::net::listen::{self, Bound};
+use crate::persistence::aof::{self, Log};
+use crate::persistence::load::Loader;
+use crate::persistence::save::{self, Target};
+use crate::process::{self, descriptors};
+use crate::storage::{Counters, Disk, Purpose, Storage, Written};
+
+/// What the engine asks of the process, carried out by the task that owns the sockets.
+pub(super) enum Request {
+    Listen(Vec<Bound>),
+    Exit(u8),
+    /// The file of a snapshot is where it belongs, or will never be.
+    Written(SnapshotPurpose, Result<(), String>),
+}
+
+/// The data files, as all parts of the process have them.
+#[derive(Clone)]
+pub(super) struct Files {
+    pub(super) storage: Arc<dyn Storage>,
+    counters: Arc<Counters>,
+    /// The append-only file, while there is one.
+    log: Arc<Mutex<Option<Arc<Log>>>>,
+}
+
+impl Files {
+    pub(super) fn new() -> Self {
+        let disk = Disk::default();
+        Self { counters: disk.counters(), storage: Arc::new(disk), log: Arc::default() }
+    }
+
+    pub(super) fn log(&self) -> MutexGuard<'_, Option<Arc<Log>>> {
+        self.log.lock().expect("nobody panics while he holds it")
+    }
+
+    /// Writes and syncs what waits; nothing is logged any more.
+    pub(super) fn close_log(&self) {
+        let Some(log) = self.log().take() else { return };
+        log::notice!("Calling fsync() on the AOF file.");
+        if let Err(error) = log.close() {
+            log::warning!("The end of the append-only file was not written: {error}");
+        }
+    }
+}
+
+/// The engine's window on the world.
+pub(super) struct Process {
+    requests: mpsc::UnboundedSender<Request>,
+    files: Files,
+    /// Replies wait until what they tell of is durable: `appendfsync always`.
+    holds_replies: bool,
+}
+
+/// Names an unfinished file so that no other process has it.
+pub(super) fn temp_name(what: &str, extension: &str) -> PathBuf {
+    format!("temp-{what}{}.{extension}", std::process::id()).into()
+}
+
+/// Where the log is and how it is written.
+pub(super) fn log_options(settings: &Settings) -> aof::Options {
+    let Aof { filename, dir, fsync, load_truncated, timestamps, keep_history, .. } = &settings.aof;
+    aof::Options {
+        dir: PathBuf::new(),
+        folder: dir.to_string_lossy().into_owned(),
+        name: filename.clone(),
+        fsync: *fsync,
+        load_truncated: *load_truncated,
+        timestamps: *timestamps,
+        keep_history: *keep_history,
+        empty_base: save::empty(settings.rdb.checksum),
+    }
+}
+
+impl Process {
+    pub(super) fn new(
+        requests: mpsc::UnboundedSender<Request>,
+        files: Files,
+        settings: &Settings,
+    ) -> Self {
+        Self { requests, files, holds_replies: settings.aof.fsync == Fsync::Always }
+    }
+
+    fn target(&self, purpose: SnapshotPurpose, settings: &Settings) -> Target {
+        let (temp, purpose, sync_as_written) = match purpose {
+            SnapshotPurpose::Save => {
+                (temp_name("bg-", "rdb"), Purpose::Snapshot, settings.rdb.sync_as_written)
+            }
+            SnapshotPurpose::AofBase => {
+                (temp_name("rewriteaof-bg-", "aof"), Purpose::Rewrite, settings.aof.sync_as_written)
+            }
+        };
+        let checksum = settings.rdb.checksum;
+        Target {
+            storage: Arc::clone(&self.files.storage),
+            temp,
+            purpose,
+            checksum,
+            sync_as_written,
+        }
+    }
+}
+
+impl Host for Process {
+    fn rewrite_config(&mut self, config: &Config, scope: rewrite::Scope) -> Result<(), String> {
+        rewrite::rewrite_file(config, scope)
+    }
+
+    fn apply(&mut self, effect: &Effect, config: &Config) -> Result<(), String> {
+        let settings = config.settings();
+        match effect {
+            Effect::Listen => {
+                let bound = listen::bind_tcp(settings)?;
+                // The receiver lives as long as the process.
+                let _ = self.requests.send(Request::Listen(bound));
+            }
+            Effect::MaxClients => {
+                let possible = descriptors::make_room_for(settings.max_clients);
+                if possible < settings.max_clients {
+                    return Err(format!(
+                        "The operating system is not able to handle the specified number of clients, try with {possible}"
+                    ));
+                }
+            }
+            Effect::Dir => {
+                std::env::set_current_dir(&settings.dir).map_err(|e| load::reason(&e))?;
+            }
+            Effect::Log => log::configure(&settings.log),
+            Effect::AppendOnly => self.follow_append_only(settings)?,
+            Effect::LogWriting => self.follow_fsync(settings),
+        }
+        Ok(())
+    }
+
+    fn sleep(&mut self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    fn exit(&mut self, status: u8) {
+        let _ = self.requests.send(Request::Exit(status));
+    }
+
+    fn discard(&mut self, garbage: Garbage) {
+        // A small database is freed faster than a thread is woken.
+        if !garbage.is_small() {
+            tokio::task::spawn_blocking(move || drop(garbage));
+        }
+    }
+
+    fn process(&self) -> process::Process {
+        process::read()
+    }
+
+    fn log(&mut self, units: &[u8]) -> Option<Durable> {
+        let log = self.files.log();
+        let log = log.as_ref()?;
+        let offset = log.append(units);
+        self.holds_replies.then(|| Durable { offset, log: Arc::clone(log) as Arc<dyn Durability> })
+    }
+
+    fn log_status(&mut self) -> Option<LogStatus> {
+        let status = self.files.log().as_ref()?.status();
+        Some(LogStatus {
+            bytes: status.current_bytes,
+            base_bytes: status.base_bytes,
+            buffered: status.pending_bytes,
+            sync_is_pending: status.unsynced_bytes > 0,
+            delayed_syncs: status.delayed_fsyncs,
+            error: status.error,
+            is_full: status.is_full,
+            has_base: !status.awaits_base,
+        })
+    }
+
+    fn begin_snapshot(
+        &mut self,
+        purpose: SnapshotPurpose,
+        settings: &Settings,
+    ) -> Result<Box<dyn SnapshotSink>, String> {
+        let target = self.target(purpose, settings);
+        let storage = Arc::clone(&self.files.storage);
+        let (temp, path) = (target.temp.clone(), settings.rdb.filename.clone());
+        let requests = self.requests.clone();
+        let log = self.files.log().clone();
+        if let Some(log) = log.as_ref().filter(|_| purpose == SnapshotPurpose::AofBase) {
+            log.rotate();
+        }
+        let finished = move |result: Result<(), String>| {
+            let result = result.and_then(|()| {
+                let done = match (purpose, log) {
+                    (SnapshotPurpose::Save, _) => save::publish(&*storage, &temp, &path),
+                    (SnapshotPurpose::AofBase, Some(log)) => log.adopt_base(&temp),
+                    (SnapshotPurpose::AofBase, None) => storage.remove(&temp),
+                };
+                done.map_err(|error| error.to_string())
+            });
+            // The receiver lives as long as the process.
+            let _ = requests.send(Request::Written(purpose, result));
+        };
+        save::in_background(target, Box::new(finished)).map_err(|error| error.to_string())
+    }
+
+    fn save(&mut self, data: &Data<'_>, settings: &Settings, now: Now) -> Result<(), String> {
+        let temp = temp_name("", "rdb");
+        let target = Target { temp: temp.clone(), ..self.target(SnapshotPurpose::Save, settings) };
+        save::write_all(target, data, settings, false, now)
+            .and_then(|()| save::publish(&*self.files.storage, &temp, &settings.rdb.filename))
+            .map_err(|error| error.to_string())
+    }
+
+    fn reload_rdb(&mut self, settings: &Settings, mode: LoadMode) -> Result<Reload, String> {
+        let opened = self.files.storage.open(&settings.rdb.filename);
+        let mut file = opened.map_err(|error| error.to_string())?;
+        Ok(Box::new(move |engine| {
+            let clock = Clock::start();
+            let loaded = Loader::new(engine, &clock).rdb(&mut *file, mode, None);
+            loaded.map(drop).map_err(|failure| failure.to_string())
+        }))
+    }
+
+    fn reload_log(&mut self, settings: &Settings) -> Result<Reload, String> {
+        let mut slot = self.files.log();
+        let log = slot.take().ok_or("there is no append-only file")?;
+        log.close().map_err(|error| error.to_string())?;
+        drop(slot);
+        let (files, options) = (self.files.clone(), log_options(settings));
+        Ok(Box::new(move |engine| {
+            let clock = Clock::start();
+            let mut loader = Loader::new(engine, &clock);
+            let opened = aof::open(Arc::clone(&files.storage), &options, &mut loader);
+            let opened = opened.map_err(|fatal| fatal.to_string())?;
+            *files.log() = Some(Arc::new(opened.log));
+            Ok(())
+        }))
+    }
+
+    fn written(&self) -> Written {
+        self.files.counters.now()
+    }
+
+    fn crash(&mut self) {
+        std::process::abort();
+    }
+
+    fn wall_us(&self) -> i64 {
+        crate::clock::wall_us()
+    }
+}
+
+impl Process {
+    pub(super) fn follow_fsync(&mut self, settings: &Settings) {
+        self.holds_replies = settings.aof.fsync == Fsync::Always;
+        if let Some(log) = &*self.files.log() {
+            log.set_policy(settings.aof.fsync);
+            log.set_timestamps(settings.aof.timestamps);
+            log.set_keep_history(settings.aof.keep_history);
+        }
+    }
+
+    /// CONFIG SET appendonly.
+    fn follow_append_only(&mut self, settings: &Settings) -> Result<(), String> {
+        let files = self.files.clone();
+        let mut slot = files.log();
+        match (settings.aof.is_on, slot.take()) {
+            (true, None) => {
+                let options = log_options(settings);
+                let begun = aof::begin(Arc::clone(&self.files.storage), &options);
+                *slot = Some(Arc::new(begun.map_err(|error| error.to_string())?));
+            }
+            (false, Some(log)) => {
+                *slot = Some(log);
+                drop(slot);
+                self.files.close_log();
+            }
+            (_, unchanged) => *slot = unchanged,
+        }
+        self.follow_fsync(settings);
+        Ok(())
+    }
+}
+
+impl Durability for Log {
+    fn reached(&self, offset: u64) -> bool {
+        self.durable() >= offset
+    }
+
+    fn ring_at(&self, offset: u64, bell: &Arc<Bell>) {
+        self.when_durable(offset, Arc::clone(bell));
+    }
+}
