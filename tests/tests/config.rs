@@ -29,7 +29,8 @@ const GONE: [(&str, &str); 2] = [
 ];
 
 /// Directives that Redis 7.0 does not have, by whose they are.
-const NEW: [(&str, &[&str]); 4] = [
+const NEW: [(&str, &[&str]); 5] = [
+    ("Holdfast", &["aof-max-size"]),
     ("Redis 7.2", &["locale-collate", "set-max-listpack-entries", "set-max-listpack-value"]),
     (
         "Redis 8",
@@ -149,6 +150,7 @@ const REDIS_8_ONLY: [&str; 4] = [
 #[test]
 fn every_default_is_valkeys_own() {
     let (mut valkey, mut holdfast) = (all_directives(Valkey), all_directives(Holdfast));
+    assert!(holdfast.remove("aof-max-size").is_some());
     for name in REDIS_8_ONLY {
         assert!(holdfast.remove(name).is_some(), "{name}");
     }

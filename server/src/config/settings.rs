@@ -135,11 +135,11 @@ pub struct Aof {
     /// In the working directory.
     pub dir: PathBuf,
     pub fsync: Fsync,
-    /// No sync while a file is written anew.
-    pub no_fsync_on_rewrite: bool,
     /// Growth over what the last rewrite left that has the log written anew; zero: never.
     pub rewrite_percentage: u64,
     pub rewrite_min_bytes: u64,
+    /// `aof-max-size`: the log's files never take more than about this; zero: no limit.
+    pub max_bytes: u64,
     /// A log whose end is missing is loaded as far as it goes.
     pub load_truncated: bool,
     /// A log that is written anew begins with an RDB file.
@@ -321,9 +321,9 @@ impl Settings {
                     directives::FSYNC_EVERYSEC => Fsync::EverySec,
                     _ => Fsync::No,
                 },
-                no_fsync_on_rewrite: v.bool("no-appendfsync-on-rewrite"),
                 rewrite_percentage: v.int("auto-aof-rewrite-percentage"),
                 rewrite_min_bytes: v.int("auto-aof-rewrite-min-size"),
+                max_bytes: v.int("aof-max-size"),
                 load_truncated: v.bool("aof-load-truncated"),
                 rdb_preamble: v.bool("aof-use-rdb-preamble"),
                 timestamps: v.bool("aof-timestamp-enabled"),

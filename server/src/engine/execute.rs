@@ -40,7 +40,6 @@ impl Engine {
         if self.clients_limit() > 0 && !self.may_hold(slot, buffer.len()) {
             return Progress::Closing(Closing::Now);
         }
-        let output_limit = self.limits(slot).output;
         let mut client = self.clients.check_out(slot);
         self.prefetch_entry_of_one(client.db, batch, buffer);
         if client.closing != Closing::No {
@@ -62,7 +61,7 @@ impl Engine {
             self.batch_durable.clone_from(&self.durable);
         }
         let limit = out.len() + OUTPUT_STEP;
-        client.output_left = output_left(output_limit, &client, out.len());
+        client.output_left = output_left(self.output_limit(&client), &client, out.len());
         let mut progress = Progress::Done;
         for at in 0..batch.len() {
             if at > 0 && at % AT_ONCE == 0 {

@@ -312,21 +312,30 @@ impl Engine {
     pub fn limits(&self, slot: Slot) -> ClientLimits {
         let settings = self.config.settings();
         let client = self.clients.get(slot);
-        let open = settings.require_pass.is_empty();
-        let output = if client.monitors {
+        let decode = Limits {
+            max_bulk_len: settings.max_bulk_len as u64,
+            authenticated: client.authenticated || settings.require_pass.is_empty(),
+        };
+        ClientLimits {
+            decode,
+            max_query_len: settings.max_query_buffer_len,
+            output: self.output_limit(client),
+            db: client.db,
+        }
+    }
+
+    /// What this client may leave unread.
+    pub(super) fn output_limit(&self, client: &Client) -> OutputLimit {
+        let settings = self.config.settings();
+        if client.monitors {
             settings.replica_output_limit
         } else if !client.subscriptions.is_empty() {
             settings.pubsub_output_limit
-        } else if open || client.ever_authenticated {
+        } else if client.ever_authenticated || settings.require_pass.is_empty() {
             settings.normal_output_limit
         } else {
             OutputLimit { hard_bytes: OUTPUT_UNAUTHENTICATED, soft_bytes: 0, soft_seconds: 0 }
-        };
-        let decode = Limits {
-            max_bulk_len: settings.max_bulk_len as u64,
-            authenticated: open || client.authenticated,
-        };
-        ClientLimits { decode, max_query_len: settings.max_query_buffer_len, output, db: client.db }
+        }
     }
 
     /// What has to be durable before anybody may hear of the last change; `None` where nothing does.

@@ -21,6 +21,9 @@ const LONGEST_PAUSE_MS: i64 = 3_600_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotNow;
 
+/// What a write hears when the log has become as long as `aof-max-size` allows.
+const QUOTA_REACHED: &str = "aof-max-size is reached";
+
 #[derive(Debug, Default)]
 pub struct Persistence {
     /// The data is being read.
@@ -126,6 +129,20 @@ pub struct LogStatus {
     pub has_base: bool,
 }
 
+impl LogStatus {
+    /// Whether it is time for a rewrite lest the log outgrow `max_bytes`: while log and new base still
+    /// fit both, and only if the log has grown enough since the last one to be worth it.
+    fn nears(&self, max_bytes: u64) -> bool {
+        let (both, grown) =
+            (self.bytes + self.base_bytes, self.bytes - self.base_bytes.min(self.bytes));
+        max_bytes > 0 && both >= max_bytes / 10 * 9 && grown >= max_bytes / 10
+    }
+
+    fn exceeds(&self, max_bytes: u64) -> bool {
+        max_bytes > 0 && self.bytes + self.buffered >= max_bytes
+    }
+}
+
 impl Work {
     /// What ran in the background is over.
     fn end(&mut self, now: Now) -> Option<Running> {
@@ -184,7 +201,10 @@ impl Persistence {
     fn update_refusal(&mut self, settings: &Settings) {
         let rdb = &settings.rdb;
         let stops = rdb.stop_writes_on_error && !rdb.save.is_empty();
-        let log_error = self.log.as_ref().and_then(|log| log.error.as_deref());
+        let log_error = self.log.as_ref().and_then(|log| match &log.error {
+            Some(reason) => Some(reason.as_str()),
+            None => log.exceeds(settings.aof.max_bytes).then_some(QUOTA_REACHED),
+        });
         self.refusal = if stops && self.save.failed {
             Some(error::MISCONF_RDB)
         } else {
@@ -208,13 +228,12 @@ impl Persistence {
     /// Whether the log has grown enough to be written anew: by what percentage.
     fn due_rewrite(&self, settings: &Settings, now: Now) -> Option<u64> {
         let (aof, log) = (&settings.aof, self.log.as_ref()?);
-        if aof.rewrite_percentage == 0 || log.bytes < aof.rewrite_min_bytes {
-            return None;
-        }
-        let base = log.base_bytes.max(1);
-        let growth = (log.bytes * 100 / base).saturating_sub(100);
+        let growth = (log.bytes * 100 / log.base_bytes.max(1)).saturating_sub(100);
+        let by_ratio = aof.rewrite_percentage > 0
+            && log.bytes >= aof.rewrite_min_bytes
+            && growth >= aof.rewrite_percentage;
         let waits = now.ms() - self.rewrite.tried_ms < self.pause_ms();
-        (growth >= aof.rewrite_percentage && !waits).then_some(growth)
+        ((by_ratio || log.nears(aof.max_bytes)) && !waits).then_some(growth)
     }
 
     /// After rewrites that failed one after another.

@@ -39,7 +39,8 @@ impl Launch {
             Mode::Metal => (None, metal_environment()),
         };
         let has_data = !machine.degraded.contains(Degraded::NoDataDirectory);
-        add_server_defaults(&mut environment, mode, has_data);
+        let keeps_data = has_data && !machine.degraded.contains(Degraded::VolatileData);
+        add_server_defaults(&mut environment, mode, has_data, keeps_data);
         let channel = keep(format!("{CHANNEL_ENV}={CHANNEL_VALUE}").as_bytes());
         let tail = cmdline::values(&machine.cmdline, "holdfast.arg");
         Self {
@@ -130,13 +131,23 @@ impl Launch {
 }
 
 /// Directives that the server takes before its configuration file and its arguments, which
-/// override them. A container's ports are published by hand, so it needs no protected mode.
-fn add_server_defaults(environment: &mut std::vec::Vec<&'static CStr>, mode: Mode, has_data: bool) {
+/// override them. A container's ports are published by hand, so it needs no protected mode. On metal
+/// every change is logged, in a log that is kept short for the sake of small flash; where `/data` is
+/// in memory, files in it would only take memory from the data.
+fn add_server_defaults(
+    environment: &mut std::vec::Vec<&'static CStr>,
+    mode: Mode,
+    has_data: bool,
+    keeps_data: bool,
+) {
     if environment.iter().any(|variable| variable.to_bytes().starts_with(b"HOLDFAST_DEFAULTS=")) {
         return;
     }
     environment.push(match (mode, has_data) {
-        (Mode::Metal, _) => c"HOLDFAST_DEFAULTS=dir /data",
+        (Mode::Metal, _) if keeps_data => {
+            c"HOLDFAST_DEFAULTS=dir /data\nsave ''\nappendonly yes\nauto-aof-rewrite-percentage 50\nauto-aof-rewrite-min-size 4mb"
+        }
+        (Mode::Metal, _) => c"HOLDFAST_DEFAULTS=dir /data\nsave ''",
         (Mode::Container, true) => c"HOLDFAST_DEFAULTS=protected-mode no\ndir /data",
         (Mode::Container, false) => c"HOLDFAST_DEFAULTS=protected-mode no",
     });

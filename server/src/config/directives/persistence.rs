@@ -39,9 +39,12 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     text("appendfilename", "appendonly.aof").immutable().rule(rules::append_filename),
     text("appenddirname", "appendonlydir").immutable().rule(rules::append_dirname),
     choice("appendfsync", APPEND_FSYNC, FSYNC_EVERYSEC).effect(Effect::LogWriting),
-    boolean("no-appendfsync-on-rewrite", false),
+    // Nobody waits for the syncs but those who ask to, so there is nothing to leave out.
+    boolean("no-appendfsync-on-rewrite", false).moot(),
     int("auto-aof-rewrite-percentage", 0, INT_MAX, 100),
     memory("auto-aof-rewrite-min-size", 0, LONG_MAX, 64 * MB),
+    // Ours: flash is small, and a log that fills it stops everything.
+    memory("aof-max-size", 0, LONG_MAX, 0),
     boolean("aof-load-truncated", true),
     boolean("aof-use-rdb-preamble", true),
     boolean("aof-timestamp-enabled", false).effect(Effect::LogWriting),
