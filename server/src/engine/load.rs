@@ -2,7 +2,6 @@
 
 use super::{Engine, access};
 use crate::clock::Now;
-use crate::keyspace::{Duplicate, NewKey};
 use crate::rdb::Limits;
 use crate::rdb::file::{Batch, Fault, Item, Options};
 use crate::types::list;
@@ -38,6 +37,7 @@ impl Engine {
             keeps_due: mode.keeps_due,
             checks: settings.rdb.checksum && !self.checksums_are_skipped,
             any_version: settings.rdb.any_version,
+            len: self.persistence.loading.map_or(0, |loading| loading.total_bytes),
             until: None,
         }
     }
@@ -46,31 +46,21 @@ impl Engine {
     pub fn take_items(&mut self, batch: &mut Batch, mode: LoadMode, now: Now) -> Result<(), Fault> {
         let Self { keyspace, functions, persistence, config, .. } = self;
         let settings = config.settings();
-        let keys = batch.drain().filter_map(|item| {
-            match item {
-                Item::Key(key) => {
-                    return Some(NewKey {
-                        database: key.database,
-                        name: key.name,
-                        value: key.value,
-                        expire_at: key.expire_at,
-                        access: key.access.and_then(|access| access::import(access, settings, now)),
-                    });
+        let access = |access| access::import(access, settings, now);
+        batch.apply(keyspace, mode.replaces, access, |item| match item {
+            Item::Function(code) => functions.push(code.into()),
+            Item::Aux { name, text } => {
+                if let (b"used-mem", Some(loading)) = (name, &mut persistence.loading) {
+                    let bytes = crate::number::parse_int(text);
+                    loading.used_memory = bytes.unwrap_or_default().max(0) as u64;
                 }
-                Item::Function(code) => functions.push(code.into()),
-                Item::Aux { name: b"used-mem", text } => {
-                    if let Some(loading) = &mut persistence.loading {
-                        let bytes = crate::number::parse_int(text);
-                        loading.used_memory = bytes.unwrap_or_default().max(0) as u64;
-                    }
-                }
-                Item::Aux { .. } | Item::Sizes { .. } => {}
+                log_aux(name, text, now);
             }
-            None
-        });
-        let result = keyspace.load(keys, mode.replaces);
-        batch.clear();
-        result.map_err(|Duplicate { database, name }| Fault::Duplicate { database, key: name })
+            Item::Empty(name) => {
+                crate::log::notice!("rdbLoadObject skipping empty key: {}", name.escape_ascii());
+            }
+            Item::Sizes { .. } | Item::Key(_) => {}
+        })
     }
 
     /// Nothing is there, as before any file was read.
@@ -80,5 +70,27 @@ impl Engine {
             self.discard_database(old);
         }
         self.functions.clear();
+    }
+}
+
+/// Says what a file says of itself, in Valkey's words.
+fn log_aux(name: &[u8], text: &[u8], now: Now) {
+    let shown = text.escape_ascii();
+    let number = crate::number::parse_int(text).unwrap_or_default();
+    match name {
+        b"redis-ver" => crate::log::notice!("Loading RDB produced by Redis version {shown}"),
+        b"valkey-ver" => crate::log::notice!("Loading RDB produced by Valkey version {shown}"),
+        b"ctime" => {
+            let age = (now.unix_ms() / 1000).saturating_sub(number).max(0);
+            crate::log::notice!("RDB age {age} seconds");
+        }
+        b"used-mem" => {
+            let megabytes = number as f64 / f64::from(1 << 20);
+            crate::log::notice!("RDB memory usage when created {megabytes:.2} Mb");
+        }
+        b"aof-base" if number != 0 => crate::log::notice!("RDB is base AOF"),
+        b"aof-preamble" if number != 0 => crate::log::notice!("RDB has an AOF tail"),
+        [b'%', ..] => crate::log::notice!("RDB '{}': {shown}", name.escape_ascii()),
+        _ => {}
     }
 }

@@ -72,18 +72,29 @@ pub struct Loaded {
     pub keys: u64,
     /// Whose time was over.
     pub expired: u64,
+    /// Without elements: some old servers wrote them by mistake.
+    pub empty: u64,
+    /// Hashes all of whose fields were over.
+    pub hashes_expired: u64,
 }
 
 impl AddAssign for Loaded {
     fn add_assign(&mut self, other: Self) {
         self.keys += other.keys;
         self.expired += other.expired;
+        self.empty += other.empty;
+        self.hashes_expired += other.hashes_expired;
     }
 }
 
 impl From<Counts> for Loaded {
     fn from(counts: Counts) -> Self {
-        Self { keys: counts.keys, expired: counts.due }
+        Self {
+            keys: counts.keys,
+            expired: counts.due,
+            empty: counts.empty,
+            hashes_expired: counts.hashes_due,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::types::collection::Collection;
 pub struct Db {
     pub(super) table: Table,
     pub(super) heap: Heap,
-    deadlines: Deadlines,
+    pub(super) deadlines: Deadlines,
     /// Keys with an expiry.
     volatile: usize,
     /// Hashes whose fields have one.

@@ -8,9 +8,9 @@ use super::{
     entry::{Content, OwnedEntry},
 };
 
-/// Keys whose places are being loaded into the cache: enough to hide its latency behind the work on
-/// the others.
-const LOOKAHEAD: usize = 8;
+/// Keys that are put in while the memory that one needs next is on its way: its segment first, which
+/// tells where its slots are, then these.
+const LEAD: usize = 8;
 
 /// A value on its way from a file into the keyspace.
 #[derive(Debug, PartialEq)]
@@ -47,13 +47,16 @@ impl Keyspace {
         keys: impl Iterator<Item = NewKey<'a>>,
         replaces: bool,
     ) -> Result<(), Duplicate> {
-        let mut coming = VecDeque::with_capacity(LOOKAHEAD + 1);
+        let mut coming = VecDeque::<(Key<'_>, NewKey<'_>)>::with_capacity(2 * LEAD + 1);
         for new in keys {
             let db = self.db(new.database);
             let key = db.key(new.name);
-            db.prefetch(key);
+            db.table.prefetch_segment(key.hash);
             coming.push_back((key, new));
-            if coming.len() > LOOKAHEAD
+            if let Some((key, new)) = coming.len().checked_sub(LEAD).and_then(|at| coming.get(at)) {
+                self.db(new.database).prefetch(*key);
+            }
+            if coming.len() > 2 * LEAD
                 && let Some((key, new)) = coming.pop_front()
             {
                 self.load_one(key, new, replaces)?;
@@ -76,6 +79,17 @@ impl Keyspace {
 }
 
 impl Db {
+    /// Makes room for so many keys, if there are none yet. To be believed by the caller.
+    pub fn expect(&mut self, keys: usize) {
+        self.table.expect(keys);
+    }
+
+    /// Gives back the room of keys that were expected and have not come.
+    pub fn settle(&mut self) {
+        let deadlines = &mut self.deadlines;
+        self.table.shrink_all(|into, from| deadlines.merge(into, from));
+    }
+
     /// Puts in a key that is not there.
     fn add(&mut self, key: Key<'_>, new: NewKey<'_>) {
         let mut room = Vec::new();
@@ -88,5 +102,69 @@ impl Db {
         let heap = &mut self.heap;
         let entry = OwnedEntry::new(heap, access, key.bytes, new.expire_at, content, edited);
         self.insert(key, entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(names: &[String]) -> impl Iterator<Item = NewKey<'_>> {
+        names.iter().map(|name| NewKey {
+            database: 0,
+            name: name.as_bytes(),
+            value: Loaded::Int(7),
+            expire_at: None,
+            access: None,
+        })
+    }
+
+    #[test]
+    fn room_that_was_made_is_filled_without_growing() {
+        let names: Vec<String> = (0..50_000).map(|nth| format!("key:{nth}")).collect();
+        for (expected, slots_per_key) in [(50_000, 1.05..1.45), (0, 1.02..1.35)] {
+            let mut keyspace = Keyspace::new(1, &[5; 16]);
+            keyspace.db_mut(0).expect(expected);
+            let before = keyspace.db(0).slots();
+            keyspace.load(keys(&names), false).expect("none is there");
+            let db = keyspace.db_mut(0);
+            assert!(expected == 0 || db.slots() - before < before / 20, "{before} {}", db.slots());
+            assert!(slots_per_key.contains(&(db.slots() as f64 / 50_000.0)), "{}", db.slots());
+            db.table.check();
+            let slots = db.slots();
+            db.settle();
+            assert_eq!(db.slots(), slots);
+            assert!(names.iter().all(|name| db.contains(name.as_bytes())));
+        }
+    }
+
+    #[test]
+    fn keys_that_have_not_come_take_no_room() {
+        for count in [0, 1, 5_000] {
+            let names: Vec<String> = (0..count).map(|nth| format!("key:{nth}")).collect();
+            let mut keyspace = Keyspace::new(1, &[5; 16]);
+            keyspace.db_mut(0).expect(1_000_000);
+            keyspace.load(keys(&names), false).expect("none is there");
+            let db = keyspace.db_mut(0);
+            db.settle();
+            db.table.check();
+            assert!(db.slots() <= 16 + 3 * count, "{count} keys in {} slots", db.slots());
+            assert!(names.iter().all(|name| db.contains(name.as_bytes())));
+            // What is not empty is left alone.
+            let slots = db.slots();
+            db.expect(1_000_000);
+            assert!(count == 0 || db.slots() == slots);
+        }
+    }
+
+    #[test]
+    fn a_key_is_put_in_once() {
+        let names: Vec<String> = (0..40).map(|nth| format!("key:{}", nth % 39)).collect();
+        let mut keyspace = Keyspace::new(1, &[5; 16]);
+        let duplicate = keyspace.load(keys(&names), false);
+        assert_eq!(duplicate, Err(Duplicate { database: 0, name: b"key:0".to_vec() }));
+        assert_eq!(keyspace.len(), 39);
+        assert_eq!(keyspace.load(keys(&names), true), Ok(()));
+        assert_eq!(keyspace.len(), 39);
     }
 }

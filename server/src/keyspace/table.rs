@@ -241,6 +241,14 @@ impl Table {
         None
     }
 
+    /// Starts to load the segment that a key of this hash would be in, without its slots.
+    #[inline]
+    pub(super) fn prefetch_segment(&self, hash: Hash) {
+        if let Some(number) = self.segment_of(hash) {
+            prefetch(self.segments.as_ptr().wrapping_add(number));
+        }
+    }
+
     /// Starts to load the slots where a key of this hash would be.
     #[inline]
     pub(super) fn prefetch_slots(&self, hash: Hash) {
@@ -318,6 +326,33 @@ impl Table {
         let ordered: Vec<Slot> = segment.occupied().collect();
         self.set_slots(number, spread_or_longer(&ordered, longer(slots)));
         None
+    }
+
+    /// Makes room for so many keys in a table that has none yet, so that nothing grows on the way.
+    pub(super) fn expect(&mut self, keys: usize) {
+        if !self.segments.is_empty() || keys == 0 {
+            return;
+        }
+        // Segments do not get the same number of keys; twice the standard deviation is enough for
+        // all but a few.
+        let slots = |depth: u32| fitting((keys >> depth) + 2 * (keys >> depth).isqrt());
+        let depth = (0..MAX_DEPTH).find(|depth| slots(*depth) <= LARGEST).unwrap_or(MAX_DEPTH);
+        self.depth = depth;
+        for nth in 0..1u64 << depth {
+            let prefix = nth << 1 << (u64::BITS - 1 - depth);
+            let array = vec![Slot::EMPTY; slots(depth)].into();
+            let number = self.add_segment(array, prefix, depth, 0);
+            self.directory.push(number as u32);
+        }
+    }
+
+    /// Gives back what all segments have too much of; see [`Self::shrink`].
+    pub(super) fn shrink_all(&mut self, mut merged: impl FnMut(usize, usize)) {
+        for number in 0..self.segments.len() {
+            if !self.segments[number].slots.is_empty() {
+                self.shrink(number, &mut merged);
+            }
+        }
     }
 
     fn split(&mut self, number: usize) -> usize {

@@ -63,7 +63,10 @@ impl<'a, T: Target> Loader<'a, T> {
             reported = reader.position();
             if let Step::End(_) = step {
                 let loaded = Loaded::from(reader.counts());
-                self.target.with(|engine| engine.persistence.loaded += loaded);
+                self.target.with(|engine| {
+                    engine.persistence.loaded += loaded;
+                    engine.keyspace.iter_mut().for_each(|(_, db)| db.settle());
+                });
                 return Ok(reported);
             }
         }

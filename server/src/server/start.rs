@@ -93,10 +93,21 @@ impl Start {
             Err(failure) if failure.fault.is_damage() && failure.proven.keys > 0 => {
                 self.salvage(&path, total, &failure)?;
             }
-            Err(failure) => return Err(fatal_rdb(&failure.to_string())),
+            Err(failure) => {
+                if failure.fault.is_damage() {
+                    let Failure { fault, offset, .. } = &failure;
+                    log::warning!("Internal error in RDB reading offset {offset} -> {fault}");
+                    log::warning!("Terminating server after rdb file reading failure.");
+                }
+                return Err(fatal_rdb(&failure.to_string()));
+            }
         }
-        let Loaded { keys, expired } = self.engine().persistence.loaded;
-        log::notice!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}.");
+        let Loaded { keys, expired, empty, hashes_expired } = self.engine().persistence.loaded;
+        let empty =
+            if empty > 0 { format!(" empty keys skipped: {empty},") } else { String::new() };
+        log::notice!(
+            "Done loading RDB, keys loaded: {keys}, keys expired: {expired},{empty} all fields expired hashes: {hashes_expired}."
+        );
         log::notice!("DB loaded from disk: {:.3} seconds", self.began.elapsed().as_secs_f64());
         Ok(true)
     }

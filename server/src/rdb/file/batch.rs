@@ -25,13 +25,16 @@ pub enum Item<'a> {
     },
     /// The code of a library.
     Function(&'a [u8]),
-    /// How many keys the database is about to get.
+    /// How many keys the database is about to get; `credible` is how many the file has room for.
     Sizes {
         database: usize,
         keys: u64,
         volatile: u64,
+        credible: usize,
     },
     Key(Key<'a>),
+    /// The name of a key without elements, which is skipped; of the first few.
+    Empty(&'a [u8]),
 }
 
 #[derive(Debug, PartialEq)]
@@ -56,8 +59,9 @@ pub struct Batch {
 pub(super) enum Held {
     Aux { name: Range<usize>, text: Range<usize> },
     Function(Range<usize>),
-    Sizes { database: usize, keys: u64, volatile: u64 },
+    Sizes { database: usize, keys: u64, volatile: u64, credible: usize },
     Key(HeldKey),
+    Empty(Range<usize>),
 }
 
 pub(super) struct HeldKey {
@@ -90,7 +94,10 @@ impl Batch {
         self.held.drain(..).map(move |held| match held {
             Held::Aux { name, text } => Item::Aux { name: &bytes[name], text: &bytes[text] },
             Held::Function(code) => Item::Function(&bytes[code]),
-            Held::Sizes { database, keys, volatile } => Item::Sizes { database, keys, volatile },
+            Held::Empty(name) => Item::Empty(&bytes[name]),
+            Held::Sizes { database, keys, volatile, credible } => {
+                Item::Sizes { database, keys, volatile, credible }
+            }
             Held::Key(key) => Item::Key(Key {
                 database: key.database,
                 name: &bytes[key.name],
@@ -165,6 +172,11 @@ impl Batch {
         access: impl Fn(Access) -> Option<u32>,
         mut other: impl FnMut(Item<'_>),
     ) -> Result<(), Fault> {
+        for held in &self.held {
+            if let Held::Sizes { database, credible, .. } = held {
+                keyspace.db_mut(*database).expect(*credible);
+            }
+        }
         let keys = self.drain().filter_map(|item| match item {
             Item::Key(key) => Some(NewKey {
                 database: key.database,

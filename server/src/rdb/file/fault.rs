@@ -93,12 +93,17 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => write!(f, "Error reading RDB file: {error}"),
-            Self::Ends => write!(f, "Unexpected EOF reading RDB file"),
+            Self::Ends => {
+                write!(f, "Short read or OOM loading DB. Unrecoverable error, aborting now.")
+            }
             Self::Signature(bytes) => {
                 write!(f, "Wrong signature trying to load DB from file: {}", bytes.escape_ascii())
             }
             Self::Version(version) => write!(f, "Can't handle RDB format version {version}"),
-            Self::Unknown(byte) => write!(f, "Unknown type or opcode when loading DB: {byte}"),
+            Self::Unknown(byte) => write!(
+                f,
+                "Unknown type or opcode when loading DB. Unrecoverable error, aborting now. ({byte})"
+            ),
             Self::Foreign { byte, version } => write!(
                 f,
                 "Can't handle foreign type or opcode {byte} in RDB with version {version}"

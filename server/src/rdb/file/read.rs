@@ -19,6 +19,9 @@ const BATCH_KEYS: usize = 512;
 /// Bytes of the file that these come from, at most, but for one item.
 const BATCH_BYTES: u64 = 256 * 1024;
 
+/// Keys without elements that are named.
+const EMPTY_NAMED: u64 = 10;
+
 /// How a file is to be read.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -33,6 +36,8 @@ pub struct Options {
     /// Versions that are not known here are read as far as they are understood
     /// (`rdb-version-check relaxed`).
     pub any_version: bool,
+    /// Bytes of the file; zero if that is not known.
+    pub len: u64,
     /// The file is taken to end here, in front of an item: where a check has proved it.
     pub until: Option<u64>,
 }
@@ -178,7 +183,8 @@ impl<R: io::Read> FileReader<R> {
             opcode::DATABASE => self.read_database()?,
             opcode::SIZES => {
                 let (keys, volatile) = (self.reader.number()?, self.reader.number()?);
-                batch.push(Held::Sizes { database: self.database, keys, volatile });
+                let credible = self.credible_keys(keys);
+                batch.push(Held::Sizes { database: self.database, keys, volatile, credible });
             }
             opcode::SLOT_INFO => {
                 for _of in ["slot", "keys", "volatile"] {
@@ -215,6 +221,14 @@ impl<R: io::Read> FileReader<R> {
             return Ok(version);
         }
         Err(Fault::Version(version.into()))
+    }
+
+    /// How many keys there may be behind this: memory is not taken on the word of a file.
+    fn credible_keys(&self, keys: u64) -> usize {
+        /// Form, name and value of the shortest.
+        const SHORTEST_KEY: u64 = 4;
+        let rest = self.options.len.saturating_sub(self.position());
+        usize::try_from(keys.min(rest / SHORTEST_KEY)).unwrap_or(usize::MAX)
     }
 
     fn read_expiry_ms(&mut self) -> Result<(), Fault> {
@@ -274,7 +288,10 @@ impl<R: io::Read> FileReader<R> {
                 Ok(value) => HeldValue::Owned(value),
                 Err(Error::Empty) => {
                     self.counts.empty += 1;
-                    batch.forget(&name);
+                    match self.counts.empty {
+                        0..=EMPTY_NAMED => batch.push(Held::Empty(name)),
+                        _ => batch.forget(&name),
+                    }
                     return Ok(());
                 }
                 Err(error) => return Err(error.into()),

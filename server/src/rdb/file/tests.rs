@@ -14,6 +14,7 @@ const OPTIONS: fn() -> Options = || Options {
     keeps_due: false,
     checks: true,
     any_version: false,
+    len: 0,
     until: None,
 };
 
@@ -127,10 +128,11 @@ fn a_batch_has_all_items_in_order() {
             }
             Item::Aux { name, .. } => names.push(String::from_utf8_lossy(name).into_owned()),
             Item::Function(code) => assert_eq!(code, b"#!lua name=lib\n"),
-            Item::Sizes { database, keys, volatile } => {
+            Item::Sizes { database, keys, volatile, .. } => {
                 let db = keyspace.db(database);
                 assert_eq!((keys, volatile), (db.len() as u64, db.volatile_len() as u64));
             }
+            Item::Empty(name) => panic!("{name:?} has elements"),
             Item::Key(key) => {
                 assert_eq!(key.access, Some(Access::Idle(9)));
                 assert!(keyspace.db(key.database).contains(key.name));
@@ -165,7 +167,7 @@ fn attributes_belong_to_the_key_behind_them() {
     let at = NOW.deadline_of_unix_ms(unix_ms);
     let in_seconds = NOW.deadline_of_unix_ms(i64::from(seconds) * 1000);
     let expected = [
-        Item::Sizes { database: 3, keys: 2, volatile: 1 },
+        Item::Sizes { database: 3, keys: 2, volatile: 1, credible: 0 },
         key(b"5", Loaded::Bytes(b"a"), Some(in_seconds), Some(Access::Frequency(7))),
         key(b"b", Loaded::Int(9), Some(at), Some(Access::Idle(256))),
         key(b"c", Loaded::Int(12), None, None),
@@ -242,8 +244,14 @@ fn what_is_not_for_us_is_refused_with_the_reason() {
     for (bytes, expected) in [
         (of_redis(b"\x1a"), "Can't handle foreign type or opcode 26 in RDB with version 12"),
         (of_redis(b"\xf3"), "Can't handle foreign type or opcode 243 in RDB with version 12"),
-        (of_valkey(b"\x17"), "Unknown type or opcode when loading DB: 23"),
-        (of_redis(b"\x08"), "Unknown type or opcode when loading DB: 8"),
+        (
+            of_valkey(b"\x17"),
+            "Unknown type or opcode when loading DB. Unrecoverable error, aborting now. (23)",
+        ),
+        (
+            of_redis(b"\x08"),
+            "Unknown type or opcode when loading DB. Unrecoverable error, aborting now. (8)",
+        ),
         (of_valkey(b"\xf6\x01x"), "Pre-release function format not supported."),
         (of_valkey(b"\xf3"), "The RDB file contains slots on their way into a node of a cluster"),
         (
@@ -263,7 +271,10 @@ fn what_is_not_for_us_is_refused_with_the_reason() {
             of_redis(b"\0\x01a\x01b\0\x01a\x01c\xff\0\0\0\0\0\0\0\0"),
             "RDB has duplicated key 'a' in DB 0",
         ),
-        (of_redis(b"\0\x01a\x05b"), "Unexpected EOF reading RDB file"),
+        (
+            of_redis(b"\0\x01a\x05b"),
+            "Short read or OOM loading DB. Unrecoverable error, aborting now.",
+        ),
         (of_redis(b"\x02\x01a\x02\x01a\x01a"), "Duplicate set members detected"),
         (
             of_redis(b"\xff\x01\0\0\0\0\0\0\0"),
