@@ -249,6 +249,9 @@ pub fn exec_abort(reason: &Error) -> Error {
     Error::owned(format!("EXECABORT Transaction discarded because of: {reason}"))
 }
 
+pub const WAITAOF_WITHOUT_LOG: Error =
+    Error::text("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
+
 pub fn misconf_aof(reason: &str) -> Error {
     Error::owned(format!("MISCONF Errors writing to the AOF file: {reason}"))
 }

@@ -38,6 +38,7 @@ mod sorted_set;
 mod stream;
 mod string;
 mod transactions;
+mod wait;
 
 use std::sync::LazyLock;
 
@@ -77,6 +78,7 @@ const ROOMS: &[&[Command]] = &[
     sorted_set::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,
+    wait::COMMANDS,
 ];
 
 /// A command's or subcommand's place in [`TABLE`]; statistics are kept by it.

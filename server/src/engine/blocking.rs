@@ -12,6 +12,7 @@ use crate::clock::{Clock, Now};
 use crate::commands::Id;
 use crate::error::{Error, Result};
 use crate::keyspace::Kind;
+use crate::resp::Reply;
 use crate::resp::decode::OwnedArgv;
 
 /// What a command waits for.
@@ -24,6 +25,18 @@ pub struct Block {
     pub deadline_ms: Option<i64>,
     /// Tried again, too, when a key is gone or holds another type (XREADGROUP).
     pub on_delete: bool,
+    pub waits: Waits,
+}
+
+/// What ends the waiting besides its keys, and what is answered then.
+#[derive(Clone, Copy, Debug)]
+pub enum Waits {
+    /// Nothing: null.
+    ForKeys,
+    /// WAIT: no replica has what was written.
+    ForReplicas,
+    /// WAITAOF: how many logs have it. With `ends`, as soon as our own is durable up to `offset`.
+    ForLog { offset: u64, ends: bool },
 }
 
 /// A client that waits, with the command to be tried again.
@@ -46,6 +59,8 @@ type Key = (usize, Box<[u8]>);
 pub struct Waiters {
     by_key: HashMap<Key, BTreeMap<u64, Slot>>,
     deadlines: BTreeSet<(i64, u64, Slot)>,
+    /// By the offset that the log has to reach.
+    offsets: BTreeSet<(u64, u64, Slot)>,
     /// How many wait for a key's vanishing, too.
     on_delete: HashMap<Key, usize>,
     /// Keys signalled since they were last looked at, in order.
@@ -101,6 +116,9 @@ impl Waiters {
         if let Some(deadline_ms) = blocked.block.deadline_ms {
             self.deadlines.insert((deadline_ms, blocked.ticket, slot));
         }
+        if let Waits::ForLog { offset, ends: true } = blocked.block.waits {
+            self.offsets.insert((offset, blocked.ticket, slot));
+        }
         self.blocked += 1;
     }
 
@@ -116,6 +134,9 @@ impl Waiters {
             if blocked.block.on_delete && was_there {
                 self.forget_on_delete(&key);
             }
+        }
+        if let Waits::ForLog { offset, .. } = blocked.block.waits {
+            self.offsets.remove(&(offset, blocked.ticket, slot));
         }
         if let Some(deadline_ms) = blocked.block.deadline_ms {
             self.deadlines.remove(&(deadline_ms, blocked.ticket, slot));
@@ -144,6 +165,13 @@ impl Waiters {
 pub enum Release {
     TimedOut,
     Refused(Error),
+}
+
+/// How many logs have what was written: ours, and those of replicas, which are none.
+pub(crate) fn wait_reply(reply: &mut Reply<'_>, logs: i64) {
+    reply.array(2);
+    reply.int(logs);
+    reply.int(0);
 }
 
 impl Call<'_> {
@@ -266,6 +294,23 @@ impl Engine {
         }
     }
 
+    /// Whether the log is durable up to `offset`.
+    pub(crate) fn is_logged(&mut self, offset: u64) -> bool {
+        self.host.log_end().is_some_and(|end| end.log.reached(offset))
+    }
+
+    /// Answers those whose writes are durable now, and has the next ones announced.
+    pub(super) fn release_logged(&mut self) {
+        while let Some(&(offset, _, slot)) = self.waiters.offsets.first() {
+            let Some(end) = self.host.log_end() else { return };
+            if !end.log.reached(offset) {
+                end.log.ring_at(offset, &self.cron_bell);
+                return;
+            }
+            self.release(slot, Release::TimedOut);
+        }
+    }
+
     /// Ends a client's waiting; false if it does not wait.
     pub(crate) fn release(&mut self, slot: Slot, why: Release) -> bool {
         let Some(blocked) = self.clients.other_mut(slot).and_then(|client| client.blocked.take())
@@ -279,9 +324,15 @@ impl Engine {
             stats.rejected += 1;
             self.stats.count_error(error.code());
         }
-        self.clients.post(slot, |reply| match &why {
-            Release::TimedOut => reply.null_array(),
-            Release::Refused(error) => reply.error(error),
+        let logs = match blocked.block.waits {
+            Waits::ForLog { offset, .. } => i64::from(self.is_logged(offset)),
+            _ => 0,
+        };
+        self.clients.post(slot, |reply| match (&why, blocked.block.waits) {
+            (Release::Refused(error), _) => reply.error(error),
+            (Release::TimedOut, Waits::ForKeys) => reply.null_array(),
+            (Release::TimedOut, Waits::ForReplicas) => reply.int(0),
+            (Release::TimedOut, Waits::ForLog { .. }) => wait_reply(reply, logs),
         });
         true
     }

@@ -74,6 +74,7 @@ impl Engine {
         }
         let now_ms = now.ms();
         self.release_overdue(now_ms);
+        self.release_logged();
         if self.pause.is_over(now_ms) {
             self.pause.end();
             self.wake_paused();

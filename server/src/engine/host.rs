@@ -36,6 +36,9 @@ pub trait Host: Send {
     /// replies are to wait for that.
     fn log(&mut self, units: &[u8]) -> Option<Durable>;
 
+    /// The end of the log as it is now; `None` where there is none.
+    fn log_end(&self) -> Option<Durable>;
+
     /// How it stands with the log; `None` where there is none.
     fn log_status(&mut self) -> Option<LogStatus>;
 

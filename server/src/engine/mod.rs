@@ -38,7 +38,8 @@ mod watch;
 
 pub use access::{frequency, idle_seconds};
 pub use args::Args;
-pub use blocking::{Block, Release, Waiters};
+pub(crate) use blocking::wait_reply;
+pub use blocking::{Block, Release, Waiters, Waits};
 pub use call::Call;
 pub use client::{Address, Bell, Buffers, Client, Closing, ReplyMode, Traffic};
 pub use clients::{Clients, Slot};

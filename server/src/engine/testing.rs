@@ -167,6 +167,10 @@ impl Host for Recorder {
         None
     }
 
+    fn log_end(&self) -> Option<Durable> {
+        None
+    }
+
     fn log_status(&mut self) -> Option<LogStatus> {
         None
     }

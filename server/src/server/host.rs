@@ -172,6 +172,11 @@ impl Host for Process {
         self.holds_replies.then(|| Durable { offset, log: Arc::clone(log) as Arc<dyn Durability> })
     }
 
+    fn log_end(&self) -> Option<Durable> {
+        let log = Arc::clone(self.files.log().as_ref()?);
+        Some(Durable { offset: log.append(&[]), log })
+    }
+
     fn log_status(&mut self) -> Option<LogStatus> {
         let status = self.files.log().as_ref()?.status();
         Some(LogStatus {

@@ -4,7 +4,7 @@ use super::pop::{Many, take_one};
 use super::transfer::{self, Transfer};
 use super::{GROWS, LIST, POPS, pop_name};
 use crate::commands::spec::{Access, Command, Find, Flags, KeySpec};
-use crate::engine::{Args, Block, Call};
+use crate::engine::{Args, Block, Call, Waits};
 use crate::error::Result;
 use crate::resp::Reply;
 use crate::types::collection::Kind;
@@ -128,5 +128,11 @@ fn wait_for(call: &mut Call<'_>, keys: Args<'_>, deadline_ms: Option<i64>) -> Re
 }
 
 fn block(call: &mut Call<'_>, keys: Vec<Box<[u8]>>, deadline_ms: Option<i64>) -> Result {
-    call.block(Block { keys, kind: Kind::List, deadline_ms, on_delete: false })
+    call.block(Block {
+        keys,
+        kind: Kind::List,
+        deadline_ms,
+        on_delete: false,
+        waits: Waits::ForKeys,
+    })
 }

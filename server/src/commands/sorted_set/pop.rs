@@ -3,7 +3,7 @@
 use super::remove::note_removal;
 use super::{SORTED_SET, reply_member};
 use crate::commands::spec::{Access, Command, Find, Flags, KeySpec};
-use crate::engine::{Args, Block, Call};
+use crate::engine::{Args, Block, Call, Waits};
 use crate::error::{self, Result};
 use crate::resp::{Protocol, Reply};
 use crate::types::collection::Kind;
@@ -254,7 +254,13 @@ fn wait_and_pop(
         return Ok(());
     }
     let keys = keys.map(Box::from).collect();
-    call.block(Block { keys, kind: Kind::SortedSet, deadline_ms, on_delete: false })
+    call.block(Block {
+        keys,
+        kind: Kind::SortedSet,
+        deadline_ms,
+        on_delete: false,
+        waits: Waits::ForKeys,
+    })
 }
 
 /// Pops from the first key that is there; whether one was. It is logged for that key alone.

@@ -4,7 +4,7 @@ use super::group::consumer_created;
 use super::logged::{self, Deliveries, Progress};
 use super::{STREAM, ids, no_key_or_group, reply};
 use crate::commands::spec::{Access, Command, Find, Flags, KeySpec};
-use crate::engine::{Args, Block, Call};
+use crate::engine::{Args, Block, Call, Waits};
 use crate::error::{self, Error, Result};
 use crate::keyspace::Kind;
 use crate::resp::{Protocol, Reply};
@@ -316,7 +316,10 @@ impl<'a> Request<'a> {
             Some(nth) if word == b"$" => ids[nth].as_bytes(),
             _ => word,
         });
-        call.block_as(Block { keys, kind: Kind::Stream, deadline_ms, on_delete }, words)
+        call.block_as(
+            Block { keys, kind: Kind::Stream, deadline_ms, on_delete, waits: Waits::ForKeys },
+            words,
+        )
     }
 }
 
