@@ -74,9 +74,10 @@ impl<'a, T: Target> Loader<'a, T> {
 }
 
 impl<T: Target> Apply for Loader<'_, T> {
-    fn base(&mut self, file: &mut dyn io::Read) -> Result<u64, BaseFault> {
+    fn base(&mut self, file: &mut dyn io::Read, until: Option<u64>) -> Result<u64, BaseFault> {
         let mode = LoadMode { keeps_due: true, ..LoadMode::default() };
-        self.rdb(file, mode, None).map_err(|failure| match failure.fault {
+        let until = until.map(|bytes| Proven { bytes, ..Proven::default() });
+        self.rdb(file, mode, until).map_err(|failure| match failure.fault {
             Fault::Io(error) => BaseFault::Unreadable(error),
             _ => BaseFault::Damaged {
                 text: failure.to_string(),

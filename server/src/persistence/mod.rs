@@ -5,7 +5,6 @@
 //! Reading order: [`save`] (an RDB file appears whole or not at all), [`aof`] (the log), [`load`]
 //! (files read into an engine).
 
-#[allow(dead_code, reason = "open() is still to come")]
 pub mod aof;
 pub mod load;
 pub mod save;

@@ -12,7 +12,6 @@
 
 mod form;
 
-mod deferred;
 mod lzf;
 pub mod read;
 pub mod write;
@@ -34,7 +33,6 @@ mod samples;
 #[cfg(test)]
 mod tests;
 
-pub use deferred::Deferred;
 pub use form::Form;
 pub use read::{Error, Reader, Result, Source};
 pub use write::{Counted, Sink, Writer};

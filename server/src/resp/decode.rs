@@ -44,12 +44,16 @@ impl ProtocolError {
 
 /// Where an argument lies: bytes from the start of its buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
+pub struct Span {
     start: usize,
     len: usize,
 }
 
 impl Span {
+    pub(crate) fn new(start: usize, len: usize) -> Self {
+        Self { start, len }
+    }
+
     /// With its length before it, and the ends of both lines.
     #[inline]
     fn wire_len(&self) -> usize {
@@ -70,6 +74,11 @@ pub struct Argv<'a> {
 }
 
 impl<'a> Argv<'a> {
+    /// The arguments that lie in `buffer` at these places.
+    pub(crate) fn over(buffer: &'a [u8], spans: &'a [Span]) -> Self {
+        Self { buffer, spans }
+    }
+
     pub fn len(&self) -> usize {
         self.spans.len()
     }

@@ -5,5 +5,5 @@ pub mod decode;
 pub mod inline;
 pub mod reply;
 
-pub use decode::{Argv, Batch, Decoder, Limits, ProtocolError};
+pub use decode::{Argv, Batch, Decoder, Limits, ProtocolError, Span};
 pub use reply::{Protocol, Reply};

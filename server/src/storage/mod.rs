@@ -6,6 +6,8 @@
 //! folder. Until then a power cut may keep any part of them, in any order.
 
 mod disk;
+#[cfg(test)]
+pub(crate) mod sim;
 
 pub use disk::{Counters, Disk, Written};
 

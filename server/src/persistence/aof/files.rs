@@ -154,6 +154,11 @@ impl Files {
         Ok(Begun { file, path, len: head.len() as u64, crc })
     }
 
+    /// The next base stands for everything there is.
+    pub(super) fn rewrites_everything(&mut self) {
+        self.rewritten_up_to = Some(self.next_increment);
+    }
+
     /// Makes `temp` the base, in place of everything before the last rotation. Answers what is to be
     /// appended to the current increment.
     pub(super) fn adopt(&mut self, temp: &Path) -> io::Result<Vec<u8>> {

@@ -143,24 +143,18 @@ impl Log {
     /// Appends whole units. Answers the offset, in bytes ever appended, that has to be
     /// [durable](Self::durable) for them to be.
     pub fn append(&self, units: &[u8]) -> u64 {
-        let mut state = self.shared.state();
-        if !units.is_empty() && !state.is_closing {
-            state.add(units);
-            self.shared.pending_bytes.fetch_add(units.len() as u64, Ordering::Relaxed);
-            self.shared.wake(&mut state);
-        }
-        state.appended
+        self.shared.append(units)
     }
 
     /// Bytes ever appended that no power cut takes back.
     pub fn durable(&self) -> u64 {
-        self.shared.durable.load(Ordering::Acquire)
+        self.shared.durable()
     }
 
-    /// Rings the bell once `offset` is durable (at once if it is), or when the disk begins to fail.
+    /// Rings the bell once `offset` is durable, at once if it is. While the disk fails it does not.
     pub fn when_durable(&self, offset: u64, bell: Arc<Bell>) {
         let mut state = self.shared.state();
-        if self.durable() >= offset || self.is_failing() {
+        if self.durable() >= offset {
             drop(state);
             bell.ring();
             return;
@@ -197,10 +191,7 @@ impl Log {
     /// What is appended from now on goes to a new increment: a rewrite begins, whose base will stand
     /// for everything before. The first unit has to select its database.
     pub fn rotate(&self) {
-        let mut state = self.shared.state();
-        state.todo.push_back(Todo::Rotate);
-        state.rotations_asked += 1;
-        self.shared.wake_now(&mut state);
+        self.shared.rotate();
     }
 
     /// A rewrite is over: `temp`, written and synced, becomes the base, in place of everything before
@@ -274,12 +265,8 @@ impl Log {
 
     /// Appends comment lines and waits until they are durable; whether they are.
     fn append_statement(&self, lines: &[u8]) -> bool {
-        let mut state = self.shared.state();
-        state.add(lines);
-        let end = state.appended;
-        state.sync_up_to = end;
-        self.shared.pending_bytes.fetch_add(lines.len() as u64, Ordering::Relaxed);
-        self.shared.wake_now(&mut state);
+        let end = self.shared.append_and_sync(lines);
+        let state = self.shared.state();
         let waits =
             |state: &mut State| self.durable() < end && !self.is_failing() && !state.is_closing;
         let waited = self.shared.done.wait_timeout_while(state, ADOPT_TIMEOUT, waits);
@@ -296,6 +283,15 @@ impl Drop for Log {
 }
 
 impl State {
+    fn take(&mut self) -> Work {
+        Work {
+            todo: std::mem::take(&mut self.todo),
+            policy: self.policy,
+            sync_up_to: self.sync_up_to,
+            is_closing: self.is_closing,
+        }
+    }
+
     /// Adds to the open group, or begins one.
     fn add(&mut self, units: &[u8]) {
         self.appended += units.len() as u64;
@@ -326,7 +322,7 @@ impl State {
 }
 
 impl Shared {
-    fn new(options: &Options) -> Self {
+    pub(super) fn new(options: &Options) -> Self {
         let state = State {
             todo: VecDeque::new(),
             spare: Vec::new(),
@@ -353,6 +349,32 @@ impl Shared {
             is_failing: AtomicBool::new(false),
             keep_history: AtomicBool::new(options.keep_history),
         }
+    }
+
+    pub(super) fn append(&self, units: &[u8]) -> u64 {
+        let mut state = self.state();
+        if !units.is_empty() && !state.is_closing {
+            state.add(units);
+            self.pending_bytes.fetch_add(units.len() as u64, Ordering::Relaxed);
+            self.wake(&mut state);
+        }
+        state.appended
+    }
+
+    /// What is to be durable at once, whatever the policy.
+    pub(super) fn append_and_sync(&self, units: &[u8]) -> u64 {
+        let end = self.append(units);
+        let mut state = self.state();
+        state.sync_up_to = end;
+        self.wake_now(&mut state);
+        end
+    }
+
+    pub(super) fn rotate(&self) {
+        let mut state = self.state();
+        state.todo.push_back(Todo::Rotate);
+        state.rotations_asked += 1;
+        self.wake_now(&mut state);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -386,12 +408,17 @@ impl Shared {
             state = woken.unwrap_or_else(PoisonError::into_inner).0;
             state.is_asleep = false;
         }
-        Work {
-            todo: std::mem::take(&mut state.todo),
-            policy: state.policy,
-            sync_up_to: state.sync_up_to,
-            is_closing: state.is_closing,
-        }
+        state.take()
+    }
+
+    /// The work there is, if any.
+    #[cfg(test)]
+    pub(super) fn work_now(&self) -> Work {
+        self.state().take()
+    }
+
+    pub(super) fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
     }
 
     /// A group is written: its bytes wait no more.
@@ -436,6 +463,17 @@ impl Shared {
         self.done.notify_all();
     }
 
+    #[cfg(test)]
+    pub(super) fn has_rotated_all(&self) -> bool {
+        let state = self.state();
+        state.rotations_done == state.rotations_asked
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Acquire)
+    }
+
     /// What the next `#TS:` line at the head of a file says.
     pub(super) fn timestamp(&self) -> Option<i64> {
         let mut state = self.state();
@@ -447,17 +485,14 @@ impl Shared {
     /// The disk fails. Whether that is news.
     pub(super) fn fails(&self, error: &io::Error, in_sync: bool) -> bool {
         let text = reason(error);
-        let (is_news, waiters) = {
-            let mut state = self.state();
-            state.status.failures += u64::from(state.status.error.is_none());
-            let is_news = state.status.error.as_ref() != Some(&text);
-            state.status.error = Some(text);
-            state.status.failed_in_sync = in_sync;
-            self.is_failing.store(true, Ordering::Release);
-            (is_news, std::mem::take(&mut state.waiters))
-        };
+        let mut state = self.state();
+        state.status.failures += u64::from(state.status.error.is_none());
+        let is_news = state.status.error.as_ref() != Some(&text);
+        state.status.error = Some(text);
+        state.status.failed_in_sync = in_sync;
+        self.is_failing.store(true, Ordering::Release);
+        drop(state);
         self.done.notify_all();
-        waiters.iter().for_each(|(_, bell)| bell.ring());
         is_news
     }
 

@@ -31,20 +31,39 @@
 //! prefix, and nothing that is not proved is ever executed. What stands behind it is cut and kept
 //! aside, unless another server wrote it: it never begins with `#HF+`.
 //!
-//! Reading order: [`manifest`] and [`marks`] (what files look like), [`units`] and [`groups`] (how
-//! they are read), [`choose`], [`load`] and [`open`] (the start), [`log`] and [`writer`] (from then
-//! on), [`check`] (the tool).
+//! Reading order: [`manifest`] and [`marks`] (what files look like); [`input`], [`units`], [`groups`]
+//! and [`plain`] (how they are read); [`open`], [`choose`], [`load`], [`start`], [`settle`] and
+//! [`aside`] (the start); [`log`], [`writer`] and [`files`] (from then on); [`check`] (the tool).
 
 mod manifest;
 mod marks;
 
+mod input;
+mod units;
+
+mod groups;
+mod plain;
+
+mod aside;
+mod choose;
+mod load;
 mod open;
+mod settle;
+mod start;
 
 mod files;
 mod log;
 mod writer;
 
-pub use open::{begin, open};
+#[cfg(test)]
+mod testing;
+
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod power_cuts;
+
+pub use open::{adopt_base_alone, begin, open};
 
 pub use log::{Log, Status};
 
@@ -58,7 +77,7 @@ use crate::resp::Argv;
 /// Where the log is and how it is written.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// `dir`: the folder of an old single-file log, and of `folder`.
+    /// `dir`: the folder of an old single-file log, and of `folder`. Empty where the process is.
     pub dir: PathBuf,
     /// `appenddirname`, inside `dir`.
     pub folder: String,
@@ -81,14 +100,20 @@ impl Options {
     pub fn path(&self) -> PathBuf {
         self.dir.join(&self.folder)
     }
+
+    /// `dir`, by a name that it can be opened by.
+    fn parent(&self) -> &Path {
+        if self.dir.as_os_str().is_empty() { Path::new(".") } else { &self.dir }
+    }
 }
 
 /// Takes what a log contains. The order of calls: a base, if there is one, then commands; between
 /// files, [`file_is_over`](Self::file_is_over).
 pub trait Apply {
     /// Loads the RDB file that `file` begins with, and tells how many bytes it has. More may have
-    /// been read: an old log goes on with commands behind it.
-    fn base(&mut self, file: &mut dyn io::Read) -> Result<u64, BaseFault>;
+    /// been read: an old log goes on with commands behind it. With `until`, a place that was
+    /// [proved](BaseFault::Damaged), only what stands before.
+    fn base(&mut self, file: &mut dyn io::Read, until: Option<u64>) -> Result<u64, BaseFault>;
 
     /// Executes a command. MULTI and EXEC come like others, and whatever is between them is whole.
     ///
@@ -114,8 +139,8 @@ pub enum BaseFault {
     Damaged {
         /// What is wrong, for the log.
         text: String,
-        /// Bytes that a checksum inside the file proves, and that are applied: nothing behind them
-        /// is. `None` when the file has no such checksum, and what is applied is not to be trusted.
+        /// Bytes that a checksum inside the file proves, up to the end of a key. Everything that was
+        /// loaded will be [forgotten](Apply::forget), and these read again.
         proved: Option<u64>,
     },
 }

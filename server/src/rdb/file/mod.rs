@@ -37,6 +37,5 @@ pub use batch::{Batch, Item, Key};
 pub use fault::{Failure, Fault, Proven};
 pub use read::{Checked, Counts, FileReader, Options, Step};
 pub use write::{
-    Access, Head, write_check, write_database, write_end, write_entry, write_entry_head,
-    write_function, write_head, write_select,
+    Access, Head, write_check, write_database, write_end, write_entry, write_function, write_head,
 };
