@@ -107,13 +107,31 @@ pub fn import(access: Access, settings: &Settings, now: Now) -> Option<u32> {
     }
 }
 
+/// Tells a file of keys' accesses, if they are evicted by that.
+#[derive(Clone, Copy, Debug)]
+pub struct Export(Option<(Kind, Now)>);
+
+impl Export {
+    pub fn new(settings: &Settings, now: Now) -> Self {
+        let kind = match (settings.eviction.scope, settings.eviction.order) {
+            (Scope::Nothing, _) | (_, Order::Random | Order::Ttl) => None,
+            (_, Order::Lru | Order::Lrm) => Some(Kind::Time(seconds(now))),
+            (_, Order::Lfu) => Some(Kind::Count(Counting::new(settings, now))),
+        };
+        Self(kind.map(|kind| (kind, now)))
+    }
+
+    pub fn of(self, entry: Entry<'_>) -> Option<Access> {
+        self.0.map(|(kind, now)| match kind {
+            Kind::Time(_) => Access::Idle(idle_seconds(entry, now).into()),
+            Kind::Count(counting) => Access::Frequency(counting.faded(entry.access()) as u8),
+        })
+    }
+}
+
 /// What a file is told of a key's accesses, if its keys are evicted by that.
 pub fn export(entry: Entry<'_>, settings: &Settings, now: Now) -> Option<Access> {
-    match (settings.eviction.scope, settings.eviction.order) {
-        (Scope::Nothing, _) | (_, Order::Random | Order::Ttl) => None,
-        (_, Order::Lru | Order::Lrm) => Some(Access::Idle(idle_seconds(entry, now).into())),
-        (_, Order::Lfu) => Some(Access::Frequency(frequency(entry, settings, now) as u8)),
-    }
+    Export::new(settings, now).of(entry)
 }
 
 /// Seconds since the last access noted.

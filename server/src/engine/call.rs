@@ -7,7 +7,7 @@ use rand_pcg::rand_core::Rng as _;
 
 use super::access::Note;
 use super::observe::Run;
-use super::{Args, Client, Engine, Garbage, Line, Policy};
+use super::{Args, Client, Engine, Line, Policy};
 use crate::clock::{Clock, Now};
 use crate::commands::{Flags, Id};
 use crate::config::eviction::Order;
@@ -405,7 +405,7 @@ impl<'a> Call<'a> {
             watches.replace(index, db, None, self.now.ms());
             removed += db.len();
             let old = db.flush();
-            self.engine.discard(Garbage::database(old));
+            self.engine.discard_database(old);
             self.engine.signal_database(index);
         }
         // FLUSHALL counts as a change even of nothing.

@@ -45,7 +45,10 @@ impl Engine {
     /// while the slice runs, in microseconds from wherever.
     pub fn tick(&mut self, now: Now, clock_us: impl Fn() -> i64) -> Duration {
         let began_us = clock_us();
-        let pause = self.slice(now, &clock_us);
+        let mut pause = self.slice(now, &clock_us);
+        if self.snapshot_slice(now, &clock_us) {
+            pause = pause.min(BUSY);
+        }
         let spent_us = clock_us().abs_diff(began_us);
         self.stats.turns.add(spent_us, 0);
         self.stats.turns.background_us += spent_us;

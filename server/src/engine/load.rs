@@ -1,6 +1,6 @@
 //! Data that comes out of RDB files: batches of items, read without the lock, are taken in under it.
 
-use super::{Engine, Garbage, access};
+use super::{Engine, access};
 use crate::clock::Now;
 use crate::rdb::Limits;
 use crate::rdb::file::{Batch, Fault, Item, Options};
@@ -67,7 +67,7 @@ impl Engine {
     pub fn forget_everything(&mut self) {
         for index in 0..self.keyspace.databases() {
             let old = self.keyspace.db_mut(index).flush();
-            self.discard(Garbage::database(old));
+            self.discard_database(old);
         }
         self.functions.clear();
     }

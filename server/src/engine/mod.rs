@@ -56,7 +56,7 @@ pub use pause::{Pause, PauseMode};
 pub use persistence::{Damage, Loaded, Loading, LogStatus, NotNow, Persistence, Running, Work};
 pub use pubsub::{PubSub, Subscriptions, Topic};
 pub use replay::Replayed;
-pub use snapshot::{SnapshotPurpose, SnapshotSink};
+pub use snapshot::{Busy, Chunk, SnapshotPurpose, SnapshotSink};
 pub use stats::{CommandStats, Stats};
 pub use tracking::{Mode as TrackingMode, Options as TrackingOptions, Tracker, Tracking};
 pub use transaction::{Refused, Transaction};
@@ -159,6 +159,7 @@ pub struct Engine {
     /// Data is being loaded from a log: keys stay until it says otherwise.
     is_replaying: bool,
     replayer: Option<Box<replay::Replayer>>,
+    snapshot: Option<snapshot::Snapshot>,
     cron: cron::Cron,
 }
 
@@ -202,6 +203,7 @@ impl Engine {
             overdue: Vec::new(),
             is_replaying: false,
             replayer: None,
+            snapshot: None,
             cron: cron::Cron::default(),
         };
         engine.refresh_access(now);

@@ -48,6 +48,8 @@ pub struct Stats {
     pub output_buffer_disconnections: u64,
     pub wall_clock_steps: u64,
     pub peak_memory_bytes: u64,
+    /// Of all snapshots.
+    pub snapshot_longest_slice_us: u64,
     /// What the server took before it had any data.
     pub startup_memory_bytes: u64,
     /// Changes since the last save.
@@ -89,6 +91,7 @@ impl Stats {
             output_buffer_disconnections: 0,
             wall_clock_steps: 0,
             peak_memory_bytes: 0,
+            snapshot_longest_slice_us: 0,
             startup_memory_bytes: crate::alloc::used_bytes() as u64,
             dirty: 0,
             by_command: vec![CommandStats::default(); TABLE.count()],

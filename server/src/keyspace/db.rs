@@ -5,6 +5,7 @@ use super::{
     deadlines::{Deadlines, horizon},
     entry::{Content, OwnedEntry},
     heap::Heap,
+    save::{Saving, Ticket},
     slot::Slot,
     string_mut::StrMut,
     table::{Place, Table},
@@ -29,6 +30,8 @@ pub struct Db {
     pub(super) initial_access: u32,
     /// Whether a key that is overwritten counts as new for eviction.
     writes_are_accesses: bool,
+    /// There while a snapshot is taken.
+    pub(super) saving: Option<Box<Saving>>,
     /// The segment whose keys are gathered next; see [`Self::gather`].
     gather_next: usize,
     /// The time of the last look for due keys. Deadlines are sorted into horizons by it; it need
@@ -55,6 +58,7 @@ impl<'a> EntryMut<'a> {
 
     /// For the other types' commands; `None` if the key holds a string.
     pub fn into_collection(self) -> Option<&'a mut Collection> {
+        self.db.before_change(self.place);
         self.db.table.slot_mut(self.place).edit_collection()
     }
 }
@@ -66,6 +70,8 @@ pub struct Taken {
     pub expire_at: Option<i64>,
     /// See [`Entry::access`].
     pub access: u32,
+    /// Of a value that is being saved, wherever it goes.
+    ticket: Option<Ticket>,
 }
 
 /// What is left of a removed key: a value with memory of its own. Dropping it frees the value;
@@ -76,6 +82,10 @@ pub struct Dropped {
 }
 
 impl Dropped {
+    pub(super) fn of(value: Option<Value>) -> Self {
+        Self { value }
+    }
+
     /// Bytes that freeing it sets free.
     pub fn used_bytes(&self) -> usize {
         match &self.value {
@@ -133,6 +143,7 @@ impl Db {
             replaced: Vec::new(),
             initial_access: 0,
             writes_are_accesses: true,
+            saving: None,
             gather_next: 0,
             now_ms: 0,
         }
@@ -318,9 +329,10 @@ impl Db {
 
     pub fn remove<'k>(&mut self, key: impl AsKey<'k>) -> Option<Dropped> {
         let place = self.table.find(key.hashed(self.table.hasher()))?;
-        let dropped = self.remove_at(place);
+        let ticket = self.before_removal(place);
+        let value = self.remove_at(place);
         self.shrink(place.segment);
-        Some(dropped)
+        Some(self.leave(ticket, value))
     }
 
     /// Takes the key's content out, for RENAME and MOVE.
@@ -330,16 +342,20 @@ impl Db {
         let (expire_at, access) = (entry.expire_at(), entry.access());
         // A value with memory of its own comes back from the removal, and is not copied.
         let copied = (!entry.has_own_value()).then(|| entry.to_value());
-        let dropped = self.remove_at(place);
+        let ticket = self.before_removal(place);
+        let own = self.remove_at(place);
         self.shrink(place.segment);
-        let value = dropped.value.or(copied).expect("a value is in the entry or owns memory");
-        Some(Taken { value, expire_at, access })
+        let value = own.or(copied).expect("a value is in the entry or owns memory");
+        Some(Taken { value, expire_at, access, ticket })
     }
 
     /// The other half of [`Self::take`]; true if the key was there and is overwritten.
     pub fn put_back<'k>(&mut self, key: impl AsKey<'k>, taken: Taken) -> bool {
         let key = key.hashed(self.table.hasher());
         let replaced = self.set(key, taken.value, taken.expire_at);
+        if let Some(ticket) = taken.ticket {
+            self.adopt(ticket, key);
+        }
         self.find(key).expect("set just now").set_access(taken.access);
         replaced
     }
@@ -373,9 +389,11 @@ impl Db {
         std::mem::take(&mut self.replaced)
     }
 
-    /// Empties the database; the old content comes back, to be dropped now or elsewhere.
+    /// Empties the database; the old content comes back, to be dropped now or elsewhere, or to be saved
+    /// first if it [is being](Self::has_unsaved).
     pub fn flush(&mut self) -> Db {
         let mut empty = Self::new(*self.table.hasher());
+        empty.saving = self.saving_of_successor();
         empty.set_initial_access(self.initial_access, self.writes_are_accesses);
         std::mem::replace(self, empty)
     }
@@ -394,16 +412,21 @@ impl Db {
             entry.set_access(self.initial_access);
         }
         let expire_at = ttl.applied_to(entry.expire_at());
-        if entry.collection().is_some() {
+        let is_collection = entry.collection().is_some();
+        let ticket = self.before_removal(place);
+        if is_collection || ticket.is_some() {
             let mut replaced = None;
-            self.change(place, |mut entry, heap| {
+            self.change_saved(place, |mut entry, heap| {
                 replaced = entry.take_value();
                 entry.refill(heap, expire_at, content, edited)
             });
-            self.replaced.push(Dropped { value: replaced });
+            let dropped = self.leave(ticket, replaced);
+            if is_collection {
+                self.replaced.push(dropped);
+            }
             return true;
         }
-        self.change(place, |entry, heap| entry.rewrite(heap, expire_at, content, edited));
+        self.change_saved(place, |entry, heap| entry.rewrite(heap, expire_at, content, edited));
         true
     }
 
@@ -417,11 +440,22 @@ impl Db {
                 self.deadlines.split(old, new);
             }
         };
+        self.after_insertion(place);
         self.count(place, true);
         self.note_deadline(place, self.table.slot(place).entry().next_deadline());
     }
 
     pub(super) fn change(
+        &mut self,
+        place: Place,
+        change: impl FnOnce(OwnedEntry, &mut Heap) -> OwnedEntry,
+    ) {
+        self.before_change(place);
+        self.change_saved(place, change);
+    }
+
+    /// Changes an entry that a running snapshot needs no more.
+    fn change_saved(
         &mut self,
         place: Place,
         change: impl FnOnce(OwnedEntry, &mut Heap) -> OwnedEntry,
@@ -482,10 +516,10 @@ impl Db {
         }
     }
 
-    /// Leaves the segment as large as it was.
-    fn remove_at(&mut self, place: Place) -> Dropped {
+    /// Leaves the segment as large as it was. A value with memory of its own comes back.
+    fn remove_at(&mut self, place: Place) -> Option<Value> {
         self.count(place, false);
-        Dropped { value: self.table.remove(place).destroy(&mut self.heap) }
+        self.table.remove(place).destroy(&mut self.heap)
     }
 
     fn shrink(&mut self, segment: usize) {
@@ -599,7 +633,10 @@ impl Db {
         // From the end, since a removal moves what follows.
         gone.sort_unstable_by_key(|&index| std::cmp::Reverse(index));
         for &index in &gone {
-            let dropped = self.remove_at(Place { segment, index });
+            let place = Place { segment, index };
+            let ticket = self.before_removal(place);
+            let value = self.remove_at(place);
+            let dropped = self.leave(ticket, value);
             if dropped.is_big() {
                 self.replaced.push(dropped);
             }
@@ -645,6 +682,7 @@ impl Db {
         limit: usize,
         visit: &mut impl FnMut(Due<'_>),
     ) -> usize {
+        self.before_change(place);
         let now_ms = self.now_ms;
         let removed = match self.table.slot_mut(place).edit_collection() {
             Some(Collection::Hash(hash)) => {

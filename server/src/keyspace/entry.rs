@@ -5,9 +5,10 @@
 //!        +--------+---------+-------------+-----+--------------+---------------------------+
 //!        | flags  | access  | key length  | key | expiry 0/6/8 | value                     |
 //!        +--------+---------+-------------+-----+--------------+---------------------------+
-//! flags  bits 0-3 form of the value: a 4-byte or 8-byte integer | length (1 or 2 bytes) and
+//! flags  bits 0-2 form of the value: a 4-byte or 8-byte integer | length (1 or 2 bytes) and
 //!                 bytes | pointer, length, capacity of a byte vector of its own | a
 //!                 collection, aligned to 8
+//!        bit 3    settled: the running snapshot has it, or must not have it (see `save`)
 //!        bits 4-5 width of the expiry: none, 6 bytes (until the year 10889), 8 bytes
 //!        bit 6    edited in place (OBJECT ENCODING says raw)
 //!        bit 7    the key's length takes 4 bytes
@@ -31,12 +32,13 @@ use crate::types::string::{Str, StrRef, StringEncoding, embeds};
 /// A longer byte value gets a vector of its own, which can grow and be freed elsewhere.
 pub(super) const INLINE_MAX: usize = 384;
 
-const FORM: u8 = 0x0f;
+const FORM: u8 = 0x07;
 const INT32: u8 = 0;
 const INT64: u8 = 1;
 const INLINE: u8 = 2;
 const VECTOR: u8 = 3;
 const COLLECTION: u8 = 4;
+const SETTLED: u8 = 0x08;
 const EXPIRY_SHIFT: u8 = 4;
 const EXPIRY: u8 = 0x30;
 const EDITED: u8 = 0x40;
@@ -200,11 +202,12 @@ impl OwnedEntry {
         edited: bool,
     ) -> Self {
         let entry = self.entry();
-        let flags = (entry.flags() & LONG_KEY) | expiry_flags(expire_at);
+        let flags = (entry.flags() & (LONG_KEY | SETTLED)) | expiry_flags(expire_at);
         let key = entry.key();
         let new_size = content.end(key_offset(flags) + key.len() + expiry_size(flags));
         if piece_size(new_size) != piece_size(entry.size()) {
             let new = Self::new(heap, entry.access(), key, expire_at, content, edited);
+            new.entry().set_settled(entry.is_settled());
             self.free_piece(heap);
             return new;
         }
@@ -422,7 +425,8 @@ unsafe fn write_tail(
     content: Content<'_>,
     edited: bool,
 ) {
-    let flags = (flags & (LONG_KEY | EXPIRY)) | content.form() | if edited { EDITED } else { 0 };
+    let flags =
+        (flags & (LONG_KEY | EXPIRY | SETTLED)) | content.form() | if edited { EDITED } else { 0 };
     let at = key_offset(flags) + key_len;
     let form = content.form();
     // SAFETY: the caller's; the offsets are those that the size was computed from.
@@ -588,6 +592,20 @@ impl<'a> Entry<'a> {
         // SAFETY: the first word is live and aligned. It changes under shared handles, which are
         // not `Send`, and no reference to it exists.
         unsafe { write_header(self.start, self.flags(), access) };
+    }
+
+    /// Whether the running snapshot is done with the entry ahead of its turn. Left over from one that
+    /// was given up where the segment says so; see [`super::table`].
+    #[inline]
+    pub(super) fn is_settled(self) -> bool {
+        self.flags() & SETTLED != 0
+    }
+
+    #[inline]
+    pub(super) fn set_settled(self, settled: bool) {
+        let flags = (self.flags() & !SETTLED) | if settled { SETTLED } else { 0 };
+        // SAFETY: as in `set_access`.
+        unsafe { write_header(self.start, flags, self.access()) };
     }
 
     pub fn encoding(self) -> Encoding {

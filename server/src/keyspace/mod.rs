@@ -10,6 +10,7 @@ mod entry;
 mod hash;
 mod heap;
 mod load;
+mod save;
 mod slot;
 mod string_mut;
 mod table;
@@ -22,6 +23,7 @@ pub use db::{Db, Dropped, Due, EntryMut, Slice, Taken};
 pub use entry::Entry;
 pub use hash::{AsKey, Hash, Hasher, Key};
 pub use load::{Duplicate, Loaded, NewKey};
+pub use save::{Saver, Ticket};
 pub use string_mut::StrMut;
 pub use value::{Encoding, Ttl, Value, ValueRef};
 

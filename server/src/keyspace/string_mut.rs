@@ -54,6 +54,7 @@ impl StrMut<'_> {
         if let Some(old_len) = text {
             self.grow(min_len.max(old_len));
         }
+        self.db.before_change(self.place);
         let slot = self.db.table.slot_mut(self.place);
         slot.edit_bytes().expect("an integer was made text above")
     }

@@ -21,6 +21,10 @@
 //! A lookup reads the directory and a segment's array pointer (both stay in cache), then the slot's
 //! line and the entry: two misses.
 
+mod settled;
+
+pub(super) use settled::Frontier;
+
 use super::{
     Entry, Key,
     entry::OwnedEntry,
@@ -57,6 +61,8 @@ pub(super) struct Table {
     at_depth: [u32; MAX_DEPTH as usize + 1],
     len: usize,
     slots: usize,
+    /// Which snapshot is running or was the last; see [`settled`].
+    epoch: u16,
 }
 
 /// The keys whose hashes share their top bits.
@@ -65,15 +71,25 @@ struct Segment {
     /// The shared bits, at the top.
     prefix: u64,
     /// How many they are.
-    depth: u32,
+    depth: u16,
+    /// The epoch whose marks its entries bear (see `settled`), 0 where they bear none.
+    marked_in: u16,
     /// Keys.
     len: u32,
 }
 
+// Lookups index by it.
+const _: () = assert!(size_of::<Segment>() == 32);
+
 impl Segment {
     #[inline]
     fn tag(&self, hash: Hash) -> u16 {
-        tag(hash, self.depth)
+        tag(hash, self.depth())
+    }
+
+    #[inline]
+    fn depth(&self) -> u32 {
+        u32::from(self.depth)
     }
 
     /// The end of the part of hash space that it covers.
@@ -132,7 +148,7 @@ impl Segment {
 
     /// Where in hash space `tag` begins.
     fn start_of(&self, tag: u16) -> u64 {
-        self.prefix | u64::from(tag) << (u64::BITS - TAG_BITS - self.depth)
+        self.prefix | u64::from(tag) << (u64::BITS - TAG_BITS - self.depth())
     }
 }
 
@@ -184,6 +200,7 @@ impl Table {
             at_depth: [0; MAX_DEPTH as usize + 1],
             len: 0,
             slots: 0,
+            epoch: 0,
         }
     }
 
@@ -303,7 +320,7 @@ impl Table {
         };
         let segment = &self.segments[number];
         let slots = segment.slots.len();
-        if slots >= LARGEST && segment.depth < MAX_DEPTH {
+        if slots >= LARGEST && segment.depth() < MAX_DEPTH {
             return Some((number, self.split(number)));
         }
         let ordered: Vec<Slot> = segment.occupied().collect();
@@ -339,7 +356,8 @@ impl Table {
     }
 
     fn split(&mut self, number: usize) -> usize {
-        let Segment { depth, prefix, .. } = self.segments[number];
+        let Segment { prefix, marked_in, .. } = self.segments[number];
+        let depth = self.segments[number].depth();
         if depth == self.depth {
             self.directory = self.directory.iter().flat_map(|&number| [number, number]).collect();
             self.depth += 1;
@@ -368,6 +386,7 @@ impl Table {
         let upper_prefix = prefix | 1 << (u64::BITS - 1 - depth);
         let array = spread_or_longer(&upper, fitting(upper.len()));
         let other = self.add_segment(array, upper_prefix, depth + 1, upper.len());
+        self.segments[other].marked_in = marked_in;
         self.point_directory(other);
         other
     }
@@ -375,7 +394,7 @@ impl Table {
     fn add_segment(&mut self, slots: Box<[Slot]>, prefix: u64, depth: u32, len: usize) -> usize {
         self.at_depth[depth as usize] += 1;
         self.slots += slots.len();
-        let segment = Segment { slots, prefix, depth, len: len as u32 };
+        let segment = Segment { slots, prefix, depth: depth as u16, marked_in: 0, len: len as u32 };
         if let Some(number) = self.vacant.pop() {
             self.segments[number as usize] = segment;
             return number as usize;
@@ -394,7 +413,7 @@ impl Table {
     fn point_directory(&mut self, number: usize) {
         let Segment { prefix, depth, .. } = self.segments[number];
         let first = directory_index(Hash(prefix), self.depth);
-        self.directory[first..first + (1 << (self.depth - depth))].fill(number as u32);
+        self.directory[first..first + (1 << (self.depth - u32::from(depth)))].fill(number as u32);
     }
 
     // ── Removal ─────────────────────────────────────────────────────────────────────────────
@@ -433,7 +452,7 @@ impl Table {
     /// The other half of what was one segment, if both together fill half of one.
     fn mergeable_buddy(&self, number: usize) -> Option<usize> {
         let own = &self.segments[number];
-        let bit = 1u64.checked_shl(u64::BITS - own.depth)?;
+        let bit = 1u64.checked_shl(u64::BITS - own.depth())?;
         let buddy = self.segment_of(Hash(own.prefix ^ bit))?;
         let other = &self.segments[buddy];
         let len = (own.len + other.len) as usize;
@@ -443,6 +462,7 @@ impl Table {
     fn merge(&mut self, a: usize, b: usize) -> (usize, usize) {
         let (lower, upper) =
             if self.segments[a].prefix < self.segments[b].prefix { (a, b) } else { (b, a) };
+        self.agree_on_marks(lower, upper);
         // One bit comes back in front of the tag and the last one drops out: the order stays.
         let widened = |slot: Slot, bit: u16| slot.with_tag(slot.tag() >> 1 | bit << 15);
         let ordered: Vec<Slot> = (self.segments[lower].occupied().map(|slot| widened(slot, 0)))
@@ -582,7 +602,7 @@ impl Table {
             let number = self.directory[at] as usize;
             let segment = &self.segments[number];
             assert_eq!(directory_index(Hash(segment.prefix), self.depth), at);
-            let copies = 1 << (self.depth - segment.depth);
+            let copies = 1 << (self.depth - segment.depth());
             assert!(self.directory[at..at + copies].iter().all(|&n| n as usize == number));
             at += copies;
             let array = &segment.slots;

@@ -16,7 +16,7 @@ fn new_db() -> Db {
 }
 
 /// A small generator for histories: the same every time.
-struct Chance(u64);
+pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
     fn next(&mut self) -> u64 {
@@ -27,7 +27,7 @@ impl Chance {
         z ^ z >> 31
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 }
@@ -36,31 +36,31 @@ fn name(number: u64) -> Vec<u8> {
     format!("key:{number}").into_bytes()
 }
 
-fn text(entry: Entry<'_>) -> Vec<u8> {
+pub(super) fn text(entry: Entry<'_>) -> Vec<u8> {
     let ValueRef::Str(string) = entry.value() else { panic!("only strings here") };
     string.bytes(&mut Digits::new()).to_vec()
 }
 
 /// As many as the tests should do: fewer where each step is a hundred times slower.
-fn scaled(steps: usize) -> usize {
+pub(super) fn scaled(steps: usize) -> usize {
     if cfg!(miri) { steps / 100 } else { steps }
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Modelled {
-    text: Vec<u8>,
-    expire_at: Option<i64>,
+pub(super) struct Modelled {
+    pub(super) text: Vec<u8>,
+    pub(super) expire_at: Option<i64>,
 }
 
 /// A database and what should be in it.
-struct Pair {
-    db: Db,
-    model: HashMap<Vec<u8>, Modelled>,
+pub(super) struct Pair {
+    pub(super) db: Db,
+    pub(super) model: HashMap<Vec<u8>, Modelled>,
     now_ms: i64,
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Set { key: u64, text: Vec<u8>, ttl: Ttl },
     SetInt { key: u64, int: i64 },
     Remove { key: u64 },
@@ -75,11 +75,11 @@ enum Step {
 }
 
 impl Pair {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { db: new_db(), model: HashMap::new(), now_ms: 1_000_000 }
     }
 
-    fn apply(&mut self, step: &Step) {
+    pub(super) fn apply(&mut self, step: &Step) {
         let Self { db, model, now_ms } = self;
         match *step {
             Step::Set { key, ref text, ttl } => {
@@ -180,7 +180,7 @@ impl Pair {
         }
     }
 
-    fn check(&self) {
+    pub(super) fn check(&self) {
         let Self { db, model, .. } = self;
         db.table.check();
         assert_eq!(db.len(), model.len());
@@ -231,7 +231,7 @@ fn any_ttl() -> impl Strategy<Value = Ttl> {
     prop_oneof![Just(Ttl::Keep), Just(Ttl::Clear), any_time().prop_map(Ttl::At)]
 }
 
-fn any_step(keys: u64) -> impl Strategy<Value = Step> {
+pub(super) fn any_step(keys: u64) -> impl Strategy<Value = Step> {
     let key = 0..keys;
     prop_oneof![
         8 => (key.clone(), any_text(), any_ttl())

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::clock::Now;
 use crate::config::Settings;
-use crate::engine::{Data, SnapshotSink, access};
+use crate::engine::{Chunk, Data, SnapshotSink, access};
 use crate::rdb::crc64::Crc64;
 use crate::rdb::file::{self, Head};
 use crate::rdb::{Sink, Writer};
@@ -187,7 +187,7 @@ impl Sink for Direct {
 pub type Finished = Box<dyn FnOnce(Result<(), String>) + Send>;
 
 enum Message {
-    Chunk { bytes: Vec<u8>, between_keys: bool },
+    Chunk(Chunk),
     End(Result<(), String>),
 }
 
@@ -198,10 +198,10 @@ struct Background {
 }
 
 impl SnapshotSink for Background {
-    fn chunk(&mut self, bytes: Vec<u8>, between_keys: bool) {
+    fn chunk(&mut self, chunk: Chunk) {
         // A thread that gave up reads on, and drops what comes.
-        self.queued.fetch_add(bytes.len(), Ordering::Relaxed);
-        let _ = self.messages.send(Message::Chunk { bytes, between_keys });
+        self.queued.fetch_add(chunk.memory_bytes(), Ordering::Relaxed);
+        let _ = self.messages.send(Message::Chunk(chunk));
     }
 
     fn is_full(&self) -> bool {
@@ -233,15 +233,16 @@ fn write_as_it_comes(
     let mut file = Ok(file);
     loop {
         match inbox.recv() {
-            Ok(Message::Chunk { bytes, between_keys }) => {
+            Ok(Message::Chunk(chunk)) => {
+                let (len, ends_item) = (chunk.memory_bytes(), chunk.ends_item());
                 file = file.and_then(|mut file: Unfinished| {
-                    file.write(&bytes)?;
-                    if between_keys {
+                    file.write(&chunk.into_bytes())?;
+                    if ends_item {
                         file.check()?;
                     }
                     Ok(file)
                 });
-                queued.fetch_sub(bytes.len(), Ordering::Relaxed);
+                queued.fetch_sub(len, Ordering::Relaxed);
             }
             Ok(Message::End(result)) => {
                 result?;

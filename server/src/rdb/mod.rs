@@ -12,6 +12,7 @@
 
 mod form;
 
+mod deferred;
 mod lzf;
 pub mod read;
 pub mod write;
@@ -33,6 +34,7 @@ mod samples;
 #[cfg(test)]
 mod tests;
 
+pub use deferred::Deferred;
 pub use form::Form;
 pub use read::{Error, Reader, Result, Source};
 pub use write::{Counted, Sink, Writer};

@@ -17,6 +17,9 @@ use crate::types::string::Digits;
 /// Where the bytes go. A sink that may fail keeps the error for whoever made it.
 pub trait Sink {
     fn put(&mut self, bytes: &[u8]);
+
+    /// What follows is the length and the bytes of a string that might get shorter by compression.
+    fn long_string_follows(&mut self) {}
 }
 
 impl Sink for Vec<u8> {
@@ -113,6 +116,9 @@ impl<S: Sink> Writer<S> {
             self.count(compressed.len());
             self.count(text.len());
             return self.raw(&compressed);
+        }
+        if text.len() > SHORTEST_COMPRESSED {
+            self.sink.long_string_follows();
         }
         self.count(text.len());
         self.raw(text);

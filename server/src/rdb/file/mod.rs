@@ -37,5 +37,6 @@ pub use batch::{Batch, Item, Key};
 pub use fault::{Failure, Fault, Proven};
 pub use read::{Checked, Counts, FileReader, Options, Step};
 pub use write::{
-    Access, Head, write_check, write_database, write_end, write_entry, write_function, write_head,
+    Access, Head, write_check, write_database, write_end, write_entry, write_entry_head,
+    write_function, write_head, write_select,
 };

@@ -47,16 +47,27 @@ fn write_aux(writer: &mut Writer<impl Sink>, name: &str, text: &[u8]) {
     writer.string(text);
 }
 
-/// Keys of database `index` follow: `keys` of them, of which `volatile` have an expiry.
-pub fn write_database(writer: &mut Writer<impl Sink>, index: usize, keys: usize, volatile: usize) {
+/// Keys of database `index` follow.
+pub fn write_select(writer: &mut Writer<impl Sink>, index: usize) {
     writer.raw(&[opcode::DATABASE]);
     writer.count(index);
+}
+
+/// Keys of database `index` follow: `keys` of them, of which `volatile` have an expiry.
+pub fn write_database(writer: &mut Writer<impl Sink>, index: usize, keys: usize, volatile: usize) {
+    write_select(writer, index);
     writer.raw(&[opcode::SIZES]);
     writer.count(keys);
     writer.count(volatile);
 }
 
 pub fn write_entry(writer: &mut Writer<impl Sink>, entry: Entry<'_>, access: Option<Access>) {
+    write_entry_head(writer, entry, access);
+    write_value(writer, entry.value());
+}
+
+/// What stands in front of an entry's value.
+pub fn write_entry_head(writer: &mut Writer<impl Sink>, entry: Entry<'_>, access: Option<Access>) {
     if let Some(at) = entry.expire_at() {
         writer.raw(&[opcode::EXPIRY_MS]);
         writer.time(Some(at));
@@ -69,10 +80,8 @@ pub fn write_entry(writer: &mut Writer<impl Sink>, entry: Entry<'_>, access: Opt
         }
         Some(Access::Frequency(count)) => writer.raw(&[opcode::FREQUENCY, count]),
     }
-    let value = entry.value();
-    writer.raw(&[Form::of(value).byte()]);
+    writer.raw(&[Form::of(entry.value()).byte()]);
     writer.string(entry.key());
-    write_value(writer, value);
 }
 
 /// A library of functions, before all databases.
