@@ -66,14 +66,7 @@ impl SourcePackage {
         if unpacked.join(self.landmark).exists() {
             return Ok(unpacked);
         }
-        say(format!("fetching Debian's source package of {}", self.name));
-        crate::packages::ensure(&["dpkg-dev", "xz-utils"])?;
-        let package = home.join("package");
-        let _ = fs::remove_dir_all(&package);
-        fs::create_dir_all(&package).map_err(|e| format!("{}: {e}", package.display()))?;
-        let apt = PrivateApt::create(&home.join("apt"))?;
-        apt.run("update", &[], &package)?;
-        apt.run("source", &["--download-only", self.name], &package)?;
+        let package = download(home, self.name)?;
         let description = self.description_file(&package)?;
         let _ = fs::remove_dir_all(&unpacked);
         run(Command::new("dpkg-source").arg("-x").arg(&description).arg(&unpacked))?;
@@ -83,10 +76,7 @@ impl SourcePackage {
     /// The .dsc that apt has downloaded; its name tells the version.
     fn description_file(&self, package: &Path) -> Result<PathBuf, String> {
         let Self { name, release_line, .. } = self;
-        let entries = fs::read_dir(package).map_err(|e| format!("{}: {e}", package.display()))?;
-        let mut found = entries.flatten().map(|entry| entry.path());
-        let dsc = found.find(|path| path.extension().is_some_and(|e| e == "dsc"));
-        let dsc = dsc.ok_or_else(|| format!("apt has downloaded no .dsc of {name}"))?;
+        let dsc = file_ending(package, ".dsc")?;
         let file_name = dsc.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if !file_name.starts_with(&format!("{name}_{release_line}")) {
             say(format!("Debian has moved on to {file_name}; we speak of {release_line}*"));
@@ -95,8 +85,34 @@ impl SourcePackage {
     }
 }
 
+/// Downloads the files of a package's newest source, into a directory below `home`. What is in
+/// [`download_directory`] is whole and verified, even when this has failed for another file.
+pub fn download(home: &Path, name: &str) -> Result<PathBuf, String> {
+    say(format!("fetching Debian's source package of {name}"));
+    crate::packages::ensure(&["dpkg-dev", "xz-utils"])?;
+    let directory = download_directory(home);
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+    let apt = PrivateApt::create(&home.join("apt"))?;
+    apt.run("update", &[], &directory)?;
+    apt.run("source", &["--download-only", name], &directory)?;
+    Ok(directory)
+}
+
+pub fn download_directory(home: &Path) -> PathBuf {
+    home.join("package")
+}
+
+/// The downloaded file whose name ends so.
+pub fn file_ending(directory: &Path, ending: &str) -> Result<PathBuf, String> {
+    let entries = fs::read_dir(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+    let mut found = entries.flatten().map(|entry| entry.path());
+    let wanted = found.find(|path| path.to_string_lossy().ends_with(ending));
+    wanted.ok_or_else(|| format!("apt has downloaded no {ending} into {}", directory.display()))
+}
+
 /// One process fetches and builds; the others wait for it.
-fn lock(home: &Path) -> Result<File, String> {
+pub fn lock(home: &Path) -> Result<File, String> {
     let path = home.join("lock");
     let file = File::create(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     file.lock().map_err(|e| format!("{}: {e}", path.display()))?;

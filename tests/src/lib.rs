@@ -5,7 +5,7 @@
 //! test), [`server`] (a server process on a free port), [`transcript`] (the corpus),
 //! [`debian_source`] with [`valkey`] and [`redis`] (programs built from Debian's sources), [`tcl`]
 //! (Valkey's suite), [`process`] (what /proc says), [`load`] (requests for the benches), [`fuzz`]
-//! (inputs and checks for the parsers).
+//! (inputs and checks for the parsers), [`suites`] (client libraries' own suites).
 //!
 //! Nothing here sleeps for a fixed time: whatever takes time is waited for by its condition.
 
@@ -20,9 +20,11 @@ pub mod paths;
 pub mod ports;
 pub mod process;
 pub mod progress;
+pub mod python;
 pub mod redis;
 pub mod resp;
 pub mod server;
+pub mod suites;
 pub mod tcl;
 pub mod transcript;
 pub mod valkey;

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::{env, io, process};
 
@@ -23,10 +24,16 @@ pub struct PortLease {
 }
 
 impl PortLease {
+    /// Leases a certain port.
+    pub fn of(port: u16) -> io::Result<Self> {
+        let file = File::create(directory()?.join(port.to_string()))?;
+        file.try_lock()?;
+        Ok(Self { port, _locked: file })
+    }
+
     /// Leases a port that is free right now.
     pub fn acquire() -> io::Result<Self> {
-        let directory = env::temp_dir().join("holdfast-test-ports");
-        fs::create_dir_all(&directory)?;
+        let directory = directory()?;
         let start = (process::id() as u16).wrapping_mul(97);
         for _ in 0..COUNT {
             let step = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
@@ -42,4 +49,10 @@ impl PortLease {
     pub fn port(&self) -> u16 {
         self.port
     }
+}
+
+fn directory() -> io::Result<PathBuf> {
+    let directory = env::temp_dir().join("holdfast-test-ports");
+    fs::create_dir_all(&directory)?;
+    Ok(directory)
 }

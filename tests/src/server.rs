@@ -30,6 +30,8 @@ const FILE_NAME: &str = "server.conf";
 #[derive(Debug)]
 pub struct Server {
     child: Child,
+    /// What was executed, for another start.
+    words: Vec<String>,
     lease: PortLease,
     directory: TempDir,
     flavour: Flavour,
@@ -48,10 +50,10 @@ impl Server {
         Self::try_start(flavour, args).unwrap_or_else(|why| panic!("{flavour:?} {args:?}: {why}"))
     }
 
-    /// As [`Server::start_flavour`], on one core only.
+    /// As [`Server::start_flavour`], on these cores only: a list as taskset(1) has it.
     #[track_caller]
-    pub fn start_pinned(flavour: Flavour, args: &[&str], core: usize) -> Self {
-        let prefix = ["taskset".to_owned(), "-c".to_owned(), core.to_string()];
+    pub fn start_pinned(flavour: Flavour, args: &[&str], cores: &str) -> Self {
+        let prefix = ["taskset".to_owned(), "-c".to_owned(), cores.to_owned()];
         let started = Self::launch(&prefix, flavour, None, args);
         started.unwrap_or_else(|why| panic!("{flavour:?} {args:?}: {why}"))
     }
@@ -69,6 +71,12 @@ impl Server {
         Self::launch(&[], flavour, None, args)
     }
 
+    /// As [`Server::try_start`], on a certain port: for programs that know no other.
+    pub fn start_at(port: u16, flavour: Flavour, args: &[&str]) -> Result<Self, String> {
+        let lease = PortLease::of(port).map_err(|e| format!("port {port}: {e}"))?;
+        Self::launch_on(lease, &[], flavour, None, args)
+    }
+
     /// Starts the server behind `prefix`, a command that replaces itself by its arguments.
     fn launch(
         prefix: &[String],
@@ -76,29 +84,52 @@ impl Server {
         file: Option<&str>,
         args: &[&str],
     ) -> Result<Self, String> {
-        let program = binaries::server(flavour).display().to_string();
-        let words: Vec<&String> = prefix.iter().chain([&program]).collect();
         let mut last = String::new();
         for _ in 0..START_ATTEMPTS {
             let lease = PortLease::acquire().map_err(|e| e.to_string())?;
-            let directory = TempDir::with_prefix("holdfast-test-").map_err(|e| e.to_string())?;
-            let mut command = Command::new(words[0]);
-            command.args(&words[1..]);
-            if let Some(text) = file {
-                let path = directory.path().join(FILE_NAME);
-                fs::write(&path, text).map_err(|e| e.to_string())?;
-                command.arg(path);
-            }
-            command.args(own_directives(lease.port(), directory.path())).args(args);
-            let child = spawn(command, directory.path()).map_err(|e| e.to_string())?;
-            let mut server = Self { child, lease, directory, flavour };
-            match server.wait_until_ready() {
-                Ok(()) => return Ok(server),
+            match Self::launch_on(lease, prefix, flavour, file, args) {
                 Err(why) if why.contains("in use") => last = why,
-                Err(why) => return Err(why),
+                outcome => return outcome,
             }
         }
         Err(last)
+    }
+
+    fn launch_on(
+        lease: PortLease,
+        prefix: &[String],
+        flavour: Flavour,
+        file: Option<&str>,
+        args: &[&str],
+    ) -> Result<Self, String> {
+        let directory = TempDir::with_prefix("holdfast-test-").map_err(|e| e.to_string())?;
+        let mut words = prefix.to_vec();
+        words.push(binaries::server(flavour).display().to_string());
+        if let Some(text) = file {
+            let path = directory.path().join(FILE_NAME);
+            fs::write(&path, text).map_err(|e| e.to_string())?;
+            words.push(path.display().to_string());
+        }
+        words.extend(own_directives(lease.port(), directory.path()));
+        words.extend(args.iter().map(|arg| (*arg).to_owned()));
+        let child = spawn_words(&words, directory.path()).map_err(|e| e.to_string())?;
+        let mut server = Self { child, words, lease, directory, flavour };
+        server.wait_until_ready()?;
+        Ok(server)
+    }
+
+    /// Kills the server where it stands, as `kill -9` does. It has no time to write anything.
+    pub fn kill(&mut self) {
+        // It may have ended by itself already; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts a server that has ended once more, in the same directory with the same arguments.
+    pub fn start_again(&mut self) -> Result<(), String> {
+        let child = spawn_words(&self.words, self.directory.path());
+        self.child = child.map_err(|e| e.to_string())?;
+        self.wait_until_ready()
     }
 
     fn wait_until_ready(&mut self) -> Result<(), String> {
@@ -174,9 +205,7 @@ impl Drop for Server {
         if thread::panicking() {
             eprintln!("--- log of {:?}, pid {}\n{}", self.flavour, self.pid(), self.log_tail());
         }
-        // It may have ended by itself already; then there is nothing to kill.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
@@ -208,8 +237,14 @@ fn own_directives(port: u16, directory: &Path) -> Vec<String> {
     pairs.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]).collect()
 }
 
+fn spawn_words(words: &[String], directory: &Path) -> io::Result<Child> {
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    spawn(command, directory)
+}
+
 fn spawn(mut command: Command, directory: &Path) -> io::Result<Child> {
-    let log = File::create(log_path(directory))?;
+    let log = File::options().append(true).create(true).open(log_path(directory))?;
     command.current_dir(directory).stdin(Stdio::null());
     command.stdout(log.try_clone()?).stderr(log);
     command.spawn()

@@ -5,12 +5,9 @@ use std::process::{Command, Stdio};
 
 use holdfast_tests::binaries::debian_program;
 use holdfast_tests::commands::run;
-use holdfast_tests::progress::say;
+use holdfast_tests::paths;
+use holdfast_tests::python::{self, REDIS_PY};
 use holdfast_tests::server::Server;
-use holdfast_tests::{packages, paths};
-
-/// The library's version is pinned: a new one is looked at before it can break the tests.
-const REDIS_PY: &str = "redis==6.4.0";
 
 fn redis_cli(server: &Server) -> Command {
     let mut cli = Command::new(debian_program("redis-cli"));
@@ -94,15 +91,6 @@ fn redis_py_uses_every_delivered_command() {
 
 /// A Python with redis-py, in a virtual environment of the target directory.
 fn python_with_redis() -> PathBuf {
-    let needed = packages::ensure(&["python3", "python3-venv"]);
-    needed.unwrap_or_else(|why| panic!("{why}"));
     let home = paths::target().join("python").join(REDIS_PY);
-    let python = home.join("bin/python");
-    if run(Command::new(&python).args(["-c", "import redis"])).is_err() {
-        say(format!("installing {REDIS_PY} into {}", home.display()));
-        output(Command::new("/usr/bin/python3").args(["-m", "venv", "--clear"]).arg(&home));
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", REDIS_PY];
-        output(Command::new(&python).args(pip));
-    }
-    python
+    python::environment(&home, &[REDIS_PY]).unwrap_or_else(|why| panic!("{why}"))
 }
