@@ -12,17 +12,12 @@ use std::thread;
 use std::time::Duration;
 
 use holdfast_tests::binaries::Flavour;
-use holdfast_tests::client::Client;
 use holdfast_tests::process::resident_bytes;
 use holdfast_tests::progress::say;
-use holdfast_tests::resp::{Value, encode_command};
 use holdfast_tests::server::Server;
 
 const ITEMS: usize = 1_000_000;
 const WARM_ITEMS: usize = 1_000;
-
-/// Commands sent before their replies are read.
-const PIPELINE: usize = 1_000;
 
 /// Valkey moves keys from an outgrown table to the next in the background.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -183,31 +178,12 @@ fn bytes_per_item(
 ) -> Result<f64, String> {
     let server = Server::start_flavour(flavour, &[]);
     let mut client = server.client();
-    load(&mut client, |n| add("w", n), WARM_ITEMS)?;
+    client.pipeline(0..WARM_ITEMS, |n| add("w", n))?;
     let before = resident_bytes(server.pid());
-    load(&mut client, |n| add("k", n), items)?;
+    client.pipeline(0..items, |n| add("k", n))?;
     thread::sleep(SETTLE);
     // Whoever has no such command has nothing to give back.
     let _ = client.command(&["MEMORY", "PURGE"]);
     let after = resident_bytes(server.pid());
     Ok((after as f64 - before as f64) / items as f64)
-}
-
-/// Sends `items` commands; an error if one of them fails.
-fn load(
-    client: &mut Client,
-    command: impl Fn(usize) -> Vec<String>,
-    items: usize,
-) -> Result<(), String> {
-    for start in (0..items).step_by(PIPELINE) {
-        let batch = start..items.min(start + PIPELINE);
-        let bytes: Vec<u8> = batch.clone().flat_map(|n| encode_command(&command(n))).collect();
-        client.write_raw(&bytes).map_err(|e| e.to_string())?;
-        for _ in batch {
-            if let Value::Error(text) = client.read().map_err(|e| e.to_string())? {
-                return Err(String::from_utf8_lossy(&text).into_owned());
-            }
-        }
-    }
-    Ok(())
 }

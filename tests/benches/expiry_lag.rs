@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use holdfast_tests::binaries::Flavour;
 use holdfast_tests::client::Client;
 use holdfast_tests::progress::say;
-use holdfast_tests::resp::{Value, encode_command};
+use holdfast_tests::resp::Value;
 use holdfast_tests::server::Server;
 
 const KEYS: usize = 1_000_000;
@@ -17,7 +17,6 @@ const KEYS: usize = 1_000_000;
 const SPREAD_MS: u64 = 10_000;
 /// Loading takes less than this for a million keys; no key is due before.
 const LOAD_MS: u64 = 15_000;
-const PIPELINE: usize = 1_000;
 /// How long to wait for an event before those that are missing count as lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -50,16 +49,12 @@ fn due_after_ms(nth: usize) -> u64 {
 
 fn load(client: &mut Client, keys: usize, start_ms: u64) {
     say(format!("loading {keys} keys"));
-    for from in (0..keys).step_by(PIPELINE) {
-        let batch = from..keys.min(from + PIPELINE);
-        let command = |nth: usize| {
-            let due = (start_ms + due_after_ms(nth)).to_string();
-            encode_command(&["SET", &nth.to_string(), "x", "PXAT", &due])
-        };
-        let bytes: Vec<u8> = batch.clone().flat_map(command).collect();
-        client.write_raw(&bytes).expect("the server reads");
-        batch.for_each(|_| drop(client.read().expect("the server answers")));
-    }
+    let command = |nth: usize| {
+        let due = start_ms + due_after_ms(nth);
+        ["SET".to_owned(), nth.to_string(), "x".to_owned(), "PXAT".to_owned(), due.to_string()]
+            .to_vec()
+    };
+    client.pipeline(0..keys, command).unwrap_or_else(|why| panic!("{why}"));
 }
 
 /// The lag of every event, in milliseconds.

@@ -13,10 +13,9 @@ use std::time::{Duration, Instant};
 use holdfast_tests::binaries::Flavour;
 use holdfast_tests::client::Client;
 use holdfast_tests::progress::say;
-use holdfast_tests::resp::{Value, encode_command};
+use holdfast_tests::resp::Value;
 use holdfast_tests::server::Server;
 
-const PIPELINE: usize = 1_000;
 const AFTER: Duration = Duration::from_secs(1);
 
 /// Something that could make others wait.
@@ -98,7 +97,7 @@ fn measure(row: &Row, flavour: Flavour, scale: usize) -> String {
     say(format!("{}: {flavour:?}", row.name));
     let server = Server::start_flavour(flavour, &["--enable-debug-command", "yes"]);
     let mut client = server.client();
-    load(&mut client, row, row.items / scale);
+    pipeline(&mut client, row.items / scale, row.item);
     if row.name.contains("due at once") {
         return due_at_once(&server, &mut client, row.items / scale);
     }
@@ -115,20 +114,8 @@ fn shown(idle: Duration, felt: Duration) -> String {
     format!("{:6.2} {:8.2}", ms(idle), ms(felt))
 }
 
-fn load(client: &mut Client, row: &Row, items: usize) {
-    pipeline(client, items, row.item);
-}
-
 fn pipeline(client: &mut Client, items: usize, command: impl Fn(usize) -> Vec<String>) {
-    for from in (0..items).step_by(PIPELINE) {
-        let batch = from..items.min(from + PIPELINE);
-        let bytes: Vec<u8> = batch.clone().flat_map(|n| encode_command(&command(n))).collect();
-        client.write_raw(&bytes).expect("the server reads");
-        for _ in batch {
-            let reply = client.read().expect("the server answers");
-            assert!(!matches!(reply, Value::Error(_)), "{reply:?}");
-        }
-    }
+    client.pipeline(0..items, command).unwrap_or_else(|why| panic!("{why}"));
 }
 
 /// Gives all keys one deadline, and probes around it.

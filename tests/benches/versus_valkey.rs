@@ -1,135 +1,197 @@
 //! Side by side with Valkey: CPU per command and throughput, one core for the server.
 //!
-//! `cargo bench -p holdfast-tests --bench versus_valkey [-- A B] [-- --rounds N]`, where A and B are
-//! `holdfast`, `valkey` or `redis` (default `holdfast valkey`; `redis valkey` shows the method at
-//! work on two servers that everybody knows).
+//! `cargo bench -p holdfast-tests --bench versus_valkey [-- A B] [-- NAME …] [-- --rounds N]
+//! [-- --depths 1,16] [-- --scale N]`, where A and B are `holdfast`, `valkey` or `redis` (default
+//! `holdfast valkey`; `redis valkey` shows the method at work on two servers that everybody knows),
+//! a NAME is a command of src/load/commands.rs or `workers`, and `--scale` divides how much is sent.
 //!
 //! The server is pinned to one core and this program, the client, to another. Both servers run the
 //! whole time, and every measurement is taken in turn, A B A B, several rounds; the table shows
 //! medians. CPU time is the kernel's count for the server's process: user and system.
+//!
+//! `workers` measures each server alone, first with one worker thread as above, then with two on
+//! both cores, which they share with the client.
 
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::process::Command as Program;
 
 use holdfast_tests::binaries::Flavour;
-use holdfast_tests::commands;
-use holdfast_tests::load::{CONNECTIONS, KEYS, Kind, Load, VALUE_BYTES};
-use holdfast_tests::process::{self, CpuTime};
+use holdfast_tests::commands::run;
+use holdfast_tests::load::CONNECTIONS;
+use holdfast_tests::load::commands::{self, COMMANDS, Command, ELEMENT_BYTES, KEYS, VALUE_BYTES};
+use holdfast_tests::load::sample::{Sample, geometric_mean, median};
 use holdfast_tests::progress::say;
 use holdfast_tests::server::Server;
 
-const SERVER_CORE: usize = 0;
-const CLIENT_CORE: usize = 1;
+const SERVER_CORE: &str = "0";
+const CLIENT_CORE: &str = "1";
+const BOTH_CORES: &str = "0,1";
 const DEFAULT_ROUNDS: usize = 5;
 
-/// Pipeline depth and how many requests one measurement sends at that depth.
+/// Pipeline depths, and how many of the cheapest requests one measurement sends.
 const DEPTHS: [(usize, usize); 3] = [(1, 1_500_000), (16, 2_000_000), (100, 4_000_000)];
 
-/// One measurement.
-#[derive(Debug, Clone, Copy)]
-struct Sample {
-    requests: usize,
-    wall: Duration,
-    cpu: CpuTime,
-}
+/// What two workers are measured with.
+const WORKERS_COMMANDS: [&str; 2] = ["GET", "SET"];
+const WORKERS_DEPTHS: [usize; 2] = [1, 16];
 
-impl Sample {
-    fn user_ns(&self) -> f64 {
-        self.cpu.user.as_nanos() as f64 / self.requests as f64
-    }
-
-    fn cpu_ns(&self) -> f64 {
-        (self.cpu.user + self.cpu.system).as_nanos() as f64 / self.requests as f64
-    }
-
-    fn per_second(&self) -> f64 {
-        self.requests as f64 / self.wall.as_secs_f64()
-    }
-
-    /// How busy the server's core was: near 1, the server was the limit and not the client.
-    fn busy(&self) -> f64 {
-        (self.cpu.user + self.cpu.system).as_secs_f64() / self.wall.as_secs_f64()
-    }
+/// What to measure.
+struct Plan {
+    flavours: [Flavour; 2],
+    commands: Vec<Command>,
+    workers: bool,
+    depths: Vec<usize>,
+    rounds: usize,
+    scale: usize,
 }
 
 fn main() {
-    let (flavours, rounds) = arguments();
-    pin_this_process();
-    let servers = flavours.map(|flavour| Server::start_pinned(flavour, &[], SERVER_CORE));
-    for server in &servers {
-        measure(server, Kind::Set, 100, KEYS);
+    let plan = Plan::read();
+    println!("{}\n", plan.heading());
+    if !plan.commands.is_empty() {
+        plan.compare();
     }
-    println!("{}", heading(&servers, rounds));
-    for (depth, requests) in DEPTHS {
-        for kind in [Kind::Get, Kind::Set] {
-            let mut samples = [Vec::new(), Vec::new()];
-            for round in 0..rounds {
-                say(format!("{kind:?} P={depth}, round {} of {rounds}", round + 1));
-                for (server, samples) in servers.iter().zip(&mut samples) {
-                    samples.push(measure(server, kind, depth, requests));
+    if plan.workers {
+        plan.compare_workers();
+    }
+}
+
+impl Plan {
+    fn read() -> Self {
+        let (mut names, mut commands, mut workers) = (Vec::new(), Vec::new(), false);
+        let (mut rounds, mut scale) = (DEFAULT_ROUNDS, 1);
+        let mut depths: Vec<usize> = DEPTHS.iter().map(|(depth, _)| *depth).collect();
+        let mut args = std::env::args().skip(1);
+        let number = |text: Option<String>| text.and_then(|n| n.parse().ok()).expect("a number");
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                // Cargo passes it to every bench.
+                "--bench" => {}
+                "--rounds" => rounds = number(args.next()),
+                "--scale" => scale = number(args.next()),
+                "--depths" => {
+                    let list = args.next().expect("depths, as in 1,16");
+                    depths = list.split(',').map(|n| number(Some(n.to_owned()))).collect();
+                }
+                "holdfast" => names.push(Flavour::Holdfast),
+                "valkey" => names.push(Flavour::Valkey),
+                "redis" => names.push(Flavour::Redis),
+                "workers" => workers = true,
+                name => {
+                    let known = || panic!("unknown argument {name}: see the head of this file");
+                    commands.push(commands::named(name).unwrap_or_else(known));
                 }
             }
-            print_rows(kind, depth, &samples);
         }
+        let flavours = match names.as_slice() {
+            [] => [Flavour::Holdfast, Flavour::Valkey],
+            [a, b] => [*a, *b],
+            _ => panic!("two servers, please"),
+        };
+        if commands.is_empty() && !workers {
+            (commands, workers) = (COMMANDS.to_vec(), true);
+        }
+        Self { flavours, commands, workers, depths, rounds, scale }
+    }
+
+    fn heading(&self) -> String {
+        let date = run(Program::new("date").arg("+%Y-%m-%d")).unwrap_or_default();
+        let kernel = run(Program::new("uname").arg("-r")).unwrap_or_default();
+        format!(
+            "{}, {}, Linux {}. {CONNECTIONS} connections, {KEYS} keys, fields or members, values of \
+             {VALUE_BYTES} bytes (GET, SET) and {ELEMENT_BYTES} (others); medians of {} rounds taken \
+             in turn.",
+            date.trim(),
+            processor(),
+            kernel.trim(),
+            self.rounds
+        )
+    }
+
+    /// How many requests one measurement sends.
+    fn requests(&self, command: &Command, depth: usize) -> usize {
+        let known = DEPTHS.iter().rfind(|(known, _)| *known <= depth).unwrap_or(&DEPTHS[0]);
+        known.1 / command.share / self.scale
+    }
+
+    /// Every command at every depth, one server's core against the other's.
+    fn compare(&self) {
+        pin_this_process(CLIENT_CORE);
+        let servers = self.flavours.map(|flavour| Server::start_pinned(flavour, &[], SERVER_CORE));
+        let [a, b] = servers.each_ref().map(version);
+        println!("Server on one core, client on another.\n\n| | {a} | {b} | ratio |");
+        println!("|---|---|---|---|");
+        let (mut user_at_1, mut rate_at_16) = (Vec::new(), Vec::new());
+        for command in &self.commands {
+            for depth in self.depths.iter().copied() {
+                let samples = self.measure(&servers, command, depth);
+                let ratios = print_rows(command, depth, &samples);
+                user_at_1.extend((depth == 1).then_some(ratios.user_ns));
+                rate_at_16.extend((depth == 16).then_some(ratios.per_second));
+            }
+        }
+        println!("| geometric mean of user CPU at P=1 | | | {:.2} |", geometric_mean(&user_at_1));
+        println!(
+            "| geometric mean of throughput at P=16 | | | {:.2} |\n",
+            geometric_mean(&rate_at_16)
+        );
+    }
+
+    /// Samples of both servers, taken in turn.
+    fn measure(&self, servers: &[Server; 2], command: &Command, depth: usize) -> [Vec<Sample>; 2] {
+        let mut samples = [Vec::new(), Vec::new()];
+        let requests = self.requests(command, depth);
+        for round in 1..=self.rounds {
+            say(format!("{} P={depth}, round {round} of {}", command.name, self.rounds));
+            for (server, samples) in servers.iter().zip(&mut samples) {
+                samples.push(Sample::take(server, command, depth, requests));
+            }
+        }
+        samples
+    }
+
+    /// Each server alone: two worker threads against one.
+    fn compare_workers(&self) {
+        println!("| | two workers | one worker | ratio |\n|---|---|---|---|");
+        for flavour in self.flavours {
+            let two = Server::start_pinned(flavour, &["--io-threads", "2"], BOTH_CORES);
+            let one = Server::start_pinned(flavour, &[], SERVER_CORE);
+            for command in WORKERS_COMMANDS.iter().filter_map(|name| commands::named(name)) {
+                for depth in WORKERS_DEPTHS {
+                    let samples = self.measure_workers([&two, &one], &command, depth);
+                    let name = format!("{}, {}, P={depth}", version(&two), command.name);
+                    print_row(&name, CPU, &samples);
+                    print_row(&name, RATE, &samples);
+                }
+            }
+        }
+    }
+
+    fn measure_workers(
+        &self,
+        servers: [&Server; 2],
+        command: &Command,
+        depth: usize,
+    ) -> [Vec<Sample>; 2] {
+        let mut samples = [Vec::new(), Vec::new()];
+        let requests = self.requests(command, depth);
+        for round in 1..=self.rounds {
+            say(format!("workers: {} P={depth}, round {round}", command.name));
+            for ((server, cores), samples) in
+                servers.into_iter().zip([BOTH_CORES, CLIENT_CORE]).zip(&mut samples)
+            {
+                pin_this_process(cores);
+                samples.push(Sample::take(server, command, depth, requests));
+            }
+        }
+        samples
     }
 }
 
-fn arguments() -> ([Flavour; 2], usize) {
-    let mut names = Vec::new();
-    let mut rounds = DEFAULT_ROUNDS;
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            // Cargo passes it to every bench.
-            "--bench" => {}
-            "--rounds" => rounds = args.next().and_then(|n| n.parse().ok()).expect("a number"),
-            "holdfast" => names.push(Flavour::Holdfast),
-            "valkey" => names.push(Flavour::Valkey),
-            "redis" => names.push(Flavour::Redis),
-            other => panic!("unknown argument {other}: see the head of this file"),
-        }
-    }
-    match names.as_slice() {
-        [] => ([Flavour::Holdfast, Flavour::Valkey], rounds),
-        [a, b] => ([*a, *b], rounds),
-        _ => panic!("two servers, please"),
-    }
-}
-
-fn pin_this_process() {
-    let mut taskset = Command::new("taskset");
+fn pin_this_process(cores: &str) {
     let own = std::process::id().to_string();
-    taskset.args(["-a", "-p", "-c", &CLIENT_CORE.to_string(), &own]);
-    commands::run(&mut taskset).unwrap_or_else(|why| panic!("two cores are needed: {why}"));
-}
-
-fn measure(server: &Server, kind: Kind, depth: usize, requests: usize) -> Sample {
-    let mut load = Load::prepare(server.address(), kind, depth).expect("connections");
-    // Buffers and branch predictors warm up outside the measurement.
-    load.run(requests / 20).expect("right replies");
-    let before = process::cpu_time(server.pid());
-    let start = Instant::now();
-    let requests = load.run(requests).expect("right replies");
-    let wall = start.elapsed();
-    let after = process::cpu_time(server.pid());
-    let cpu = CpuTime { user: after.user - before.user, system: after.system - before.system };
-    Sample { requests, wall, cpu }
-}
-
-fn heading(servers: &[Server; 2], rounds: usize) -> String {
-    let date = commands::run(Command::new("date").arg("+%Y-%m-%d")).unwrap_or_default();
-    let kernel = commands::run(Command::new("uname").arg("-r")).unwrap_or_default();
-    let names = servers.each_ref().map(version);
-    format!(
-        "{}, {}, Linux {}. Server on one core, client on another, {CONNECTIONS} connections, {KEYS} \
-         keys, values of {VALUE_BYTES} bytes; medians of {rounds} rounds taken in turn.\n\n\
-         | | {} | {} | ratio |\n|---|---|---|---|",
-        date.trim(),
-        processor(),
-        kernel.trim(),
-        names[0],
-        names[1]
-    )
+    let mut taskset = Program::new("taskset");
+    taskset.args(["-a", "-p", "-c", cores, &own]);
+    run(&mut taskset).unwrap_or_else(|why| panic!("two cores are needed: {why}"));
 }
 
 fn processor() -> String {
@@ -152,24 +214,41 @@ fn version(server: &Server) -> String {
     }
 }
 
-fn print_rows(kind: Kind, depth: usize, samples: &[Vec<Sample>; 2]) {
-    let name = format!("{kind:?}").to_uppercase();
-    let row = |what: &str, show: fn(f64) -> String, of: fn(&Sample) -> f64| {
-        let [a, b] = samples.each_ref().map(|samples| median(samples, of));
-        println!("| {name}, P={depth}: {what} | {} | {} | {:.2} |", show(a), show(b), a / b);
-    };
-    if depth == 1 {
-        row("server CPU per command, user part", microseconds, Sample::user_ns);
-    }
-    row("server CPU per command", microseconds, Sample::cpu_ns);
-    row("commands a second", thousands, Sample::per_second);
-    row("server's core busy", percent, Sample::busy);
+/// A figure of the table.
+struct Figure {
+    name: &'static str,
+    show: fn(f64) -> String,
+    of: fn(&Sample) -> f64,
 }
 
-fn median(samples: &[Sample], of: fn(&Sample) -> f64) -> f64 {
-    let mut values: Vec<f64> = samples.iter().map(of).collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+const USER: Figure =
+    Figure { name: "server CPU per command, user part", show: microseconds, of: Sample::user_ns };
+const CPU: Figure =
+    Figure { name: "server CPU per command", show: microseconds, of: Sample::cpu_ns };
+const RATE: Figure = Figure { name: "commands a second", show: thousands, of: Sample::per_second };
+const BUSY: Figure = Figure { name: "server's core busy", show: percent, of: Sample::busy };
+
+/// The ratios that the sums are made of.
+struct Ratios {
+    user_ns: f64,
+    per_second: f64,
+}
+
+fn print_rows(command: &Command, depth: usize, samples: &[Vec<Sample>; 2]) -> Ratios {
+    let name = format!("{}, P={depth}", command.name);
+    let user_ns = if depth == 1 { print_row(&name, USER, samples) } else { f64::NAN };
+    print_row(&name, CPU, samples);
+    let per_second = print_row(&name, RATE, samples);
+    print_row(&name, BUSY, samples);
+    Ratios { user_ns, per_second }
+}
+
+/// Prints the medians; their ratio.
+fn print_row(name: &str, figure: Figure, samples: &[Vec<Sample>; 2]) -> f64 {
+    let [a, b] = samples.each_ref().map(|samples| median(samples, figure.of));
+    let Figure { name: what, show, .. } = figure;
+    println!("| {name}: {what} | {} | {} | {:.2} |", show(a), show(b), a / b);
+    a / b
 }
 
 fn microseconds(nanoseconds: f64) -> String {

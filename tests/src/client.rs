@@ -2,12 +2,16 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::resp::{self, Value};
+use crate::resp::{self, Value, encode_command};
 use crate::wait::PATIENCE;
+
+/// Commands sent before their replies are read.
+const PIPELINE: usize = 1_000;
 
 /// A connection. Every read gives up after [`PATIENCE`].
 #[derive(Debug)]
@@ -79,6 +83,26 @@ impl Client {
     pub fn run(&mut self, words: &str) -> Value {
         let args: Vec<&str> = words.split_ascii_whitespace().collect();
         self.command(&args).unwrap_or_else(|e| panic!("{words}: {e}"))
+    }
+
+    /// Sends the command of every number, a thousand before their replies are read; what went wrong
+    /// when one of them fails.
+    pub fn pipeline<Arg: AsRef<[u8]>>(
+        &mut self,
+        numbers: Range<usize>,
+        command: impl Fn(usize) -> Vec<Arg>,
+    ) -> Result<(), String> {
+        for start in numbers.clone().step_by(PIPELINE) {
+            let batch = start..numbers.end.min(start + PIPELINE);
+            let bytes: Vec<u8> = batch.clone().flat_map(|n| encode_command(&command(n))).collect();
+            self.write_raw(&bytes).map_err(|e| e.to_string())?;
+            for _ in batch {
+                if let Value::Error(text) = self.read().map_err(|e| e.to_string())? {
+                    return Err(String::from_utf8_lossy(&text).into_owned());
+                }
+            }
+        }
+        Ok(())
     }
 
     pub fn send(&mut self, args: &[impl AsRef<[u8]>]) -> io::Result<()> {
