@@ -19,6 +19,8 @@ mod generic;
 mod geo;
 mod hash;
 mod help;
+#[cfg(test)]
+mod history;
 mod hyperloglog;
 mod info;
 mod latency;

@@ -1,5 +1,7 @@
 //! An engine to test: time stands still unless told to pass, and the world outside is a record.
 
+mod content;
+
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,8 +18,10 @@ use crate::config::rewrite::Scope;
 use crate::config::{Config, Effect, Settings, load};
 use crate::process::{self, Process};
 use crate::resp::decode::OwnedArgv;
-use crate::resp::{Batch, Decoder, Limits};
+use crate::resp::{Argv, Batch, Decoder, Limits};
 use crate::storage::Written;
+
+pub(crate) use content::content;
 
 pub(crate) struct World {
     pub(crate) engine: Engine,
@@ -77,13 +81,17 @@ impl World {
     }
 
     /// Executes commands as a connection has them executed: how far that came, and the replies.
-    pub(crate) fn execute(&mut self, client: Slot, commands: &str) -> (Progress, String) {
+    pub(crate) fn execute(
+        &mut self,
+        client: Slot,
+        commands: impl AsRef<[u8]>,
+    ) -> (Progress, String) {
+        let bytes = commands.as_ref();
         let mut batch = Batch::default();
         let limits = self.engine.limits(client).decode;
-        let (_, decoded) = Decoder::default().decode(commands.as_bytes(), limits, &mut batch);
+        let (_, decoded) = Decoder::default().decode(bytes, limits, &mut batch);
         decoded.expect("well-formed commands");
         let (mut out, clock) = (Vec::new(), Clock::frozen(self.now));
-        let bytes = commands.as_bytes();
         let progress = self.engine.execute(client, &batch, bytes, &mut out, &clock);
         (progress, String::from_utf8_lossy(&out).into_owned())
     }
@@ -97,17 +105,20 @@ impl World {
     /// The commands that were logged since this was last asked.
     pub(crate) fn logged(&mut self) -> Vec<String> {
         let log = std::mem::take(&mut self.record.lock().expect("not poisoned").log);
-        let limits = Limits { max_bulk_len: u64::MAX, authenticated: true };
-        let (mut lines, mut decoder, mut rest) = (Vec::new(), Decoder::default(), &log[..]);
-        while !rest.is_empty() {
-            let mut batch = Batch::default();
-            let (taken, decoded) = decoder.decode(rest, limits, &mut batch);
-            decoded.expect("a log is well-formed");
-            let words = |at| batch.command(rest, at).iter().map(String::from_utf8_lossy);
-            lines.extend((0..batch.len()).map(|at| words(at).collect::<Vec<_>>().join(" ")));
-            rest = &rest[taken..];
-        }
+        let mut lines = Vec::new();
+        for_each_command(&log, |argv| {
+            let words: Vec<_> = argv.iter().map(|word| word.escape_ascii().to_string()).collect();
+            lines.push(words.join(" "));
+        });
         lines
+    }
+
+    /// Executes a log.
+    pub(crate) fn replay_all(&mut self, log: &[u8]) {
+        let clock = Clock::frozen(self.now);
+        for_each_command(log, |argv| {
+            self.engine.replay(argv, self.now, &clock).expect("the commands are known");
+        });
     }
 
     /// What others had the engine tell this client since it was last asked.
@@ -124,6 +135,19 @@ impl World {
     /// Background work, in no time at all.
     pub(crate) fn tick(&mut self) -> Duration {
         self.engine.tick(self.now, || 0)
+    }
+}
+
+fn for_each_command(log: &[u8], mut visit: impl FnMut(Argv<'_>)) {
+    let limits = Limits { max_bulk_len: u64::MAX, authenticated: true };
+    let mut rest = log;
+    while !rest.is_empty() {
+        let mut batch = Batch::default();
+        let (taken, decoded) = Decoder::default().decode(rest, limits, &mut batch);
+        decoded.expect("a log is well-formed");
+        assert!(taken > 0, "a log ends with a whole command");
+        (0..batch.len()).for_each(|at| visit(batch.command(rest, at)));
+        rest = &rest[taken..];
     }
 }
 

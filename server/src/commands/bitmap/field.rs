@@ -182,8 +182,9 @@ fn write(call: &mut Call<'_>, key: &[u8], steps: &[Step], len: usize) -> Result 
             true
         }
     };
-    // Writing what was there is no change, unless it made the string longer.
-    let changes = if grows { done.written } else { done.changed };
+    // Writing what was there is no change, unless it made the string longer; that is one even where no
+    // value did fit.
+    let changes = if grows { done.written.max(1) } else { done.changed };
     if changes > 0 {
         call.changed(key);
         call.dirty(changes - 1);

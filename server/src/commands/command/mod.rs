@@ -2,7 +2,7 @@
 
 mod docs;
 mod info;
-mod syntax;
+pub(super) mod syntax;
 
 use super::spec::{Command, Flags, Group, categories};
 use super::{Id, subcommand};

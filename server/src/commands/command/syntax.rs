@@ -9,16 +9,16 @@
 //! `x [x ...]` is x once or more; `[x ...]` any number of x.
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Argument {
-    pub(super) name: String,
-    pub(super) kind: Kind,
-    pub(super) token: Option<String>,
-    pub(super) optional: bool,
-    pub(super) multiple: bool,
+pub(in crate::commands) struct Argument {
+    pub(in crate::commands) name: String,
+    pub(in crate::commands) kind: Kind,
+    pub(in crate::commands) token: Option<String>,
+    pub(in crate::commands) optional: bool,
+    pub(in crate::commands) multiple: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::commands) enum Kind {
     /// A single argument; the word is COMMAND DOCS' type.
     Value(&'static str),
     PureToken,
@@ -26,7 +26,7 @@ pub(super) enum Kind {
     Block(Vec<Argument>),
 }
 
-pub(super) fn parse(syntax: &str) -> Vec<Argument> {
+pub(in crate::commands) fn parse(syntax: &str) -> Vec<Argument> {
     let spaced = ['[', ']', '<', '>', '|']
         .iter()
         .fold(syntax.to_owned(), |text, bracket| text.replace(*bracket, &format!(" {bracket} ")));
