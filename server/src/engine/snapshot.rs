@@ -19,9 +19,8 @@ pub use chunk::Chunk;
 use super::access::Export;
 use super::{Engine, Garbage};
 use crate::clock::Now;
-use crate::keyspace::{Db, Entry, Saver, Ticket, Value, ValueRef};
+use crate::keyspace::{Begun, Db, Dropped, Entry, Saver, Ticket, Value};
 use crate::rdb::file::{Head, write_database, write_end, write_function, write_head};
-use crate::types::string::StrRef;
 use stream::Stream;
 
 /// The longest slice of a snapshot, in microseconds. With a millisecond between two, it takes at most
@@ -200,7 +199,10 @@ impl Engine {
         let is_delayed = self.config.settings().rdb.key_delay_us > 0;
         let step_keys = if is_delayed { 1 } else { STEP_KEYS };
         let Some(db) = self.saved_databases().find(|db| db.has_unsaved()) else {
-            self.end_snapshot(Ok(()));
+            let is_whole = stream.lock().is_whole();
+            debug_assert!(is_whole, "what was begun is somewhere");
+            let result = if is_whole { Ok(()) } else { Err("a big value was lost".into()) };
+            self.end_snapshot(result);
             return false;
         };
         let (index, mut left) = (db.saved_as().unwrap_or_default(), step_keys);
@@ -216,17 +218,28 @@ impl Engine {
 
     /// Writes a part of a value that was begun; false if there is none.
     fn save_part(&mut self, stream: &Shared) -> bool {
+        let given = stream.lock().take_given();
+        if let Some((ticket, mut collection)) = given {
+            let is_whole = stream.lock().collection_part(ticket, &mut collection);
+            let value = Value::Collection(collection);
+            if is_whole {
+                self.discard(Garbage::value(Dropped::of(Some(value))));
+            } else {
+                stream.lock().give(ticket, value);
+            }
+            return true;
+        }
         let open = stream.lock().open();
-        let is_next = |ticket: &Ticket| open.is_none_or(|open| open == *ticket);
+        let may_be_next = |ticket: &Ticket| open.is_none_or(|open| open == *ticket);
         let found = self.saved_databases().find_map(|db| {
-            let ticket = db.begun().find(is_next)?;
+            let ticket = db.begun().find(may_be_next)?;
             Some((db, ticket))
         });
         let Some((db, ticket)) = found else { return false };
-        let entry = db.entry_begun(ticket);
-        let is_whole = match entry.map(Entry::value) {
-            Some(ValueRef::Str(StrRef::Bytes(text))) => stream.lock().string_part(ticket, text),
-            _ => true,
+        let is_whole = match db.begun_mut(ticket) {
+            Some(Begun::String(text)) => stream.lock().string_part(ticket, text),
+            Some(Begun::Collection(it)) => stream.lock().collection_part(ticket, it),
+            None => true,
         };
         if is_whole {
             db.finish(ticket);

@@ -82,7 +82,7 @@ pub struct Dropped {
 }
 
 impl Dropped {
-    pub(super) fn of(value: Option<Value>) -> Self {
+    pub(crate) fn of(value: Option<Value>) -> Self {
         Self { value }
     }
 

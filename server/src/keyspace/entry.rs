@@ -345,7 +345,7 @@ impl OwnedEntry {
             COLLECTION => {
                 // SAFETY: the form says that a collection is there, and the entry is ours.
                 let collection = unsafe { entry.collection_at(at).as_mut() };
-                if collection.memory_bytes() < LARGE {
+                if collection.ticket().is_none() && collection.memory_bytes() < LARGE {
                     let new = collection.clone();
                     *collection = new;
                 }

@@ -23,7 +23,7 @@ pub use db::{Db, Dropped, Due, EntryMut, Slice, Taken};
 pub use entry::Entry;
 pub use hash::{AsKey, Hash, Hasher, Key};
 pub use load::{Duplicate, Loaded, NewKey};
-pub use save::{Saver, Ticket};
+pub use save::{Begun, Saver, Ticket};
 pub use string_mut::StrMut;
 pub use value::{Encoding, Ttl, Value, ValueRef};
 

@@ -4,20 +4,27 @@
 //! what is newer than the snapshot is passed over; [`table`](super::table) knows which is which. While
 //! none runs, all this costs one branch per change.
 //!
-//! **Big strings** take the walk several steps; they stay where they are meanwhile. One that is removed
-//! or overwritten before it is saved is given away instead of being freed, so that nothing is copied.
-//! One that is edited in place is copied whole.
+//! **Big values** take the walk several steps: they are *begun*, and stay where they are meanwhile,
+//! wherever their keys go. Collections see to it themselves that they are saved as they were when that
+//! began ([`parts`](crate::types::parts)). A big value that is removed or overwritten before it is saved
+//! is given away instead of being freed, so that nothing is copied. A big string that is edited in place
+//! is copied whole.
 //!
 //! Not here: how an entry is written, and where to. That is the [`Saver`]'s.
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use super::{
     AsKey, Db, Entry, Value,
     db::Dropped,
     table::{Frontier, Place},
 };
+use crate::types::collection::Collection;
+pub use crate::types::parts::Ticket;
+use crate::types::string::StrRef;
 
 /// What saves entries that cannot wait for the walk. `db` is the number that their database had when
 /// the snapshot began.
@@ -35,9 +42,12 @@ pub trait Saver: Send {
     fn another(&self) -> Box<dyn Saver>;
 }
 
-/// Names a big value that is being saved in parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Ticket(pub u32);
+/// A value that was begun, where it lies.
+#[derive(Debug)]
+pub enum Begun<'a> {
+    String(&'a [u8]),
+    Collection(&'a mut Collection),
+}
 
 /// How far a database is saved.
 pub(super) struct Saving {
@@ -47,7 +57,7 @@ pub(super) struct Saving {
     db: usize,
     saver: Box<dyn Saver>,
     /// Values that are being saved in parts, and whose they are.
-    begun: Vec<(Ticket, Box<[u8]>)>,
+    begun: BTreeMap<Ticket, Box<[u8]>>,
 }
 
 /// A longer string is saved in parts. Copying so much takes some 50 µs. (Tests have it shorter, so that
@@ -55,6 +65,13 @@ pub(super) struct Saving {
 const BIG_STRING: usize = if cfg!(test) { 600 } else { 256 * 1024 };
 
 fn is_big(entry: Entry<'_>) -> bool {
+    match entry.collection() {
+        Some(collection) => collection.has_parts(),
+        None => is_big_string(entry),
+    }
+}
+
+fn is_big_string(entry: Entry<'_>) -> bool {
     entry.vector_bytes() > BIG_STRING
 }
 
@@ -64,13 +81,23 @@ impl Db {
     pub fn begin_save(&mut self, db: usize, saver: Box<dyn Saver>) {
         self.end_save();
         self.table.begin_epoch();
-        let saving = Saving { frontier: Some(0), db, saver, begun: Vec::new() };
+        let saving = Saving { frontier: Some(0), db, saver, begun: BTreeMap::new() };
         self.saving = Some(Box::new(saving));
     }
 
     /// Everything is saved, or nobody wants it any more.
     pub fn end_save(&mut self) {
-        self.saving = None;
+        let Some(saving) = self.saving.take() else { return };
+        for key in saving.begun.values() {
+            if let Some(collection) = self.collection_mut(key) {
+                collection.end_save();
+            }
+        }
+    }
+
+    fn collection_mut(&mut self, key: &[u8]) -> Option<&mut Collection> {
+        let place = self.table.find(self.key(key))?;
+        self.table.slot_mut(place).edit_collection()
     }
 
     /// The number that the database had when the running snapshot began.
@@ -109,26 +136,34 @@ impl Db {
     pub(super) fn saving_of_successor(&self) -> Option<Box<Saving>> {
         let Saving { db, saver, .. } = &**self.saving.as_ref()?;
         let (db, saver) = (*db, saver.another());
-        Some(Box::new(Saving { frontier: None, db, saver, begun: Vec::new() }))
+        Some(Box::new(Saving { frontier: None, db, saver, begun: BTreeMap::new() }))
     }
 
     /// Values that were begun and are still here.
     pub fn begun(&self) -> impl Iterator<Item = Ticket> {
-        let begun = self.saving.iter().flat_map(|saving| &saving.begun);
-        begun.map(|(ticket, _)| *ticket)
+        self.saving.iter().flat_map(|saving| saving.begun.keys().copied())
     }
 
-    /// The entry of a value that was begun, unless it has left.
-    pub fn entry_begun(&self, ticket: Ticket) -> Option<Entry<'_>> {
-        let saving = self.saving.as_ref()?;
-        let (_, key) = saving.begun.iter().find(|(begun, _)| *begun == ticket)?;
-        self.find(&**key)
+    /// A value that was begun, unless it has left.
+    pub fn begun_mut(&mut self, ticket: Ticket) -> Option<Begun<'_>> {
+        let key = self.saving.as_ref()?.begun.get(&ticket)?;
+        let place = self.table.find(self.key(key))?;
+        if self.table.slot(place).entry().collection().is_some() {
+            return self.table.slot_mut(place).edit_collection().map(Begun::Collection);
+        }
+        match self.table.slot(place).entry().string() {
+            StrRef::Bytes(text) => Some(Begun::String(text)),
+            StrRef::Int(_) => None,
+        }
     }
 
     /// A value that was begun is saved.
     pub fn finish(&mut self, ticket: Ticket) {
-        if let Some(saving) = &mut self.saving {
-            saving.begun.retain(|(begun, _)| *begun != ticket);
+        let Some(key) = self.saving.as_mut().and_then(|saving| saving.begun.remove(&ticket)) else {
+            return;
+        };
+        if let Some(collection) = self.collection_mut(&key) {
+            collection.end_save();
         }
     }
 
@@ -159,9 +194,15 @@ impl Db {
 
     #[cold]
     fn save_before_change(&mut self, place: Place) {
+        let entry = self.table.slot(place).entry();
         if self.is_unsaved(place) {
-            self.save_at(place);
-        } else if let Some(ticket) = self.take_begun(place) {
+            // Collections keep what they were; strings do not.
+            let keeps = entry.collection().is_some_and(Collection::has_parts);
+            self.table.settle(place);
+            if keeps { self.begin_at(place) } else { self.save_at(place) }
+        } else if is_big_string(entry)
+            && let Some(ticket) = self.take_begun(place)
+        {
             let copy = self.table.slot(place).entry().to_value();
             self.give(ticket, copy);
         }
@@ -170,18 +211,14 @@ impl Db {
     #[cold]
     fn save_before_removal(&mut self, place: Place) -> Option<Ticket> {
         if self.is_unsaved(place) {
-            if !is_big(self.table.slot(place).entry()) {
-                self.save_at(place);
-                return None;
-            }
+            let is_big = is_big(self.table.slot(place).entry());
             self.table.settle(place);
-            self.begin_at(place);
+            if is_big { self.begin_at(place) } else { self.save_at(place) }
         }
         self.take_begun(place)
     }
 
     fn save_at(&mut self, place: Place) {
-        self.table.settle(place);
         if let Some(saving) = &mut self.saving {
             saving.saver.save(saving.db, self.table.slot(place).entry());
         }
@@ -191,7 +228,10 @@ impl Db {
         let Some(saving) = &mut self.saving else { return };
         let entry = self.table.slot(place).entry();
         let ticket = saving.saver.begin(saving.db, entry);
-        saving.begun.push((ticket, entry.key().into()));
+        saving.begun.insert(ticket, entry.key().into());
+        if let Some(collection) = self.table.slot_mut(place).edit_collection() {
+            collection.begin_save(ticket);
+        }
     }
 
     fn is_unsaved(&self, place: Place) -> bool {
@@ -199,15 +239,16 @@ impl Db {
         frontier.is_some_and(|frontier| self.table.is_unsaved(place, frontier))
     }
 
-    /// The ticket of an entry that was begun, which is so no longer.
+    /// The ticket of an entry that was begun, whose value is about to leave.
     fn take_begun(&mut self, place: Place) -> Option<Ticket> {
         let begun = &mut self.saving.as_mut()?.begun;
         let entry = self.table.slot(place).entry();
-        if begun.is_empty() || !is_big(entry) {
-            return None;
-        }
-        let nth = begun.iter().position(|(_, key)| **key == *entry.key())?;
-        Some(begun.swap_remove(nth).0)
+        let ticket = match entry.collection() {
+            Some(collection) => collection.ticket()?,
+            None if begun.is_empty() || !is_big_string(entry) => return None,
+            None => *begun.iter().find(|(_, key)| ***key == *entry.key())?.0,
+        };
+        begun.remove(&ticket).map(|_| ticket)
     }
 
     /// What is left of an entry that has gone: nothing, if its value is still to be saved.
@@ -232,7 +273,7 @@ impl Db {
     pub(super) fn adopt<'k>(&mut self, ticket: Ticket, key: impl AsKey<'k>) {
         let key = self.key_of(key);
         if let Some(saving) = &mut self.saving {
-            saving.begun.push((ticket, key.bytes.into()));
+            saving.begun.insert(ticket, key.bytes.into());
         }
     }
 }

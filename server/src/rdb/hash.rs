@@ -30,7 +30,7 @@ pub(super) fn write(writer: &mut Writer<impl Sink>, hash: &Hash) {
 
 /// Whether any field has a deadline.
 pub(super) fn has_times(hash: &Hash) -> bool {
-    hash.next_deadline().is_some() && hash.iter(SHOW_DUE).any(|pair| pair.deadline.is_some())
+    hash.next_deadline().is_some()
 }
 
 const LISTPACK: &str = "Hash listpack integrity check failed.";

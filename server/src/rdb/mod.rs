@@ -23,6 +23,8 @@ mod set;
 mod sorted_set;
 mod stream;
 
+mod parts;
+
 mod legacy;
 
 pub mod crc64;
@@ -36,6 +38,7 @@ mod tests;
 
 pub use deferred::Deferred;
 pub use form::Form;
+pub use parts::{has_times, write_part};
 pub use read::{Error, Reader, Result, Source};
 pub use write::{Counted, Sink, Writer};
 

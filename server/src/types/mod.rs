@@ -14,6 +14,7 @@ pub mod lcs;
 pub mod list;
 pub mod listpack;
 pub mod members;
+pub mod parts;
 pub mod sample;
 pub mod set;
 pub(crate) mod slots;

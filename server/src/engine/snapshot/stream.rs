@@ -11,11 +11,14 @@ use crate::clock::Now;
 use crate::engine::access::Export;
 use crate::keyspace::{Entry, Ticket, Value};
 use crate::rdb::file::{write_entry, write_entry_head, write_select};
-use crate::rdb::{Deferred, Writer};
+use crate::rdb::{Deferred, Writer, has_times, write_part};
+use crate::types::collection::Collection;
 use crate::types::string::Str;
 
 /// Bytes of a chunk, and the largest entry's more.
 const CHUNK: usize = 64 * 1024;
+/// Elements of a collection written at once, and a node's more.
+const PART: usize = 64;
 
 pub(super) struct Stream {
     /// Until the end.
@@ -31,15 +34,19 @@ pub(super) struct Stream {
     open: Option<(Ticket, usize)>,
     /// Values that are to be written in parts, or are being.
     heads: HashMap<Ticket, Head>,
+    /// Those of them that have left the keyspace.
+    given: Vec<(Ticket, Collection)>,
     next_ticket: u32,
     /// Keys saved.
     pub(super) keys: u64,
 }
 
-/// All of an entry but its value.
+/// All of an entry but its value, and of that what stands before the parts.
 struct Head {
     db: usize,
     bytes: Vec<u8>,
+    /// The fields of a hash have the times when they are due.
+    with_times: bool,
 }
 
 struct Lane {
@@ -85,6 +92,7 @@ impl Stream {
             aside_chunks: Vec::new(),
             open: None,
             heads: HashMap::new(),
+            given: Vec::new(),
             next_ticket: 0,
             keys: 0,
         }
@@ -119,7 +127,11 @@ impl Stream {
         self.next_ticket += 1;
         let mut writer = Writer::new(Vec::new(), false, self.now);
         write_entry_head(&mut writer, entry, self.export.of(entry));
-        self.heads.insert(ticket, Head { db, bytes: writer.into_sink() });
+        if let Some(collection) = entry.collection() {
+            writer.count(collection.len());
+        }
+        let with_times = entry.collection().is_some_and(has_times);
+        self.heads.insert(ticket, Head { db, bytes: writer.into_sink(), with_times });
         ticket
     }
 
@@ -146,9 +158,38 @@ impl Stream {
     pub(super) fn give(&mut self, ticket: Ticket, value: Value) {
         match value {
             Value::Str(Str::Bytes(text) | Str::Raw(text)) => self.rest_of_string(ticket, text),
-            // What is not a string of bytes is not begun.
-            Value::Str(Str::Int(_)) | Value::Collection(_) => {}
+            Value::Collection(collection) => self.given.push((ticket, collection)),
+            // No big value.
+            Value::Str(Str::Int(_)) => {}
         }
+    }
+
+    /// A collection that has left the keyspace, if it may be written on now.
+    pub(super) fn take_given(&mut self) -> Option<(Ticket, Collection)> {
+        let may_be_next = |ticket| self.open().is_none_or(|open| open == ticket);
+        let nth = self.given.iter().position(|(ticket, _)| may_be_next(*ticket))?;
+        Some(self.given.swap_remove(nth))
+    }
+
+    /// Writes a part of a collection; whether that was the last.
+    pub(super) fn collection_part(&mut self, ticket: Ticket, collection: &mut Collection) -> bool {
+        if self.open.is_none() {
+            self.write_head(ticket);
+            self.open = Some((ticket, 0));
+        }
+        let with_times = self.heads.get(&ticket).is_some_and(|head| head.with_times);
+        let writer = &mut self.main.writer;
+        let more = collection.save_part(PART, &mut |part| write_part(writer, part, with_times));
+        if !more {
+            self.close(ticket);
+        }
+        self.flush_if_long();
+        !more
+    }
+
+    /// Whether all that was begun is written.
+    pub(super) fn is_whole(&self) -> bool {
+        self.heads.is_empty()
     }
 
     fn rest_of_string(&mut self, ticket: Ticket, text: Vec<u8>) {
@@ -173,13 +214,17 @@ impl Stream {
         if let Some((_, at)) = self.open {
             return at;
         }
+        self.write_head(ticket);
+        self.main.writer.count(len);
+        self.open = Some((ticket, 0));
+        0
+    }
+
+    fn write_head(&mut self, ticket: Ticket) {
         if let Some(head) = self.heads.get(&ticket) {
             self.main.select(head.db);
             self.main.writer.raw(&head.bytes);
         }
-        self.main.writer.count(len);
-        self.open = Some((ticket, 0));
-        0
     }
 
     /// A value is whole: what had to wait for it follows.

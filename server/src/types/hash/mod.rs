@@ -14,6 +14,7 @@ mod tests;
 
 use super::listpack::{Cursor, Item, Listpack};
 use super::members::{Table, hash};
+use super::parts::{MANY, Part, Ticket};
 
 pub use change::{Put, Ttl};
 pub use field::Field;
@@ -112,6 +113,43 @@ impl Hash {
         match &self.0 {
             Encoding::Listpack(_) => 1,
             Encoding::Table(table) => table.free_effort(),
+        }
+    }
+
+    // ── Saving ──────────────────────────────────────────────────────────────────────────────
+
+    /// Whether it is to be saved in parts.
+    pub(super) fn has_parts(&self) -> bool {
+        matches!(&self.0, Encoding::Table(table) if table.len() >= MANY)
+    }
+
+    pub(super) fn begin_save(&mut self, ticket: Ticket) {
+        if let Encoding::Table(table) = &mut self.0 {
+            table.begin_save(ticket);
+        }
+    }
+
+    pub(super) fn ticket(&self) -> Option<Ticket> {
+        match &self.0 {
+            Encoding::Table(table) => table.ticket(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn end_save(&mut self) {
+        if let Encoding::Table(table) = &mut self.0 {
+            table.end_save();
+        }
+    }
+
+    /// Visits about `most` elements that are not saved yet. Whether there may be others.
+    pub(super) fn save_part(&mut self, most: usize, visit: &mut dyn FnMut(Part<'_>)) -> bool {
+        match &mut self.0 {
+            Encoding::Table(table) => table.save_part(most, |record| {
+                let (field, deadline, value) = field::parse(record);
+                visit(Part::Pair { field, value, deadline });
+            }),
+            _ => false,
         }
     }
 

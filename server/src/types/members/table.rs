@@ -7,6 +7,7 @@ use super::bucket::Bucket;
 use super::buckets::{Buckets, place_of};
 use super::deadlines::{Deadlines, NEVER};
 use super::{LOAD, Record, hash};
+use crate::types::parts::{Parts, Ticket};
 
 /// Below a third of the load buckets merge. Far enough from it that a record coming and going moves
 /// nothing.
@@ -32,6 +33,8 @@ pub struct Table<R> {
     volatile: usize,
     /// There while any record has one.
     deadlines: Option<Box<Deadlines>>,
+    /// There while the table is saved in parts.
+    parts: Parts<Bucket>,
     record: PhantomData<fn() -> R>,
 }
 
@@ -43,6 +46,7 @@ impl<R> Default for Table<R> {
             longest: 0,
             volatile: 0,
             deadlines: None,
+            parts: Parts::default(),
             record: PhantomData,
         }
     }
@@ -112,9 +116,10 @@ impl<R: Record> Table<R> {
     /// Adds a record, given in parts, whose key is not there.
     pub fn insert(&mut self, hash: u64, parts: &[&[u8]]) {
         let index = self.buckets.index(place_of(hash));
-        let bucket = self.buckets.get_mut(index);
+        let bucket = self.bucket_mut(index);
         let slot = bucket.push(tag(hash), parts);
-        self.longest = self.longest.max(bucket.len());
+        let len = bucket.len();
+        self.longest = self.longest.max(len);
         self.note_deadline(Place { bucket: index, slot });
         self.len += 1;
         if self.len > self.buckets.len() * LOAD {
@@ -125,20 +130,28 @@ impl<R: Record> Table<R> {
     /// Puts another record with the same key in a record's place.
     pub fn replace(&mut self, place: Place, parts: &[&[u8]]) {
         self.forget_deadline(place);
-        self.buckets.get_mut(place.bucket).replace(place.slot, parts);
+        self.bucket_mut(place.bucket).replace(place.slot, parts);
         self.note_deadline(place);
     }
 
     /// The record's bytes, to be changed without changing its key or its deadline.
     pub fn record_mut(&mut self, place: Place) -> &mut [u8] {
-        self.buckets.get_mut(place.bucket).record_mut(place.slot)
+        self.bucket_mut(place.bucket).record_mut(place.slot)
     }
 
     pub fn remove(&mut self, place: Place) {
         self.forget_deadline(place);
-        self.buckets.get_mut(place.bucket).remove(place.slot);
+        self.bucket_mut(place.bucket).remove(place.slot);
         self.len -= 1;
         self.merge_if_sparse();
+    }
+
+    /// A bucket that is about to change.
+    #[inline]
+    fn bucket_mut(&mut self, index: usize) -> &mut Bucket {
+        let bucket = self.buckets.get_mut(index);
+        self.parts.before_change(index, || bucket.clone());
+        bucket
     }
 
     // ── Growth ──────────────────────────────────────────────────────────────────────────────
@@ -147,10 +160,11 @@ impl<R: Record> Table<R> {
     fn split_next(&mut self) {
         let new = self.buckets.len();
         let (old, middle) = self.buckets.next_to_split();
-        let bucket = std::mem::take(self.buckets.get_mut(old));
+        let bucket = std::mem::take(self.bucket_mut(old));
         let (stays, goes) = bucket.split(|record| place_of(hash(R::key(record))) >= middle);
         *self.buckets.get_mut(old) = stays;
         self.buckets.push(goes);
+        self.parts.added(new);
         if let Some(deadlines) = &mut self.deadlines {
             // What bounded both bounds each.
             deadlines.set(new, deadlines.bound(old));
@@ -166,11 +180,13 @@ impl<R: Record> Table<R> {
     /// The last bucket goes back to where it came from.
     fn merge_last(&mut self) {
         let last = self.buckets.len() - 1;
+        self.bucket_mut(last);
         let Some(bucket) = self.buckets.pop() else { return };
         let (into, _) = self.buckets.next_to_split();
-        let kept = self.buckets.get_mut(into);
+        let kept = self.bucket_mut(into);
         kept.append(bucket);
-        self.longest = self.longest.max(kept.len());
+        let len = kept.len();
+        self.longest = self.longest.max(len);
         if let Some(deadlines) = &mut self.deadlines {
             deadlines.add(into, deadlines.bound(last));
             deadlines.set(last, NEVER);
@@ -232,7 +248,7 @@ impl<R: Record> Table<R> {
             match R::deadline(record) {
                 Some(deadline) if deadline <= now_ms => {
                     visit(record);
-                    self.buckets.get_mut(index).remove(slot);
+                    self.bucket_mut(index).remove(slot);
                     removed += 1;
                 }
                 Some(deadline) => nearest = nearest.min(deadline),
@@ -247,6 +263,43 @@ impl<R: Record> Table<R> {
         // One merge for each record that went, so that the load stays what it is.
         (0..removed).for_each(|_| self.merge_if_sparse());
         removed
+    }
+
+    // ── Saving ──────────────────────────────────────────────────────────────────────────────
+
+    /// Begins to save the records that are there now, in parts.
+    pub fn begin_save(&mut self, ticket: Ticket) {
+        self.parts.begin(ticket, self.buckets.len());
+    }
+
+    pub fn end_save(&mut self) {
+        self.parts.end();
+    }
+
+    pub fn ticket(&self) -> Option<Ticket> {
+        self.parts.ticket()
+    }
+
+    /// Visits records that are not saved yet, `most` of them and a bucket's more. Whether there may be
+    /// others.
+    pub fn save_part(&mut self, most: usize, mut visit: impl FnMut(&[u8])) -> bool {
+        let mut seen = 0;
+        let mut show = |bucket: &Bucket| {
+            bucket.records().for_each(|(_, record)| visit(record));
+            seen += bucket.len();
+            seen < most
+        };
+        while let Some(kept) = self.parts.next_kept() {
+            if !show(&kept) {
+                return true;
+            }
+        }
+        while let Some(index) = self.parts.next_node() {
+            if !show(self.buckets.get(index)) {
+                return true;
+            }
+        }
+        false
     }
 
     // ── Walks ───────────────────────────────────────────────────────────────────────────────

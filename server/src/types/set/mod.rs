@@ -11,6 +11,7 @@ mod tests;
 use super::intset::Intset;
 use super::listpack::{Item, Listpack};
 use super::members::{Record, Table, hash};
+use super::parts::{MANY, Part, Ticket};
 use super::string::Digits;
 use crate::number::parse_int;
 
@@ -114,6 +115,40 @@ impl Set {
         match &self.0 {
             Encoding::Table(table) => table.free_effort(),
             _ => 1,
+        }
+    }
+
+    // ── Saving ──────────────────────────────────────────────────────────────────────────────
+
+    /// Whether it is to be saved in parts.
+    pub(super) fn has_parts(&self) -> bool {
+        matches!(&self.0, Encoding::Table(table) if table.len() >= MANY)
+    }
+
+    pub(super) fn begin_save(&mut self, ticket: Ticket) {
+        if let Encoding::Table(table) = &mut self.0 {
+            table.begin_save(ticket);
+        }
+    }
+
+    pub(super) fn ticket(&self) -> Option<Ticket> {
+        match &self.0 {
+            Encoding::Table(table) => table.ticket(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn end_save(&mut self) {
+        if let Encoding::Table(table) = &mut self.0 {
+            table.end_save();
+        }
+    }
+
+    /// Visits about `most` elements that are not saved yet. Whether there may be others.
+    pub(super) fn save_part(&mut self, most: usize, visit: &mut dyn FnMut(Part<'_>)) -> bool {
+        match &mut self.0 {
+            Encoding::Table(table) => table.save_part(most, |member| visit(Part::Member(member))),
+            _ => false,
         }
     }
 

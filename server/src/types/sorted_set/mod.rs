@@ -13,6 +13,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::listpack::{Corrupt, Listpack};
+use super::parts::{MANY, Part, Ticket};
 use super::string::Digits;
 use large::Large;
 use small::Small;
@@ -140,6 +141,42 @@ impl SortedSet {
         match &self.0 {
             Encoding::Small(_) => 1,
             Encoding::Large(large) => large.allocations(),
+        }
+    }
+
+    // ── Saving ──────────────────────────────────────────────────────────────────────────────
+
+    /// Whether it is to be saved in parts.
+    pub(super) fn has_parts(&self) -> bool {
+        matches!(&self.0, Encoding::Large(large) if large.len() >= MANY)
+    }
+
+    pub(super) fn begin_save(&mut self, ticket: Ticket) {
+        if let Encoding::Large(large) = &mut self.0 {
+            large.begin_save(ticket);
+        }
+    }
+
+    pub(super) fn ticket(&self) -> Option<Ticket> {
+        match &self.0 {
+            Encoding::Large(large) => large.ticket(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn end_save(&mut self) {
+        if let Encoding::Large(large) = &mut self.0 {
+            large.end_save();
+        }
+    }
+
+    /// Visits about `most` elements that are not saved yet. Whether there may be others.
+    pub(super) fn save_part(&mut self, most: usize, visit: &mut dyn FnMut(Part<'_>)) -> bool {
+        match &mut self.0 {
+            Encoding::Large(large) => large.save_part(most, |member, score| {
+                visit(Part::Scored { member, score });
+            }),
+            _ => false,
         }
     }
 

@@ -77,6 +77,17 @@ impl<T: Default> Arena<T> {
         node
     }
 
+    /// The node of a number, or what is left of one that was there.
+    pub(super) fn get(&self, number: u32) -> Option<&T> {
+        let (page, place) = split(number);
+        self.pages.get(page)?.nodes.get(place)
+    }
+
+    /// All numbers are below.
+    pub(super) fn end(&self) -> usize {
+        self.pages.len() * PAGE
+    }
+
     fn open_page(&mut self) -> u32 {
         while let Some(&number) = self.open.last() {
             let page = &mut self.pages[number as usize];

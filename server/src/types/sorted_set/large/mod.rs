@@ -13,6 +13,8 @@ use index::{Index, hash};
 use run::Run;
 use tree::Tree;
 
+use crate::types::parts::Ticket;
+
 #[derive(Clone, Debug)]
 pub(super) struct Large {
     tree: Tree,
@@ -139,6 +141,37 @@ impl Large {
             members.filter(|(_, m)| hash(m) == hashed).for_each(|(score, m)| visit(m, score));
         });
         next.map_or(0, u64::from)
+    }
+
+    // ── Saving ──────────────────────────────────────────────────────────────────────────────
+
+    pub(super) fn begin_save(&mut self, ticket: Ticket) {
+        let end = self.tree.leaves_end();
+        self.tree.parts.begin(ticket, end);
+    }
+
+    pub(super) fn end_save(&mut self) {
+        self.tree.parts.end();
+    }
+
+    pub(super) fn ticket(&self) -> Option<Ticket> {
+        self.tree.parts.ticket()
+    }
+
+    /// Visits pairs that are not saved yet, `most` of them and a leaf's more. Whether there may be
+    /// others.
+    pub(super) fn save_part(&mut self, most: usize, mut visit: impl FnMut(&[u8], f64)) -> bool {
+        let mut seen = 0;
+        while seen < most {
+            let found = self.tree.save_run(|run| {
+                (0..run.len()).map(|at| run.pair(at)).for_each(|(score, m)| visit(m, score));
+                seen += run.len();
+            });
+            if !found {
+                return false;
+            }
+        }
+        true
     }
 
     #[cfg(test)]

@@ -12,6 +12,7 @@
 use super::arena::Arena;
 use super::index::{Index, hash};
 use super::run::Run;
+use crate::types::parts::Parts;
 
 /// Bytes of a leaf, at which it splits; a size class of the allocator.
 const LEAF: usize = 1024;
@@ -40,6 +41,8 @@ pub(super) struct Tree {
     len: usize,
     /// What the leaves' runs have allocated.
     run_bytes: usize,
+    /// There while the tree is saved in parts.
+    pub(super) parts: Parts<Run>,
 }
 
 #[derive(Clone, Debug)]
@@ -128,7 +131,8 @@ impl Tree {
     pub(super) fn new() -> Self {
         let mut leaves = Arena::new();
         let root = leaves.insert(Leaf::default());
-        Self { leaves, inners: Arena::new(), root, height: 0, len: 0, run_bytes: 0 }
+        let (inners, parts) = (Arena::new(), Parts::default());
+        Self { leaves, inners, root, height: 0, len: 0, run_bytes: 0, parts }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -295,6 +299,7 @@ impl Tree {
         let count = tail.len();
         let leaf = Leaf { run: tail, previous: path.leaf, next };
         let right = self.leaves.insert(leaf);
+        self.parts.added(right as usize);
         self.leaves[path.leaf].next = right;
         if next != NONE {
             self.leaves[next].previous = right;
@@ -398,6 +403,7 @@ impl Tree {
 
     /// Takes a leaf out of the chain.
     fn drop_leaf(&mut self, number: u32) -> Run {
+        self.before_change(number);
         let Leaf { run, previous, next } = self.leaves.remove(number);
         if previous != NONE {
             self.leaves[previous].next = next;
@@ -460,17 +466,49 @@ impl Tree {
             self.height -= 1;
             match root.children.first() {
                 Some(&child) => self.root = child,
-                None => *self = Self::new(),
+                None => {
+                    let parts = std::mem::take(&mut self.parts);
+                    *self = Self { parts, ..Self::new() };
+                    self.parts.added(self.root as usize);
+                }
             }
         }
     }
 
     fn edit<R>(&mut self, leaf: u32, change: impl FnOnce(&mut Run) -> R) -> R {
+        self.before_change(leaf);
         let run = &mut self.leaves[leaf].run;
         let before = run.capacity();
         let result = change(run);
         self.run_bytes = self.run_bytes + run.capacity() - before;
         result
+    }
+
+    #[inline]
+    fn before_change(&mut self, leaf: u32) {
+        let Self { parts, leaves, .. } = self;
+        parts.before_change(leaf as usize, || leaves[leaf].run.clone());
+    }
+
+    /// A run that is not saved yet, if there is one, shown to `visit`.
+    pub(super) fn save_run(&mut self, visit: impl FnOnce(&Run)) -> bool {
+        if let Some(kept) = self.parts.next_kept() {
+            visit(&kept);
+            return true;
+        }
+        while let Some(number) = self.parts.next_node() {
+            // Some numbers are no leaf's.
+            if let Some(leaf) = self.leaves.get(number as u32) {
+                visit(&leaf.run);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// All numbers of leaves are below.
+    pub(super) fn leaves_end(&self) -> usize {
+        self.leaves.end()
     }
 
     /// What must always hold; for tests.

@@ -1,0 +1,33 @@
+//! Collections written part by part: behind their number of elements, each element as [`write_value`]
+//! would write it.
+//!
+//! [`write_value`]: super::write_value
+
+use super::{Sink, Writer};
+use crate::types::collection::Collection;
+use crate::types::parts::Part;
+
+/// Whether the fields of a hash are written with the times when they are due.
+pub fn has_times(collection: &Collection) -> bool {
+    match collection {
+        Collection::Hash(hash) => super::hash::has_times(hash),
+        _ => false,
+    }
+}
+
+pub fn write_part(writer: &mut Writer<impl Sink>, part: Part<'_>, with_times: bool) {
+    match part {
+        Part::Member(member) => writer.string(member),
+        Part::Scored { member, score } => {
+            writer.string(member);
+            writer.double(score);
+        }
+        Part::Pair { field, value, deadline } => {
+            writer.string(field);
+            writer.string(value);
+            if with_times {
+                writer.time(deadline);
+            }
+        }
+    }
+}
