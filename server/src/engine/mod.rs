@@ -18,6 +18,7 @@ mod due;
 mod evict;
 mod evict_clients;
 mod execute;
+mod functions;
 mod gate;
 mod host;
 mod journal;

@@ -105,6 +105,11 @@ impl Engine {
     /// Executes one command of a log. The error says why it cannot be one: it is unknown, or lacks
     /// arguments.
     pub fn replay(&mut self, argv: Argv<'_>, now: Now, clock: &Clock) -> Result<(), String> {
+        if argv.get(0).is_some_and(|name| name.eq_ignore_ascii_case(b"function"))
+            && self.replay_function(argv)
+        {
+            return Ok(());
+        }
         let replayer = self.replayer.take();
         let mut replayer = replayer.unwrap_or_else(|| Box::new(Replayer::new(now)));
         let found = replayer.command(argv, &self.names);

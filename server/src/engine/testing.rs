@@ -98,7 +98,11 @@ impl World {
 
     /// Executes an inline command as part of a log.
     pub(crate) fn replay(&mut self, command: &str) -> Result<(), String> {
-        let argv: OwnedArgv = command.split(' ').map(str::as_bytes).collect();
+        self.replay_words(&command.split(' ').collect::<Vec<_>>())
+    }
+
+    pub(crate) fn replay_words(&mut self, words: &[&str]) -> Result<(), String> {
+        let argv: OwnedArgv = words.iter().map(|word| word.as_bytes()).collect();
         self.engine.replay(argv.view(), self.now, &Clock::frozen(self.now))
     }
 
