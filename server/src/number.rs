@@ -114,19 +114,27 @@ impl DoubleText {
     /// Whole numbers up to here are printed in digits.
     const LIMIT: f64 = (i64::MAX / 2) as f64;
 
-    /// A double as Valkey prints it: whole numbers in digits, others in the fewest digits that read
-    /// back to the same value, with an exponent where that is far off.
+    /// A double as Valkey prints it: whole numbers in digits, others as [`Self::shortest`].
     pub fn new(value: f64) -> Self {
-        let mut text = Self { bytes: [0; Self::LONGEST], len: 0 };
         let whole = value as i64;
+        if value == 0.0 || value.abs() > Self::LIMIT || whole as f64 != value {
+            return Self::shortest(value);
+        }
+        let mut text = Self { bytes: [0; Self::LONGEST], len: 0 };
+        text.put(itoa::Buffer::new().format(whole).as_bytes());
+        text
+    }
+
+    /// A double in the fewest digits that read back to the same value, with an exponent where that is
+    /// far off, `5e+9` for one: what Valkey's fpconv makes of it.
+    pub fn shortest(value: f64) -> Self {
+        let mut text = Self { bytes: [0; Self::LONGEST], len: 0 };
         if value.is_nan() {
             text.put(b"nan");
         } else if value.is_infinite() {
             text.put(if value > 0.0 { &b"inf"[..] } else { b"-inf" });
         } else if value == 0.0 {
             text.put(if value.is_sign_negative() { &b"-0"[..] } else { b"0" });
-        } else if value.abs() <= Self::LIMIT && whole as f64 == value {
-            text.put(itoa::Buffer::new().format(whole).as_bytes());
         } else {
             text.put_fraction(value);
         }
@@ -319,6 +327,19 @@ mod tests {
             (f64::NAN, "nan"),
         ] {
             assert_eq!(DoubleText::new(value).as_bytes(), expected.as_bytes());
+        }
+        for (value, expected) in [
+            (7.0, "7"),
+            (-100.0, "-100"),
+            (12_000_000.0, "12000000"),
+            (50_000_000.0, "50000000"),
+            (5e8, "5e+8"),
+            (5e9, "5e+9"),
+            (1_234_567_890.0, "1234567890"),
+            (-0.25, "-0.25"),
+            (-0.0, "-0"),
+        ] {
+            assert_eq!(DoubleText::shortest(value).as_bytes(), expected.as_bytes());
         }
     }
 }

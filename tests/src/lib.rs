@@ -4,8 +4,9 @@
 //! our own, so that a broken protocol can be driven too), [`binaries`] (which server is under
 //! test), [`server`] (a server process on a free port), [`transcript`] (the corpus),
 //! [`debian_source`] with [`valkey`] and [`redis`] (programs built from Debian's sources), [`tcl`]
-//! (Valkey's suite), [`process`] (what /proc says), [`load`] (requests for the benches), [`fuzz`]
-//! (inputs and checks for the parsers), [`suites`] (client libraries' own suites).
+//! (Valkey's suite), [`volume`] (data of every kind, to be found elsewhere), [`process`] (what /proc
+//! says), [`load`] (requests for the benches), [`fuzz`] (inputs and checks for the parsers),
+//! [`suites`] (client libraries' own suites).
 //!
 //! Nothing here sleeps for a fixed time: whatever takes time is waited for by its condition.
 
@@ -28,4 +29,5 @@ pub mod suites;
 pub mod tcl;
 pub mod transcript;
 pub mod valkey;
+pub mod volume;
 pub mod wait;

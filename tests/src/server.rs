@@ -15,6 +15,7 @@ use crate::binaries::{self, Flavour};
 use crate::client::Client;
 use crate::ports::PortLease;
 use crate::process;
+use crate::resp::Value;
 use crate::wait::{self, PATIENCE};
 
 /// How many other ports are tried when somebody took ours between choosing and binding.
@@ -257,5 +258,10 @@ fn log_path(directory: &Path) -> PathBuf {
 fn answers_ping(address: SocketAddr) -> bool {
     let Ok(mut client) = Client::connect(address) else { return false };
     // NOAUTH is an answer too: whoever needs the password knows it.
-    client.command(&["PING"]).is_ok()
+    client.command(&["PING"]).is_ok_and(|reply| !is_loading(&reply))
+}
+
+/// What a server answers that is still reading its data.
+fn is_loading(reply: &Value) -> bool {
+    matches!(reply, Value::Error(text) if text.starts_with(b"LOADING"))
 }

@@ -85,7 +85,7 @@ impl Db {
     }
 
     /// Gives back the room of keys that were expected and have not come.
-    pub fn settle(&mut self) {
+    pub fn trim(&mut self) {
         let deadlines = &mut self.deadlines;
         self.table.shrink_all(|into, from| deadlines.merge(into, from));
     }
@@ -132,7 +132,7 @@ mod tests {
             assert!(slots_per_key.contains(&(db.slots() as f64 / 50_000.0)), "{}", db.slots());
             db.table.check();
             let slots = db.slots();
-            db.settle();
+            db.trim();
             assert_eq!(db.slots(), slots);
             assert!(names.iter().all(|name| db.contains(name.as_bytes())));
         }
@@ -146,7 +146,7 @@ mod tests {
             keyspace.db_mut(0).expect(1_000_000);
             keyspace.load(keys(&names), false).expect("none is there");
             let db = keyspace.db_mut(0);
-            db.settle();
+            db.trim();
             db.table.check();
             assert!(db.slots() <= 16 + 3 * count, "{count} keys in {} slots", db.slots());
             assert!(names.iter().all(|name| db.contains(name.as_bytes())));

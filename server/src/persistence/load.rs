@@ -65,7 +65,7 @@ impl<'a, T: Target> Loader<'a, T> {
                 let loaded = Loaded::from(reader.counts());
                 self.target.with(|engine| {
                     engine.persistence.loaded += loaded;
-                    engine.keyspace.iter_mut().for_each(|(_, db)| db.settle());
+                    engine.keyspace.iter_mut().for_each(|(_, db)| db.trim());
                 });
                 return Ok(reported);
             }

@@ -110,7 +110,7 @@ fn append_collection(digest: &mut Digest, collection: &Collection, now_ms: i64) 
         Collection::SortedSet(set) => set.iter().for_each(|(member, score)| {
             digest.add_part(|part| {
                 part.append_item(member);
-                part.append(DoubleText::new(score).as_bytes());
+                part.append(DoubleText::shortest(score).as_bytes());
             });
         }),
         Collection::Hash(hash) => hash.iter(now_ms).for_each(|pair| {
