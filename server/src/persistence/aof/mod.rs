@@ -55,6 +55,8 @@ mod files;
 mod log;
 mod writer;
 
+pub mod check;
+
 #[cfg(test)]
 mod testing;
 
