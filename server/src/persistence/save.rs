@@ -136,7 +136,8 @@ pub fn write_all(
 
 /// An RDB file without data.
 pub fn empty(checksum: bool) -> Vec<u8> {
-    let mut writer = Writer::new(Vec::new(), false, Now::default());
+    let now = Now { us: crate::clock::wall_us(), wall_offset_ms: 0 };
+    let mut writer = Writer::new(Vec::new(), false, now);
     let head = Head { aof_base: true, ..Head::default() };
     file::write_head(&mut writer, &head);
     file::write_end(&mut writer);
