@@ -126,6 +126,11 @@ impl Server {
         let _ = self.child.wait();
     }
 
+    /// More arguments, for the next start.
+    pub fn add_args(&mut self, args: &[&str]) {
+        self.words.extend(args.iter().map(|arg| (*arg).to_owned()));
+    }
+
     /// Starts a server that has ended once more, in the same directory with the same arguments.
     pub fn start_again(&mut self) -> Result<(), String> {
         let child = spawn_words(&self.words, self.directory.path());

@@ -66,6 +66,14 @@ impl Engine {
         }
     }
 
+    /// Has what the log needs looked at at once, and writes wait for it.
+    #[cold]
+    pub(super) fn look_after_persistence_now(&mut self) {
+        self.persistence.hold_writes();
+        self.cron.sampled_ms = 0;
+        self.cron_bell.ring();
+    }
+
     fn slice(&mut self, now: Now, clock_us: &impl Fn() -> i64) -> Duration {
         let pause =
             Duration::from_millis(1000 / u64::from(self.config.settings().hz.clamp(1, 500)));

@@ -154,9 +154,13 @@ impl Engine {
     pub(crate) fn hand_over_journal(&mut self) {
         let Self { journal, host, .. } = self;
         if !journal.units().is_empty() {
+            let is_too_much = self.persistence.count_logged(journal.units().len() as u64);
             self.durable = host.log(journal.units());
             self.batch_durable.clone_from(&self.durable);
             journal.clear();
+            if is_too_much {
+                self.look_after_persistence_now();
+            }
         }
     }
 }

@@ -44,6 +44,8 @@ pub struct Persistence {
     /// What a write is answered while the disk does not take it.
     refusal: Option<Error>,
     holds_writes: bool,
+    /// Bytes that may be logged before writes have to wait, or a rewrite is due.
+    room: u64,
     /// SAVE and saves of a command count as started.
     pub saves: u64,
 }
@@ -166,7 +168,7 @@ impl Work {
 impl Persistence {
     pub fn new(now: Now) -> Self {
         // Redis, too, counts from the start until it has saved once.
-        Self { saved_at_s: now.unix_ms() / 1000, ..Self::default() }
+        Self { saved_at_s: now.unix_ms() / 1000, room: u64::MAX, ..Self::default() }
     }
 
     /// Changes since the data was last saved.
@@ -214,13 +216,48 @@ impl Persistence {
         let stops = rdb.stop_writes_on_error && !rdb.save.is_empty();
         let log_error = self.log.as_ref().and_then(|log| match &log.error {
             Some(reason) => Some(reason.as_str()),
-            None => log.exceeds(settings.aof.max_bytes).then_some(QUOTA_REACHED),
+            None => {
+                (self.is_at_limit(settings) && !self.can_shrink(settings)).then_some(QUOTA_REACHED)
+            }
         });
         self.refusal = if stops && self.save.failed {
             Some(error::MISCONF_RDB)
         } else {
             log_error.map(error::misconf_aof)
         };
+    }
+
+    pub(super) fn hold_writes(&mut self) {
+        self.holds_writes = true;
+    }
+
+    /// Whether so much is logged now that somebody has to look what is to be done.
+    #[inline]
+    pub(super) fn count_logged(&mut self, bytes: u64) -> bool {
+        let fits = bytes <= self.room;
+        self.room = self.room.saturating_sub(bytes);
+        !fits
+    }
+
+    fn update_holds(&mut self, settings: &Settings) {
+        let (max, log) = (settings.aof.max_bytes, self.log.as_ref());
+        self.room = match log {
+            Some(log) if max > 0 => max.saturating_sub(log.bytes + log.buffered),
+            _ => u64::MAX,
+        };
+        let is_full = self.log.as_ref().is_some_and(|log| log.is_full);
+        self.holds_writes = is_full || self.is_at_limit(settings) && self.can_shrink(settings);
+    }
+
+    /// Whether the log has become as long as it may.
+    fn is_at_limit(&self, settings: &Settings) -> bool {
+        self.log.as_ref().is_some_and(|log| log.exceeds(settings.aof.max_bytes))
+    }
+
+    /// Whether a rewrite makes the log shorter soon.
+    fn can_shrink(&self, settings: &Settings) -> bool {
+        let nears = self.log.as_ref().is_some_and(|log| log.nears(settings.aof.max_bytes));
+        self.rewrite.running.is_some() || nears && !self.rewrite.failed
     }
 
     /// The save point that asks for a save now.
@@ -335,9 +372,10 @@ impl Engine {
     fn refresh_log_status(&mut self) {
         let status = self.host.log_status();
         let held = self.persistence.holds_writes;
-        self.persistence.holds_writes = status.as_ref().is_some_and(|log| log.is_full);
+        let settings = self.config.settings();
         self.persistence.log = status;
-        self.persistence.update_refusal(self.config.settings());
+        self.persistence.update_holds(settings);
+        self.persistence.update_refusal(settings);
         if held && !self.persistence.holds_writes {
             self.wake_paused();
         }

@@ -278,20 +278,14 @@ impl Process {
 
     /// CONFIG SET appendonly.
     fn follow_append_only(&mut self, settings: &Settings) -> Result<(), String> {
-        let files = self.files.clone();
-        let mut slot = files.log();
-        match (settings.aof.is_on, slot.take()) {
-            (true, None) => {
-                let options = log_options(settings);
-                let begun = aof::begin(Arc::clone(&self.files.storage), &options);
-                *slot = Some(Arc::new(begun.map_err(|error| error.to_string())?));
-            }
-            (false, Some(log)) => {
-                *slot = Some(log);
-                drop(slot);
-                self.files.close_log();
-            }
-            (_, unchanged) => *slot = unchanged,
+        let is_open = self.files.log().is_some();
+        if settings.aof.is_on && !is_open {
+            let options = log_options(settings);
+            let begun = aof::begin(Arc::clone(&self.files.storage), &options);
+            let log = begun.map_err(|error| error.to_string())?;
+            *self.files.log() = Some(Arc::new(log));
+        } else if !settings.aof.is_on {
+            self.files.close_log();
         }
         self.follow_fsync(settings);
         Ok(())
