@@ -6,7 +6,8 @@
 //! [`debian_source`] with [`valkey`] and [`redis`] (programs built from Debian's sources), [`tcl`]
 //! (Valkey's suite), [`volume`] (data of every kind, to be found elsewhere), [`process`] (what /proc
 //! says), [`load`] (requests for the benches), [`fuzz`] (inputs and checks for the parsers),
-//! [`suites`] (client libraries' own suites).
+//! [`suites`] (client libraries' own suites), [`power_cuts`] (a server, or a whole machine, that ends
+//! at once under load).
 //!
 //! Nothing here sleeps for a fixed time: whatever takes time is waited for by its condition.
 
@@ -19,6 +20,7 @@ pub mod load;
 pub mod packages;
 pub mod paths;
 pub mod ports;
+pub mod power_cuts;
 pub mod process;
 pub mod progress;
 pub mod python;

@@ -1,0 +1,102 @@
+//! The appliance in QEMU, with a disk whose power is cut: what the guest had not written is lost,
+//! and of what the disk had in its cache some sectors are lost, too.
+
+use std::fmt::Display;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use holdfast_image::accel::Accel;
+use holdfast_image::kernel::{Choice, Kernel};
+use holdfast_image::machine::{Boot, Guest, Machine, WORDS};
+use holdfast_image::{appliance, disk as image, static_binaries};
+use tempfile::TempDir;
+
+use super::disk::Disk;
+use super::{Policy, Victim};
+use crate::fuzz::Random;
+
+/// Without KVM on a busy machine a boot takes its time.
+const BOOT: Duration = Duration::from_secs(240);
+
+const MEMORY_MIB: u32 = 128;
+const DATA_MIB: u64 = 96;
+
+pub struct Appliance {
+    machine: Machine,
+    guest: Option<Guest>,
+    disk: Disk,
+    _files: TempDir,
+}
+
+impl Appliance {
+    pub fn start(policy: Policy) -> Result<Self, String> {
+        let files = TempDir::with_prefix("holdfast-power-").map_err(|e| e.to_string())?;
+        let kernel = Choice::Quickest.get().map_err(said)?;
+        let disk = blank_disk(&files)?;
+        let boot = boot(&kernel, policy, &files)?;
+        let accel = Accel::probe(&kernel).map_err(said)?;
+        let drive = format!("if=none,id=disk,format=raw,file=nbd:unix:{}", disk.socket().display());
+        let extra = ["-drive", &drive, "-device", "virtio-blk-pci,drive=disk"];
+        let extra = extra.map(Into::into).to_vec();
+        let machine = Machine { memory_mib: MEMORY_MIB, extra, ..Machine::new(boot, accel) };
+        let mut appliance = Self { machine, guest: None, disk, _files: files };
+        appliance.restore()?;
+        Ok(appliance)
+    }
+}
+
+/// A disk with an empty data partition; the machine boots from elsewhere, which is quicker.
+fn blank_disk(files: &TempDir) -> Result<Disk, String> {
+    let path = files.path().join("disk.img");
+    image::write(&path, b"not used", DATA_MIB).map_err(said)?;
+    let bytes = fs::read(&path).map_err(|e| e.to_string())?;
+    Disk::serve(bytes, files.path().join("disk.socket")).map_err(|e| e.to_string())
+}
+
+/// An error of the image tool, with its causes.
+fn said(why: impl Display) -> String {
+    format!("{why:#}")
+}
+
+fn boot(kernel: &Kernel, policy: Policy, files: &TempDir) -> Result<Boot, String> {
+    let initramfs: PathBuf = files.path().join("initramfs");
+    let bytes = appliance::initramfs(kernel, &static_binaries().map_err(said)?).map_err(said)?;
+    fs::write(&initramfs, bytes).map_err(|e| e.to_string())?;
+    let own = ["holdfast.data=disk".to_owned(), "holdfast.arg=--appendfsync".to_owned()];
+    let policy = [format!("holdfast.arg={}", policy.word())];
+    let often = ["holdfast.arg=--auto-aof-rewrite-min-size", "holdfast.arg=256kb"];
+    let words: Vec<&str> = WORDS
+        .into_iter()
+        .chain(own.iter().chain(&policy).map(String::as_str))
+        .chain(often)
+        .collect();
+    let cmdline = appliance::cmdline(&words);
+    Ok(Boot::Direct { kernel: kernel.image.clone(), initramfs: Some(initramfs), cmdline })
+}
+
+impl Victim for Appliance {
+    fn address(&self) -> SocketAddr {
+        let port = self.guest.as_ref().map_or(0, Guest::port);
+        (Ipv4Addr::LOCALHOST, port).into()
+    }
+
+    /// The disk goes first: what reaches it while QEMU dies is not written any more.
+    fn cut(&mut self, random: &mut Random) -> Result<(), String> {
+        self.disk.cut(random);
+        let Some(guest) = self.guest.take() else { return Ok(()) };
+        guest.stop().map_err(said)
+    }
+
+    fn restore(&mut self) -> Result<(), String> {
+        self.disk.power_on();
+        let guest = self.guest.insert(self.machine.start().map_err(said)?);
+        guest.wait_ready(BOOT, || false).map_err(said).map(drop)
+    }
+
+    fn words(&self) -> String {
+        let console = self.guest.as_ref().map(|guest| guest.console().tail());
+        format!("{}\n{}", self.disk.words(), console.unwrap_or_default())
+    }
+}
