@@ -27,6 +27,8 @@ pub struct Appliance {
     machine: Machine,
     guest: Option<Guest>,
     disk: Disk,
+    /// What the machine had said when its power was cut.
+    last_words: String,
     _files: TempDir,
 }
 
@@ -41,7 +43,8 @@ impl Appliance {
         let extra = ["-drive", &drive, "-device", "virtio-blk-pci,drive=disk"];
         let extra = extra.map(Into::into).to_vec();
         let machine = Machine { memory_mib: MEMORY_MIB, extra, ..Machine::new(boot, accel) };
-        let mut appliance = Self { machine, guest: None, disk, _files: files };
+        let mut appliance =
+            Self { machine, guest: None, disk, last_words: String::new(), _files: files };
         appliance.restore()?;
         Ok(appliance)
     }
@@ -64,14 +67,11 @@ fn boot(kernel: &Kernel, policy: Policy, files: &TempDir) -> Result<Boot, String
     let initramfs: PathBuf = files.path().join("initramfs");
     let bytes = appliance::initramfs(kernel, &static_binaries().map_err(said)?).map_err(said)?;
     fs::write(&initramfs, bytes).map_err(|e| e.to_string())?;
-    let own = ["holdfast.data=disk".to_owned(), "holdfast.arg=--appendfsync".to_owned()];
-    let policy = [format!("holdfast.arg={}", policy.word())];
-    let often = ["holdfast.arg=--auto-aof-rewrite-min-size", "holdfast.arg=256kb"];
-    let words: Vec<&str> = WORDS
-        .into_iter()
-        .chain(own.iter().chain(&policy).map(String::as_str))
-        .chain(often)
-        .collect();
+    let server = ["--appendonly", "yes", "--appendfsync", policy.word()];
+    let often = ["--auto-aof-rewrite-min-size", "256kb"];
+    let arguments = server.iter().chain(&often).map(|word| format!("holdfast.arg={word}"));
+    let own: Vec<String> = ["holdfast.data=disk".to_owned()].into_iter().chain(arguments).collect();
+    let words: Vec<&str> = WORDS.into_iter().chain(own.iter().map(String::as_str)).collect();
     let cmdline = appliance::cmdline(&words);
     Ok(Boot::Direct { kernel: kernel.image.clone(), initramfs: Some(initramfs), cmdline })
 }
@@ -86,6 +86,7 @@ impl Victim for Appliance {
     fn cut(&mut self, random: &mut Random) -> Result<(), String> {
         self.disk.cut(random);
         let Some(guest) = self.guest.take() else { return Ok(()) };
+        self.last_words = guest.console().tail();
         guest.stop().map_err(said)
     }
 
@@ -97,6 +98,7 @@ impl Victim for Appliance {
 
     fn words(&self) -> String {
         let console = self.guest.as_ref().map(|guest| guest.console().tail());
-        format!("{}\n{}", self.disk.words(), console.unwrap_or_default())
+        let now = console.unwrap_or_default();
+        format!("{}\nbefore the cut:\n{}\nafter it:\n{now}", self.disk.words(), self.last_words)
     }
 }
