@@ -59,7 +59,7 @@ impl Engine {
             Item::Empty(name) => {
                 crate::log::notice!("rdbLoadObject skipping empty key: {}", name.escape_ascii());
             }
-            Item::Sizes { .. } | Item::Key(_) => {}
+            Item::Database(_) | Item::Sizes { .. } | Item::Key(_) => {}
         })
     }
 

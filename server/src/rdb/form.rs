@@ -122,6 +122,38 @@ impl Form {
         self.entry().1
     }
 
+    /// As Valkey's checker calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::List => "list-linked",
+            Self::Set => "set-hashtable",
+            Self::SortedSetOfTexts => "zset-v1",
+            Self::Hash => "hash-hashtable",
+            Self::SortedSet => "zset-v2",
+            Self::ModuleRc => "module-pre-release",
+            Self::Module => "module-value",
+            Self::HashZipmap => "hash-zipmap",
+            Self::ListZiplist => "list-ziplist",
+            Self::SetIntset => "set-intset",
+            Self::SortedSetZiplist => "zset-ziplist",
+            Self::HashZiplist => "hash-ziplist",
+            Self::ListOfZiplists => "quicklist",
+            Self::Stream1 => "stream",
+            Self::HashListpack => "hash-listpack",
+            Self::SortedSetListpack => "zset-listpack",
+            Self::ListOfListpacks => "quicklist-v2",
+            Self::Stream2 => "stream-v2",
+            Self::SetListpack => "set-listpack",
+            Self::Stream3 => "stream-v3",
+            Self::HashWithTimes => "hash-volatile-items",
+            Self::HashWithTtlsRc => "hash-hashtable-md-pre-release",
+            Self::HashListpackWithTtlsRc => "hash-listpack-md-pre-release",
+            Self::HashWithTtls => "hash-hashtable-md",
+            Self::HashListpackWithTtls => "hash-listpack-md",
+        }
+    }
+
     /// The first version that has it, so that the oldest server possible reads the value.
     pub fn version(self) -> u16 {
         self.entry().2

@@ -25,6 +25,8 @@ pub enum Item<'a> {
     },
     /// The code of a library.
     Function(&'a [u8]),
+    /// Keys of another database follow.
+    Database(usize),
     /// How many keys the database is about to get; `credible` is how many the file has room for.
     Sizes {
         database: usize,
@@ -59,6 +61,7 @@ pub struct Batch {
 pub(super) enum Held {
     Aux { name: Range<usize>, text: Range<usize> },
     Function(Range<usize>),
+    Database(usize),
     Sizes { database: usize, keys: u64, volatile: u64, credible: usize },
     Key(HeldKey),
     Empty(Range<usize>),
@@ -94,6 +97,7 @@ impl Batch {
         self.held.drain(..).map(move |held| match held {
             Held::Aux { name, text } => Item::Aux { name: &bytes[name], text: &bytes[text] },
             Held::Function(code) => Item::Function(&bytes[code]),
+            Held::Database(index) => Item::Database(index),
             Held::Empty(name) => Item::Empty(&bytes[name]),
             Held::Sizes { database, keys, volatile, credible } => {
                 Item::Sizes { database, keys, volatile, credible }
@@ -137,6 +141,7 @@ impl Batch {
         start..self.bytes.len()
     }
 
+    /// A text that is held; see [`Doing`](super::Doing).
     pub(super) fn text(&self, text: &Range<usize>) -> &[u8] {
         &self.bytes[text.clone()]
     }

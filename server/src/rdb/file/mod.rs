@@ -30,12 +30,14 @@ mod fault;
 mod input;
 pub mod read;
 
+pub mod check;
+
 #[cfg(test)]
 mod tests;
 
 pub use batch::{Batch, Item, Key};
 pub use fault::{Failure, Fault, Proven};
-pub use read::{Checked, Counts, FileReader, Options, Step};
+pub use read::{Checked, Counts, Doing, FileReader, Options, Step};
 pub use write::{
     Access, Head, write_check, write_database, write_end, write_entry, write_entry_head,
     write_function, write_head, write_select,

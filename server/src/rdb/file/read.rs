@@ -2,6 +2,7 @@
 //! taken for bytes that are there, and every error says where.
 
 use std::io;
+use std::ops::Range;
 
 use super::batch::{Batch, Held, HeldKey, HeldValue};
 use super::fault::{Failure, Fault, Proven};
@@ -87,6 +88,45 @@ pub struct FileReader<R> {
     pending: Attributes,
     counts: Counts,
     proven: Proven,
+    doing: Doing,
+}
+
+/// What is being read, for whoever tells where a file is broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Doing {
+    Start,
+    Opcode,
+    Expiry,
+    /// A length.
+    Number,
+    Aux,
+    ModuleAux,
+    Function,
+    Name,
+    /// The value of a key whose name is in the batch.
+    Value {
+        form: Form,
+        name: Range<usize>,
+    },
+    Checksum,
+}
+
+impl Doing {
+    /// As Valkey's checker calls it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Opcode => "read-type",
+            Self::Expiry => "read-expire",
+            Self::Number => "read-len",
+            Self::Aux => "read-aux",
+            Self::ModuleAux => "read-module-aux",
+            Self::Function => "read-functions",
+            Self::Name => "read-key",
+            Self::Value { .. } => "read-object-value",
+            Self::Checksum => "check-sum",
+        }
+    }
 }
 
 /// What stands in front of a key.
@@ -107,6 +147,7 @@ impl<R: io::Read> FileReader<R> {
             pending: Attributes::default(),
             counts: Counts::default(),
             proven: Proven::default(),
+            doing: Doing::Start,
         }
     }
 
@@ -122,6 +163,16 @@ impl<R: io::Read> FileReader<R> {
     /// The part of the file that a check has proved so far.
     pub fn proven(&self) -> Proven {
         self.proven
+    }
+
+    /// What was being read last.
+    pub fn doing(&self) -> &Doing {
+        &self.doing
+    }
+
+    /// Whether nothing but the version was read.
+    pub fn is_at_start(&self) -> bool {
+        self.doing == Doing::Start
     }
 
     /// The file's version, once something was read.
@@ -163,7 +214,9 @@ impl<R: io::Read> FileReader<R> {
         if self.options.until == Some(self.position()) {
             return Ok(Step::End(Checked::Skipped));
         }
+        self.doing = Doing::Opcode;
         let [byte] = self.reader.array()?;
+        self.doing = doing(byte);
         match byte {
             opcode::EXPIRY_MS => self.read_expiry_ms()?,
             opcode::EXPIRY_SECONDS => {
@@ -180,7 +233,7 @@ impl<R: io::Read> FileReader<R> {
                 let code = batch.keep(self.reader.text()?);
                 batch.push(Held::Function(code));
             }
-            opcode::DATABASE => self.read_database()?,
+            opcode::DATABASE => self.read_database(batch)?,
             opcode::SIZES => {
                 let (keys, volatile) = (self.reader.number()?, self.reader.number()?);
                 let credible = self.credible_keys(keys);
@@ -265,10 +318,11 @@ impl<R: io::Read> FileReader<R> {
         self.proven = Proven { bytes: self.position(), keys: self.counts.all() };
     }
 
-    fn read_database(&mut self) -> Result<(), Fault> {
+    fn read_database(&mut self, batch: &mut Batch) -> Result<(), Fault> {
         let (index, databases) = (self.reader.number()?, self.options.databases);
         let known = usize::try_from(index).ok().filter(|index| *index < databases);
         self.database = known.ok_or(Fault::Database { index, databases })?;
+        batch.push(Held::Database(self.database));
         Ok(())
     }
 
@@ -280,8 +334,10 @@ impl<R: io::Read> FileReader<R> {
 
     fn read_key(&mut self, byte: u8, batch: &mut Batch) -> Result<(), Fault> {
         let form = Form::of_byte(byte, self.version).ok_or_else(|| self.unknown(byte))?;
+        self.doing = Doing::Name;
         let attributes = std::mem::take(&mut self.pending);
         let name = batch.keep(self.reader.text()?);
+        self.doing = Doing::Value { form, name: name.clone() };
         let value = match form {
             Form::String => batch.string(self.reader.text()?),
             _ => match read_value(&mut self.reader, form, &self.options.limits) {
@@ -345,6 +401,18 @@ impl<R: io::Read> FileReader<R> {
             }
             Some(computed) => Err(Fault::Checksum { written, computed }),
         }
+    }
+}
+
+fn doing(byte: u8) -> Doing {
+    match byte {
+        opcode::EXPIRY_MS | opcode::EXPIRY_SECONDS => Doing::Expiry,
+        opcode::DATABASE | opcode::SIZES => Doing::Number,
+        opcode::AUX => Doing::Aux,
+        opcode::MODULE_AUX => Doing::ModuleAux,
+        opcode::FUNCTION => Doing::Function,
+        opcode::END => Doing::Checksum,
+        _ => Doing::Opcode,
     }
 }
 

@@ -132,6 +132,7 @@ fn a_batch_has_all_items_in_order() {
                 let db = keyspace.db(database);
                 assert_eq!((keys, volatile), (db.len() as u64, db.volatile_len() as u64));
             }
+            Item::Database(index) => assert!(!keyspace.db(index).is_empty()),
             Item::Empty(name) => panic!("{name:?} has elements"),
             Item::Key(key) => {
                 assert_eq!(key.access, Some(Access::Idle(9)));
@@ -167,6 +168,7 @@ fn attributes_belong_to_the_key_behind_them() {
     let at = NOW.deadline_of_unix_ms(unix_ms);
     let in_seconds = NOW.deadline_of_unix_ms(i64::from(seconds) * 1000);
     let expected = [
+        Item::Database(3),
         Item::Sizes { database: 3, keys: 2, volatile: 1, credible: 0 },
         key(b"5", Loaded::Bytes(b"a"), Some(in_seconds), Some(Access::Frequency(7))),
         key(b"b", Loaded::Int(9), Some(at), Some(Access::Idle(256))),
