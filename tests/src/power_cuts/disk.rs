@@ -252,12 +252,12 @@ mod tests {
 
     #[test]
     fn what_was_flushed_survives_every_cut() {
-        for seed in 0..100 {
+        for seed in 1..100 {
             let mut medium = medium();
             medium.write(0, &[1; 4 * SECTOR]);
             medium.flush();
             medium.write(SECTOR, &[2; 2 * SECTOR]);
-            medium.lose(&mut Random::from_seed(seed + 1));
+            medium.lose(&mut Random::from_seed(seed));
             let sector = |nth: usize| medium.seen[nth * SECTOR];
             assert_eq!((sector(0), sector(3), sector(4)), (1, 1, 0), "seed {seed}");
             assert!(matches!(sector(1), 1 | 2) && matches!(sector(2), 1 | 2), "seed {seed}");
@@ -270,10 +270,10 @@ mod tests {
             let mut medium = medium();
             medium.write(0, &[1; SECTOR]);
             medium.write(SECTOR, &[2; SECTOR]);
-            medium.lose(&mut Random::from_seed(seed + 1));
+            medium.lose(&mut Random::from_seed(seed));
             (medium.seen[0], medium.seen[SECTOR])
         };
-        let seen: std::collections::BTreeSet<_> = (0..100).map(outcome).collect();
+        let seen: std::collections::BTreeSet<_> = (1..100).map(outcome).collect();
         assert_eq!(seen.into_iter().collect::<Vec<_>>(), [(0, 0), (0, 2), (1, 0), (1, 2)]);
     }
 }
