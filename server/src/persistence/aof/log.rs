@@ -1,31 +1,18 @@
 //! The log as the engine has it: a handle that takes bytes and never waits for the disk. The thread
 //! behind it is in [`writer`](super::writer).
 
-use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::files::{Files, Sizes};
-use super::marks;
+use super::files::Files;
+use super::shared::{Shared, lock};
 use super::writer::Writer;
 use super::{Fsync, Options};
-use crate::clock;
-use crate::config::load::reason;
 use crate::engine::Bell;
 
-/// Bytes that may wait to be written. Beyond it [`Log::is_full`] holds and the engine lets writes
-/// wait: a disk that is too slow must not cost all memory.
-const MAX_PENDING_BYTES: u64 = 64 << 20;
-/// A group is closed at this size, so that a mark is never far.
-const GROUP_BYTES: usize = 1 << 20;
-/// Buffers kept for the next groups.
-const SPARE_BUFFERS: usize = 4;
-/// A buffer larger than this is not kept.
-const SPARE_BYTES: usize = 2 * GROUP_BYTES;
 /// How long [`Log::adopt_base`] waits for the disk before it gives up.
 const ADOPT_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -67,66 +54,6 @@ pub struct Status {
     pub awaits_base: bool,
 }
 
-/// What handle and thread share.
-pub(super) struct Shared {
-    state: Mutex<State>,
-    /// Tells the thread that there is something to do.
-    work: Condvar,
-    /// Tells those who wait for the thread that something was done.
-    done: Condvar,
-    durable: AtomicU64,
-    pending_bytes: AtomicU64,
-    is_failing: AtomicBool,
-    keep_history: AtomicBool,
-}
-
-pub(super) struct State {
-    todo: VecDeque<Todo>,
-    /// Empty buffers of groups that are written.
-    spare: Vec<Vec<u8>>,
-    /// Bytes ever appended.
-    appended: u64,
-    waiters: Vec<(u64, Arc<Bell>)>,
-    policy: Fsync,
-    timestamps: bool,
-    /// Unix time of the last `#TS:` line, in seconds.
-    last_timestamp: i64,
-    /// The thread waits until it is told.
-    is_asleep: bool,
-    /// Everything up to here is to be synced at once, whatever the policy.
-    sync_up_to: u64,
-    rotations_asked: u64,
-    rotations_done: u64,
-    is_closing: bool,
-    /// The part of it that is not known otherwise.
-    status: Status,
-    sizes: Sizes,
-    /// Bytes of the increment being written.
-    increment_bytes: u64,
-}
-
-/// What the thread does, in this order.
-pub(super) enum Todo {
-    Write(Group),
-    Rotate,
-}
-
-/// What is written at once and followed by a mark.
-pub(super) struct Group {
-    /// Its opening line and whole units, later its mark.
-    pub(super) bytes: Vec<u8>,
-    /// Bytes ever appended at its end.
-    pub(super) end: u64,
-}
-
-/// What the thread finds when it looks for work.
-pub(super) struct Work {
-    pub(super) todo: VecDeque<Todo>,
-    pub(super) policy: Fsync,
-    pub(super) sync_up_to: u64,
-    pub(super) is_closing: bool,
-}
-
 impl Log {
     pub(super) fn start(options: &Options, files: Files, writer: Writer) -> io::Result<Self> {
         let shared = Arc::new(Shared::new(options));
@@ -153,39 +80,31 @@ impl Log {
 
     /// Rings the bell once `offset` is durable, at once if it is. While the disk fails it does not.
     pub fn when_durable(&self, offset: u64, bell: Arc<Bell>) {
-        let mut state = self.shared.state();
-        if self.durable() >= offset {
-            drop(state);
-            bell.ring();
-            return;
-        }
-        state.waiters.push((offset, bell));
+        self.shared.when_durable(offset, bell);
     }
 
     /// Whether the disk fails: nothing appended becomes durable until it recovers.
     pub fn is_failing(&self) -> bool {
-        self.shared.is_failing.load(Ordering::Acquire)
+        self.shared.is_failing()
     }
 
     /// Whether so much waits to be written that writes should wait, too.
     pub fn is_full(&self) -> bool {
-        self.shared.pending_bytes.load(Ordering::Relaxed) >= MAX_PENDING_BYTES
+        self.shared.is_full()
     }
 
     pub fn set_policy(&self, policy: Fsync) {
-        let mut state = self.shared.state();
-        state.policy = policy;
-        self.shared.wake_now(&mut state);
+        self.shared.set_policy(policy);
     }
 
     /// `aof-timestamp-enabled`.
     pub fn set_timestamps(&self, are_on: bool) {
-        self.shared.state().timestamps = are_on;
+        self.shared.set_timestamps(are_on);
     }
 
     /// `aof-disable-auto-gc`.
     pub fn set_keep_history(&self, keep: bool) {
-        self.shared.keep_history.store(keep, Ordering::Relaxed);
+        self.shared.set_keep_history(keep);
     }
 
     /// What is appended from now on goes to a new increment: a rewrite begins, whose base will stand
@@ -197,7 +116,7 @@ impl Log {
     /// A rewrite is over: `temp`, written and synced, becomes the base, in place of everything before
     /// the last [rotation](Self::rotate). Waits for the disk.
     pub fn adopt_base(&self, temp: &Path) -> io::Result<()> {
-        self.wait_for_rotations()?;
+        self.shared.wait_for_rotations(ADOPT_TIMEOUT)?;
         let statement = {
             let mut files = lock(&self.files);
             let statement = files.adopt(temp)?;
@@ -205,73 +124,28 @@ impl Log {
             statement
         };
         // The increment says which base it follows before the old one may go.
-        if self.append_statement(&statement) && !self.shared.keep_history.load(Ordering::Relaxed) {
+        let end = self.shared.append_and_sync(&statement);
+        let is_stated = self.shared.wait_until_durable(end, ADOPT_TIMEOUT);
+        if is_stated && !self.shared.keeps_history() {
             lock(&self.files).remove_history()?;
         }
         Ok(())
     }
 
     pub fn status(&self) -> Status {
-        let state = self.shared.state();
-        let pending_bytes = self.shared.pending_bytes.load(Ordering::Relaxed);
-        Status {
-            base_bytes: state.sizes.base,
-            current_bytes: state.sizes.base + state.sizes.earlier + state.increment_bytes,
-            pending_bytes,
-            is_full: pending_bytes >= MAX_PENDING_BYTES,
-            appended: state.appended,
-            durable: self.durable(),
-            ..state.status.clone()
-        }
+        self.shared.status()
     }
 
     /// Writes and syncs everything, then ends the thread. An error says that the disk would not: what
     /// is not durable then is lost. The log takes nothing any more.
     pub fn close(&self) -> io::Result<()> {
-        {
-            let mut state = self.shared.state();
-            state.is_closing = true;
-            self.shared.wake_now(&mut state);
-        }
+        self.shared.close();
         if let Some(thread) = lock(&self.thread).take()
             && thread.join().is_err()
         {
             return Err(io::Error::other("the log's thread ended with a panic"));
         }
-        let state = self.shared.state();
-        match &state.status.error {
-            Some(text) if self.durable() < state.appended => Err(io::Error::other(text.clone())),
-            _ => Ok(()),
-        }
-    }
-
-    fn wait_for_rotations(&self) -> io::Result<()> {
-        let state = self.shared.state();
-        let pending = |state: &mut State| {
-            state.rotations_done < state.rotations_asked && !self.is_failing() && !state.is_closing
-        };
-        let (state, _) = self
-            .shared
-            .done
-            .wait_timeout_while(state, ADOPT_TIMEOUT, pending)
-            .unwrap_or_else(PoisonError::into_inner);
-        if state.rotations_done < state.rotations_asked {
-            let text = state.status.error.clone();
-            let text = text.unwrap_or_else(|| "the log could not begin a new file in time".into());
-            return Err(io::Error::other(text));
-        }
-        Ok(())
-    }
-
-    /// Appends comment lines and waits until they are durable; whether they are.
-    fn append_statement(&self, lines: &[u8]) -> bool {
-        let end = self.shared.append_and_sync(lines);
-        let state = self.shared.state();
-        let waits =
-            |state: &mut State| self.durable() < end && !self.is_failing() && !state.is_closing;
-        let waited = self.shared.done.wait_timeout_while(state, ADOPT_TIMEOUT, waits);
-        drop(waited);
-        self.durable() >= end
+        self.shared.closed()
     }
 }
 
@@ -282,248 +156,132 @@ impl Drop for Log {
     }
 }
 
-impl State {
-    fn take(&mut self) -> Work {
-        Work {
-            todo: std::mem::take(&mut self.todo),
-            policy: self.policy,
-            sync_up_to: self.sync_up_to,
-            is_closing: self.is_closing,
+#[cfg(test)]
+mod tests {
+    use std::task::{Wake, Waker};
+
+    use tempfile::TempDir;
+
+    use super::super::testing::{Data, options, unit};
+    use super::super::{Opened, open};
+    use super::*;
+    use crate::storage::Disk;
+
+    const THREADS: u64 = 4;
+    const UNITS: u64 = 50;
+
+    fn opened(dir: &TempDir, fsync: Fsync) -> (Log, Vec<u64>) {
+        let options = Options { dir: dir.path().to_owned(), ..options(fsync) };
+        let mut data = Data::default();
+        let Opened { log, report } = open(Arc::new(Disk::default()), &options, &mut data).unwrap();
+        assert!(report.is_clean(), "{report:?}");
+        (log, data.units)
+    }
+
+    /// A thread that sleeps until its bell rings.
+    struct Sleeper(thread::Thread);
+
+    impl Wake for Sleeper {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
         }
     }
 
-    /// Adds to the open group, or begins one.
-    fn add(&mut self, units: &[u8]) {
-        self.appended += units.len() as u64;
-        let end = self.appended;
-        if let Some(Todo::Write(group)) = self.todo.back_mut()
-            && group.bytes.len() < GROUP_BYTES
-        {
-            group.bytes.extend_from_slice(units);
-            group.end = end;
-            return;
+    fn append_and_wait(log: &Log, id: u64) {
+        let end = log.append(&unit(id, 30));
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(Arc::new(Sleeper(thread::current())));
+        bell.listen(&waker);
+        log.when_durable(end, Arc::clone(&bell));
+        while !bell.answer(&waker) {
+            thread::park();
         }
-        let mut bytes = self.spare.pop().unwrap_or_default();
-        bytes.extend_from_slice(marks::GROUP.as_bytes());
-        if self.timestamps {
-            self.add_timestamp(&mut bytes);
-        }
-        bytes.extend_from_slice(units);
-        self.todo.push_back(Todo::Write(Group { bytes, end }));
+        assert!(log.durable() >= end);
     }
 
-    fn add_timestamp(&mut self, bytes: &mut Vec<u8>) {
-        let now = clock::wall_us() / 1_000_000;
-        if now > self.last_timestamp {
-            self.last_timestamp = now;
-            bytes.extend_from_slice(marks::timestamp(now).as_bytes());
-        }
-    }
-}
-
-impl Shared {
-    pub(super) fn new(options: &Options) -> Self {
-        let state = State {
-            todo: VecDeque::new(),
-            spare: Vec::new(),
-            appended: 0,
-            waiters: Vec::new(),
-            policy: options.fsync,
-            timestamps: options.timestamps,
-            last_timestamp: 0,
-            is_asleep: false,
-            sync_up_to: 0,
-            rotations_asked: 0,
-            rotations_done: 0,
-            is_closing: false,
-            status: Status::default(),
-            sizes: Sizes::default(),
-            increment_bytes: 0,
-        };
-        Self {
-            state: Mutex::new(state),
-            work: Condvar::new(),
-            done: Condvar::new(),
-            durable: AtomicU64::new(0),
-            pending_bytes: AtomicU64::new(0),
-            is_failing: AtomicBool::new(false),
-            keep_history: AtomicBool::new(options.keep_history),
-        }
-    }
-
-    pub(super) fn append(&self, units: &[u8]) -> u64 {
-        let mut state = self.state();
-        if !units.is_empty() && !state.is_closing {
-            state.add(units);
-            self.pending_bytes.fetch_add(units.len() as u64, Ordering::Relaxed);
-            self.wake(&mut state);
-        }
-        state.appended
-    }
-
-    /// What is to be durable at once, whatever the policy.
-    pub(super) fn append_and_sync(&self, units: &[u8]) -> u64 {
-        let end = self.append(units);
-        let mut state = self.state();
-        state.sync_up_to = end;
-        self.wake_now(&mut state);
-        end
-    }
-
-    pub(super) fn rotate(&self) {
-        let mut state = self.state();
-        state.todo.push_back(Todo::Rotate);
-        state.rotations_asked += 1;
-        self.wake_now(&mut state);
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    /// There are bytes to write: a thread that sleeps is woken. One that looks by itself is not.
-    fn wake(&self, state: &mut State) {
-        if state.is_asleep {
-            self.wake_now(state);
-        }
-    }
-
-    fn wake_now(&self, state: &mut State) {
-        state.is_asleep = false;
-        self.work.notify_one();
-    }
-
-    /// The work there is. With none it comes back after `patience` at the latest; `None`: whenever
-    /// there is some.
-    ///
-    /// A thread that is `watching` comes back after `patience` in any case, and nobody spends a
-    /// system call to wake it for bytes that came meanwhile.
-    pub(super) fn work(&self, patience: Option<Duration>, watching: bool) -> Work {
-        let mut state = self.state();
-        let has_nothing = |state: &mut State| state.todo.is_empty() && !state.is_closing;
-        if watching || has_nothing(&mut state) {
-            state.is_asleep = !watching;
-            let wait = patience.unwrap_or(Duration::from_secs(3600));
-            let woken = self.work.wait_timeout(state, wait);
-            state = woken.unwrap_or_else(PoisonError::into_inner).0;
-            state.is_asleep = false;
-        }
-        state.take()
-    }
-
-    /// The work there is, if any.
-    #[cfg(test)]
-    pub(super) fn work_now(&self) -> Work {
-        self.state().take()
-    }
-
-    pub(super) fn durable(&self) -> u64 {
-        self.durable.load(Ordering::Acquire)
-    }
-
-    /// A group is written: its bytes wait no more.
-    pub(super) fn is_written(&self, bytes: u64) {
-        self.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    /// What was written has to be written again.
-    pub(super) fn is_unwritten(&self, bytes: u64) {
-        self.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Buffers of groups that are durable, for others.
-    pub(super) fn give_back(&self, buffers: impl Iterator<Item = Vec<u8>>) {
-        let mut state = self.state();
-        for mut buffer in buffers {
-            if state.spare.len() < SPARE_BUFFERS && buffer.capacity() <= SPARE_BYTES {
-                buffer.clear();
-                state.spare.push(buffer);
+    #[test]
+    fn what_many_threads_append_is_durable_when_their_bells_ring() {
+        let dir = TempDir::new().unwrap();
+        let (log, _) = opened(&dir, Fsync::Always);
+        thread::scope(|scope| {
+            for number in 0..THREADS {
+                let log = &log;
+                scope.spawn(move || {
+                    (0..UNITS).for_each(|index| append_and_wait(log, number * UNITS + index));
+                });
             }
+        });
+        // Nothing was closed: as after kill -9.
+        let (_, mut units) = opened(&dir, Fsync::Always);
+        units.sort_unstable();
+        assert_eq!(units, Vec::from_iter(0..THREADS * UNITS));
+        assert_eq!(log.status().pending_bytes, 0);
+    }
+
+    #[test]
+    fn a_closed_log_has_everything_and_takes_no_more() {
+        for fsync in [Fsync::EverySec, Fsync::No] {
+            let dir = TempDir::new().unwrap();
+            let (log, _) = opened(&dir, fsync);
+            (0..UNITS).for_each(|id| _ = log.append(&unit(id, 30)));
+            log.close().unwrap();
+            assert_eq!(log.durable(), log.append(&unit(99, 30)));
+            assert_eq!(opened(&dir, fsync).1, Vec::from_iter(0..UNITS));
         }
     }
 
-    /// Everything up to `offset` is durable.
-    pub(super) fn is_durable(&self, offset: u64) {
-        self.durable.store(offset, Ordering::Release);
-        let rung: Vec<Arc<Bell>> = {
-            let mut state = self.state();
-            state
-                .waiters
-                .extract_if(.., |waiter| waiter.0 <= offset)
-                .map(|waiter| waiter.1)
-                .collect()
-        };
-        self.done.notify_all();
-        rung.iter().for_each(|bell| bell.ring());
+    #[test]
+    fn a_base_takes_the_place_of_what_was_before_the_rotation() {
+        let dir = TempDir::new().unwrap();
+        let (log, _) = opened(&dir, Fsync::EverySec);
+        let temp = dir.path().join("temp-rewriteaof-bg-1.aof");
+        (0..UNITS).for_each(|id| _ = log.append(&unit(id, 30)));
+        log.rotate();
+        log.append(&unit(UNITS, 30));
+        std::fs::write(&temp, super::super::testing::base(0..UNITS)).unwrap();
+        log.adopt_base(&temp).unwrap();
+        assert!(log.adopt_base(&temp).is_err(), "no rewrite was begun");
+        log.append(&unit(UNITS + 1, 30));
+        let status = log.status();
+        assert!(status.base_bytes > 8 * UNITS && status.base_bytes < status.current_bytes);
+        log.close().unwrap();
+        let mut names: Vec<String> = std::fs::read_dir(dir.path().join("appendonlydir"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        let expected =
+            ["appendonly.aof.2.base.rdb", "appendonly.aof.2.incr.aof", "appendonly.aof.manifest"];
+        assert_eq!(names, expected);
+        assert_eq!(opened(&dir, Fsync::EverySec).1, Vec::from_iter(0..UNITS + 2));
     }
 
-    pub(super) fn has_rotated(&self, files: &Files) {
-        self.state().rotations_done += 1;
-        self.note_files(files);
-        self.done.notify_all();
-    }
+    #[test]
+    fn a_log_that_begins_later_is_none_before_its_base() {
+        let dir = TempDir::new().unwrap();
+        let (log, _) = opened(&dir, Fsync::Always);
+        append_and_wait(&log, 0);
+        log.close().unwrap();
+        let options = Options { dir: dir.path().to_owned(), ..options(Fsync::Always) };
+        let begin = || super::super::begin(Arc::new(Disk::default()), &options).unwrap();
+        let log = begin();
+        assert!(log.status().awaits_base);
+        append_and_wait(&log, 8);
+        drop(log);
+        let mut data = Data::default();
+        let old = open(Arc::new(Disk::default()), &options, &mut data).unwrap();
+        assert_eq!(data.units, [0]);
+        assert_eq!(old.report.set_aside.len(), 1, "{:?}", old.report);
+        old.log.close().unwrap();
 
-    #[cfg(test)]
-    pub(super) fn has_rotated_all(&self) -> bool {
-        let state = self.state();
-        state.rotations_done == state.rotations_asked
+        let log = begin();
+        let temp = dir.path().join("temp-rewriteaof-1.aof");
+        std::fs::write(&temp, super::super::testing::base(0..5)).unwrap();
+        append_and_wait(&log, 5);
+        log.adopt_base(&temp).unwrap();
+        assert!(!log.status().awaits_base);
+        append_and_wait(&log, 6);
+        log.close().unwrap();
+        assert_eq!(opened(&dir, Fsync::Always).1, Vec::from_iter(0..7));
     }
-
-    #[cfg(test)]
-    pub(super) fn is_failing(&self) -> bool {
-        self.is_failing.load(Ordering::Acquire)
-    }
-
-    /// What the next `#TS:` line at the head of a file says.
-    pub(super) fn timestamp(&self) -> Option<i64> {
-        let mut state = self.state();
-        let now = state.timestamps.then(|| clock::wall_us() / 1_000_000);
-        state.last_timestamp = now.unwrap_or(state.last_timestamp);
-        now
-    }
-
-    /// The disk fails. Whether that is news.
-    pub(super) fn fails(&self, error: &io::Error, in_sync: bool) -> bool {
-        let text = reason(error);
-        let mut state = self.state();
-        state.status.failures += u64::from(state.status.error.is_none());
-        let is_news = state.status.error.as_ref() != Some(&text);
-        state.status.error = Some(text);
-        state.status.failed_in_sync = in_sync;
-        self.is_failing.store(true, Ordering::Release);
-        drop(state);
-        self.done.notify_all();
-        is_news
-    }
-
-    pub(super) fn has_recovered(&self) {
-        let mut state = self.state();
-        state.status.error = None;
-        self.is_failing.store(false, Ordering::Release);
-    }
-
-    /// The files changed.
-    pub(super) fn note_files(&self, files: &Files) {
-        let mut state = self.state();
-        state.sizes = files.sizes();
-        state.status.awaits_base = files.awaits_base();
-    }
-
-    pub(super) fn note_sizes(&self, increment_bytes: u64, unsynced_bytes: u64) {
-        let mut state = self.state();
-        state.increment_bytes = increment_bytes;
-        state.status.unsynced_bytes = unsynced_bytes;
-    }
-
-    pub(super) fn note_sync(&self, took: Duration, is_late: bool) {
-        let mut state = self.state();
-        state.status.delayed_fsyncs += u64::from(is_late);
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        state.status.longest_fsync_us = state.status.longest_fsync_us.max(took_us);
-    }
-}
-
-/// A lock that outlives a panic elsewhere: what it guards is whole after every statement.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -33,7 +33,7 @@
 //!
 //! Reading order: [`manifest`] and [`marks`] (what files look like); [`input`], [`units`], [`groups`]
 //! and [`plain`] (how they are read); [`open`], [`choose`], [`load`], [`start`], [`settle`] and
-//! [`aside`] (the start); [`log`], [`writer`] and [`files`] (from then on); [`check`] (the tool).
+//! [`aside`] (the start); [`log`], [`shared`], [`writer`] and [`files`] (from then on); [`check`] (the tool).
 
 mod manifest;
 mod marks;
@@ -53,6 +53,7 @@ mod start;
 
 mod files;
 mod log;
+mod shared;
 mod writer;
 
 pub mod check;

@@ -15,8 +15,8 @@ use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng as _, SeedableRng as _};
 
 use super::files::Files;
-use super::log::{Shared, lock};
 use super::open::{Prepared, prepare};
+use super::shared::{Shared, lock};
 use super::writer::Writer;
 use super::{Apply, BaseFault, Fatal, Fsync, Options, Report};
 use crate::rdb::crc64::Crc64;

@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 
 use super::Fsync;
 use super::files::{Begun, Files};
-use super::log::{Group, Shared, Todo, Work, lock};
 use super::marks::Proof;
+use super::shared::{Group, Shared, Todo, Work, lock};
 use crate::rdb::crc64::Crc64;
 use crate::storage::{File, Purpose, Storage};
 

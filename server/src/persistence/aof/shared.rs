@@ -1,0 +1,415 @@
+//! What the engine's handle of the log and the thread behind it share: work to be done, and how it
+//! went. Nobody holds its lock while anything is written.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::files::{Files, Sizes};
+use super::log::Status;
+use super::marks;
+use super::{Fsync, Options};
+use crate::clock;
+use crate::config::load::reason;
+use crate::engine::Bell;
+
+/// Bytes that may wait to be written. Beyond it [`is_full`](Shared::is_full) holds and the engine lets writes
+/// wait: a disk that is too slow must not cost all memory.
+const MAX_PENDING_BYTES: u64 = 64 << 20;
+/// A group is closed at this size, so that a mark is never far.
+const GROUP_BYTES: usize = 1 << 20;
+/// Buffers kept for the next groups.
+const SPARE_BUFFERS: usize = 4;
+/// A buffer larger than this is not kept.
+const SPARE_BYTES: usize = 2 * GROUP_BYTES;
+/// What handle and thread share.
+pub(super) struct Shared {
+    state: Mutex<State>,
+    /// Tells the thread that there is something to do.
+    work: Condvar,
+    /// Tells those who wait for the thread that something was done.
+    done: Condvar,
+    durable: AtomicU64,
+    pending_bytes: AtomicU64,
+    is_failing: AtomicBool,
+    keep_history: AtomicBool,
+}
+
+pub(super) struct State {
+    todo: VecDeque<Todo>,
+    /// Empty buffers of groups that are written.
+    spare: Vec<Vec<u8>>,
+    /// Bytes ever appended.
+    appended: u64,
+    waiters: Vec<(u64, Arc<Bell>)>,
+    policy: Fsync,
+    timestamps: bool,
+    /// Unix time of the last `#TS:` line, in seconds.
+    last_timestamp: i64,
+    /// The thread waits until it is told.
+    is_asleep: bool,
+    /// Everything up to here is to be synced at once, whatever the policy.
+    sync_up_to: u64,
+    rotations_asked: u64,
+    rotations_done: u64,
+    is_closing: bool,
+    /// The part of it that is not known otherwise.
+    status: Status,
+    sizes: Sizes,
+    /// Bytes of the increment being written.
+    increment_bytes: u64,
+}
+
+/// What the thread does, in this order.
+pub(super) enum Todo {
+    Write(Group),
+    Rotate,
+}
+
+/// What is written at once and followed by a mark.
+pub(super) struct Group {
+    /// Its opening line and whole units, later its mark.
+    pub(super) bytes: Vec<u8>,
+    /// Bytes ever appended at its end.
+    pub(super) end: u64,
+}
+
+/// What the thread finds when it looks for work.
+pub(super) struct Work {
+    pub(super) todo: VecDeque<Todo>,
+    pub(super) policy: Fsync,
+    pub(super) sync_up_to: u64,
+    pub(super) is_closing: bool,
+}
+
+impl State {
+    fn take(&mut self) -> Work {
+        Work {
+            todo: std::mem::take(&mut self.todo),
+            policy: self.policy,
+            sync_up_to: self.sync_up_to,
+            is_closing: self.is_closing,
+        }
+    }
+
+    /// Adds to the open group, or begins one.
+    fn add(&mut self, units: &[u8]) {
+        self.appended += units.len() as u64;
+        let end = self.appended;
+        if let Some(Todo::Write(group)) = self.todo.back_mut()
+            && group.bytes.len() < GROUP_BYTES
+        {
+            group.bytes.extend_from_slice(units);
+            group.end = end;
+            return;
+        }
+        let mut bytes = self.spare.pop().unwrap_or_default();
+        bytes.extend_from_slice(marks::GROUP.as_bytes());
+        if self.timestamps {
+            self.add_timestamp(&mut bytes);
+        }
+        bytes.extend_from_slice(units);
+        self.todo.push_back(Todo::Write(Group { bytes, end }));
+    }
+
+    fn add_timestamp(&mut self, bytes: &mut Vec<u8>) {
+        let now = clock::wall_us() / 1_000_000;
+        if now > self.last_timestamp {
+            self.last_timestamp = now;
+            bytes.extend_from_slice(marks::timestamp(now).as_bytes());
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn new(options: &Options) -> Self {
+        let state = State {
+            todo: VecDeque::new(),
+            spare: Vec::new(),
+            appended: 0,
+            waiters: Vec::new(),
+            policy: options.fsync,
+            timestamps: options.timestamps,
+            last_timestamp: 0,
+            is_asleep: false,
+            sync_up_to: 0,
+            rotations_asked: 0,
+            rotations_done: 0,
+            is_closing: false,
+            status: Status::default(),
+            sizes: Sizes::default(),
+            increment_bytes: 0,
+        };
+        Self {
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            done: Condvar::new(),
+            durable: AtomicU64::new(0),
+            pending_bytes: AtomicU64::new(0),
+            is_failing: AtomicBool::new(false),
+            keep_history: AtomicBool::new(options.keep_history),
+        }
+    }
+
+    pub(super) fn append(&self, units: &[u8]) -> u64 {
+        let mut state = self.state();
+        if !units.is_empty() && !state.is_closing {
+            state.add(units);
+            self.pending_bytes.fetch_add(units.len() as u64, Ordering::Relaxed);
+            self.wake(&mut state);
+        }
+        state.appended
+    }
+
+    /// What is to be durable at once, whatever the policy.
+    pub(super) fn append_and_sync(&self, units: &[u8]) -> u64 {
+        let end = self.append(units);
+        let mut state = self.state();
+        state.sync_up_to = end;
+        self.wake_now(&mut state);
+        end
+    }
+
+    pub(super) fn rotate(&self) {
+        let mut state = self.state();
+        state.todo.push_back(Todo::Rotate);
+        state.rotations_asked += 1;
+        self.wake_now(&mut state);
+    }
+
+    pub(super) fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    pub(super) fn when_durable(&self, offset: u64, bell: Arc<Bell>) {
+        let mut state = self.state();
+        if self.durable() < offset {
+            state.waiters.push((offset, bell));
+            return;
+        }
+        drop(state);
+        bell.ring();
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.pending_bytes.load(Ordering::Relaxed) >= MAX_PENDING_BYTES
+    }
+
+    pub(super) fn set_policy(&self, policy: Fsync) {
+        let mut state = self.state();
+        state.policy = policy;
+        self.wake_now(&mut state);
+    }
+
+    pub(super) fn set_timestamps(&self, are_on: bool) {
+        self.state().timestamps = are_on;
+    }
+
+    pub(super) fn set_keep_history(&self, keep: bool) {
+        self.keep_history.store(keep, Ordering::Relaxed);
+    }
+
+    pub(super) fn keeps_history(&self) -> bool {
+        self.keep_history.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let state = self.state();
+        Status {
+            base_bytes: state.sizes.base,
+            current_bytes: state.sizes.base + state.sizes.earlier + state.increment_bytes,
+            pending_bytes: self.pending_bytes.load(Ordering::Relaxed),
+            is_full: self.is_full(),
+            appended: state.appended,
+            durable: self.durable(),
+            ..state.status.clone()
+        }
+    }
+
+    /// The thread is to end.
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        state.is_closing = true;
+        self.wake_now(&mut state);
+    }
+
+    /// Whether everything was durable when the thread ended.
+    pub(super) fn closed(&self) -> io::Result<()> {
+        let state = self.state();
+        match &state.status.error {
+            Some(text) if self.durable() < state.appended => Err(io::Error::other(text.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until the current increment is the last that was asked for.
+    pub(super) fn wait_for_rotations(&self, patience: Duration) -> io::Result<()> {
+        let state = self.wait(patience, |state| state.rotations_done == state.rotations_asked);
+        if state.rotations_done == state.rotations_asked {
+            return Ok(());
+        }
+        let text = state.status.error.clone();
+        let text = text.unwrap_or_else(|| "the log could not begin a new file in time".to_owned());
+        Err(io::Error::other(text))
+    }
+
+    /// Waits until `offset` is durable; whether it is.
+    pub(super) fn wait_until_durable(&self, offset: u64, patience: Duration) -> bool {
+        drop(self.wait(patience, |_| self.durable() >= offset));
+        self.durable() >= offset
+    }
+
+    /// Waits while the thread works and the disk does not fail.
+    fn wait(&self, patience: Duration, is_done: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let waits = |state: &mut State| !is_done(state) && !self.is_failing() && !state.is_closing;
+        let waited = self.done.wait_timeout_while(self.state(), patience, waits);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// There are bytes to write: a thread that sleeps is woken. One that looks by itself is not.
+    fn wake(&self, state: &mut State) {
+        if state.is_asleep {
+            self.wake_now(state);
+        }
+    }
+
+    fn wake_now(&self, state: &mut State) {
+        state.is_asleep = false;
+        self.work.notify_one();
+    }
+
+    /// The work there is. With none it comes back after `patience` at the latest; `None`: whenever
+    /// there is some.
+    ///
+    /// A thread that is `watching` comes back after `patience` in any case, and nobody spends a
+    /// system call to wake it for bytes that came meanwhile.
+    pub(super) fn work(&self, patience: Option<Duration>, watching: bool) -> Work {
+        let mut state = self.state();
+        let has_nothing = |state: &mut State| state.todo.is_empty() && !state.is_closing;
+        if watching || has_nothing(&mut state) {
+            state.is_asleep = !watching;
+            let wait = patience.unwrap_or(Duration::from_secs(3600));
+            let woken = self.work.wait_timeout(state, wait);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            state.is_asleep = false;
+        }
+        state.take()
+    }
+
+    /// The work there is, if any.
+    #[cfg(test)]
+    pub(super) fn work_now(&self) -> Work {
+        self.state().take()
+    }
+
+    /// A group is written: its bytes wait no more.
+    pub(super) fn is_written(&self, bytes: u64) {
+        self.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// What was written has to be written again.
+    pub(super) fn is_unwritten(&self, bytes: u64) {
+        self.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Buffers of groups that are durable, for others.
+    pub(super) fn give_back(&self, buffers: impl Iterator<Item = Vec<u8>>) {
+        let mut state = self.state();
+        for mut buffer in buffers {
+            if state.spare.len() < SPARE_BUFFERS && buffer.capacity() <= SPARE_BYTES {
+                buffer.clear();
+                state.spare.push(buffer);
+            }
+        }
+    }
+
+    /// Everything up to `offset` is durable.
+    pub(super) fn is_durable(&self, offset: u64) {
+        self.durable.store(offset, Ordering::Release);
+        let rung: Vec<Arc<Bell>> = {
+            let mut state = self.state();
+            state
+                .waiters
+                .extract_if(.., |waiter| waiter.0 <= offset)
+                .map(|waiter| waiter.1)
+                .collect()
+        };
+        self.done.notify_all();
+        rung.iter().for_each(|bell| bell.ring());
+    }
+
+    pub(super) fn has_rotated(&self, files: &Files) {
+        self.state().rotations_done += 1;
+        self.note_files(files);
+        self.done.notify_all();
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_rotated_all(&self) -> bool {
+        let state = self.state();
+        state.rotations_done == state.rotations_asked
+    }
+
+    /// What the next `#TS:` line at the head of a file says.
+    pub(super) fn timestamp(&self) -> Option<i64> {
+        let mut state = self.state();
+        let now = state.timestamps.then(|| clock::wall_us() / 1_000_000);
+        state.last_timestamp = now.unwrap_or(state.last_timestamp);
+        now
+    }
+
+    /// The disk fails. Whether that is news.
+    pub(super) fn fails(&self, error: &io::Error, in_sync: bool) -> bool {
+        let text = reason(error);
+        let mut state = self.state();
+        state.status.failures += u64::from(state.status.error.is_none());
+        let is_news = state.status.error.as_ref() != Some(&text);
+        state.status.error = Some(text);
+        state.status.failed_in_sync = in_sync;
+        self.is_failing.store(true, Ordering::Release);
+        drop(state);
+        self.done.notify_all();
+        is_news
+    }
+
+    pub(super) fn has_recovered(&self) {
+        let mut state = self.state();
+        state.status.error = None;
+        self.is_failing.store(false, Ordering::Release);
+    }
+
+    /// The files changed.
+    pub(super) fn note_files(&self, files: &Files) {
+        let mut state = self.state();
+        state.sizes = files.sizes();
+        state.status.awaits_base = files.awaits_base();
+    }
+
+    pub(super) fn note_sizes(&self, increment_bytes: u64, unsynced_bytes: u64) {
+        let mut state = self.state();
+        state.increment_bytes = increment_bytes;
+        state.status.unsynced_bytes = unsynced_bytes;
+    }
+
+    pub(super) fn note_sync(&self, took: Duration, is_late: bool) {
+        let mut state = self.state();
+        state.status.delayed_fsyncs += u64::from(is_late);
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        state.status.longest_fsync_us = state.status.longest_fsync_us.max(took_us);
+    }
+}
+
+/// A lock that outlives a panic elsewhere: what it guards is whole after every statement.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
