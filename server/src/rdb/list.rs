@@ -14,7 +14,11 @@ const PACKED: u64 = 2;
 
 pub(super) fn write(writer: &mut Writer<impl Sink>, list: &List) {
     writer.count(list.part_count());
-    list.each_part(|part| match part {
+    list.each_part(|part| write_part(writer, part));
+}
+
+pub(super) fn write_part(writer: &mut Writer<impl Sink>, part: Part<'_>) {
+    match part {
         Part::Packed(listpack) => {
             writer.number(PACKED);
             writer.string(listpack.as_bytes());
@@ -23,7 +27,7 @@ pub(super) fn write(writer: &mut Writer<impl Sink>, list: &List) {
             writer.number(PLAIN);
             writer.string(element);
         }
-    });
+    }
 }
 
 /// Listpacks and plain elements.

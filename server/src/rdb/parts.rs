@@ -15,8 +15,17 @@ pub fn has_times(collection: &Collection) -> bool {
     }
 }
 
+/// What stands before the parts: how many they are.
+pub fn write_part_count(writer: &mut Writer<impl Sink>, collection: &Collection) {
+    writer.count(match collection {
+        Collection::List(list) => list.part_count(),
+        other => other.len(),
+    });
+}
+
 pub fn write_part(writer: &mut Writer<impl Sink>, part: Part<'_>, with_times: bool) {
     match part {
+        Part::Node(part) => super::list::write_part(writer, part),
         Part::Member(member) => writer.string(member),
         Part::Scored { member, score } => {
             writer.string(member);

@@ -142,50 +142,55 @@ impl Collection {
     /// Whether it is to be saved in parts: it has many elements, and can be.
     pub fn has_parts(&self) -> bool {
         match self {
+            Self::List(list) => list.has_parts(),
             Self::Set(set) => set.has_parts(),
             Self::Hash(hash) => hash.has_parts(),
             Self::SortedSet(set) => set.has_parts(),
-            Self::List(_) | Self::Stream(_) => false,
+            Self::Stream(_) => false,
         }
     }
 
     /// Begins to save it in parts, as it is now. It [has some](Self::has_parts).
     pub fn begin_save(&mut self, ticket: Ticket) {
         match self {
+            Self::List(list) => list.begin_save(ticket),
             Self::Set(set) => set.begin_save(ticket),
             Self::Hash(hash) => hash.begin_save(ticket),
             Self::SortedSet(set) => set.begin_save(ticket),
-            Self::List(_) | Self::Stream(_) => {}
+            Self::Stream(_) => {}
         }
     }
 
     /// Its ticket while it is saved in parts.
     pub fn ticket(&self) -> Option<Ticket> {
         match self {
+            Self::List(list) => list.ticket(),
             Self::Set(set) => set.ticket(),
             Self::Hash(hash) => hash.ticket(),
             Self::SortedSet(set) => set.ticket(),
-            Self::List(_) | Self::Stream(_) => None,
+            Self::Stream(_) => None,
         }
     }
 
     /// It is saved, or nobody wants it any more.
     pub fn end_save(&mut self) {
         match self {
+            Self::List(list) => list.end_save(),
             Self::Set(set) => set.end_save(),
             Self::Hash(hash) => hash.end_save(),
             Self::SortedSet(set) => set.end_save(),
-            Self::List(_) | Self::Stream(_) => {}
+            Self::Stream(_) => {}
         }
     }
 
     /// Shows about `most` elements that are not saved yet. Whether there may be others.
     pub fn save_part(&mut self, most: usize, visit: &mut dyn FnMut(Part<'_>)) -> bool {
         match self {
+            Self::List(list) => list.save_part(most, visit),
             Self::Set(set) => set.save_part(most, visit),
             Self::Hash(hash) => hash.save_part(most, visit),
             Self::SortedSet(set) => set.save_part(most, visit),
-            Self::List(_) | Self::Stream(_) => false,
+            Self::Stream(_) => false,
         }
     }
 

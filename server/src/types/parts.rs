@@ -7,6 +7,8 @@
 //!
 //! Not here: what a node is, and what becomes of what is saved.
 
+use super::list;
+
 /// Names a big value that is being saved in parts, wherever it goes meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u32);
@@ -15,7 +17,7 @@ pub struct Ticket(pub u32);
 pub(crate) const MANY: usize = if cfg!(test) { 40 } else { 512 };
 
 /// A piece of a collection that is saved in parts.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Part<'a> {
     /// Of a set.
     Member(&'a [u8]),
@@ -23,6 +25,8 @@ pub enum Part<'a> {
     Pair { field: &'a [u8], value: &'a [u8], deadline: Option<i64> },
     /// Of a sorted set.
     Scored { member: &'a [u8], score: f64 },
+    /// Of a list, in order.
+    Node(list::Part<'a>),
 }
 
 /// How far a collection of nodes `N` is saved, while it is. A copy of the collection is not being saved.

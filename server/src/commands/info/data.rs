@@ -25,6 +25,7 @@ pub(super) fn persistence(text: &mut Text, view: &View<'_>) {
     times(text, ["rdb_last_bgsave_time_sec", "rdb_current_bgsave_time_sec"], &state.save, now);
     text.field("rdb_saves", state.saves);
     text.field("rdb_last_cow_size", 0);
+    text.field("snapshot_longest_slice_usec", engine.stats.snapshot_longest_slice_us);
     text.field("rdb_last_load_keys_expired", state.loaded.expired);
     text.field("rdb_last_load_keys_loaded", state.loaded.keys);
     text.field("aof_enabled", i32::from(engine.config.settings().aof.is_on));

@@ -11,7 +11,7 @@ use crate::clock::Now;
 use crate::engine::access::Export;
 use crate::keyspace::{Entry, Ticket, Value};
 use crate::rdb::file::{write_entry, write_entry_head, write_select};
-use crate::rdb::{Deferred, Writer, has_times, write_part};
+use crate::rdb::{Deferred, Writer, has_times, write_part, write_part_count};
 use crate::types::collection::Collection;
 use crate::types::string::Str;
 
@@ -128,7 +128,7 @@ impl Stream {
         let mut writer = Writer::new(Vec::new(), false, self.now);
         write_entry_head(&mut writer, entry, self.export.of(entry));
         if let Some(collection) = entry.collection() {
-            writer.count(collection.len());
+            write_part_count(&mut writer, collection);
         }
         let with_times = entry.collection().is_some_and(has_times);
         self.heads.insert(ticket, Head { db, bytes: writer.into_sink(), with_times });

@@ -140,6 +140,9 @@ const CHANGES: &[&str] = &[
     "LREM L 1 N",
     "LINSERT L AFTER N T",
     "LMOVE L L LEFT RIGHT",
+    "LTRIM L N -1",
+    "LREM L 0 N",
+    "LINSERT L BEFORE N N",
     "SADD S T N N N",
     "SREM S N N T N",
     "SPOP S 2",
@@ -188,6 +191,8 @@ impl History {
         let mut world = World::new();
         let client = world.connect();
         let mut history = Self { world, client, state: seed };
+        // Lists of many nodes.
+        history.run("CONFIG SET list-max-listpack-size 16");
         for db in 0..4 {
             history.run(&format!("SELECT {db}"));
             (0..60).for_each(|_| history.fill());

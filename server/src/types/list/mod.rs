@@ -10,6 +10,7 @@ mod limits;
 mod node;
 mod parts;
 mod quicklist;
+mod ring;
 
 use std::fmt;
 

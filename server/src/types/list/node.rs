@@ -116,6 +116,16 @@ impl Node {
         }
     }
 
+    /// Whether an element is `text`.
+    pub(super) fn contains(&self, text: &[u8]) -> bool {
+        match self {
+            Self::Packed { listpack, .. } => {
+                listpack.first().and_then(|first| listpack.find(text, first, 1)).is_some()
+            }
+            Self::Plain(element) => ***element == *text,
+        }
+    }
+
     /// Removes `len` elements from `start` on; the node may be empty then.
     pub(super) fn remove_range(&mut self, start: usize, len: usize) {
         match self {

@@ -4,6 +4,7 @@ use super::node::Node;
 use super::quicklist::Quicklist;
 use super::{End, Form, Limits, List};
 use crate::types::listpack::Listpack;
+use crate::types::parts::{self, Ticket};
 use crate::types::string::Digits;
 
 /// A part where it lies.
@@ -35,6 +36,40 @@ impl List {
             Form::Small(listpack) => visit(Part::Packed(listpack)),
             Form::Large(quicklist) => quicklist.each_node().for_each(|node| visit(node.part())),
         }
+    }
+
+    /// Whether it is to be saved in parts.
+    pub(in crate::types) fn has_parts(&self) -> bool {
+        matches!(&self.form, Form::Large(quicklist) if quicklist.has_parts())
+    }
+
+    pub(in crate::types) fn begin_save(&mut self, ticket: Ticket) {
+        if let Form::Large(quicklist) = &mut self.form {
+            quicklist.begin_save(ticket);
+        }
+    }
+
+    pub(in crate::types) fn end_save(&mut self) {
+        if let Form::Large(quicklist) = &mut self.form {
+            quicklist.end_save();
+        }
+    }
+
+    pub(in crate::types) fn ticket(&self) -> Option<Ticket> {
+        match &self.form {
+            Form::Small(_) => None,
+            Form::Large(quicklist) => quicklist.ticket(),
+        }
+    }
+
+    /// Shows parts that are not saved yet, with about `most` elements. Whether there may be others.
+    pub(in crate::types) fn save_part(
+        &mut self,
+        most: usize,
+        visit: &mut dyn FnMut(parts::Part<'_>),
+    ) -> bool {
+        let Form::Large(quicklist) = &mut self.form else { return false };
+        quicklist.save_part(most, |node| visit(parts::Part::Node(node.part())))
     }
 
     /// The list that was saved in `parts`, which stay as they are where the limits allow it.

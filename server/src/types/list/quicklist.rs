@@ -6,17 +6,17 @@
 //! quarter of that, and finding one does not chase pointers.) Where elements go, when a node is
 //! split and which neighbours are merged is Valkey's, so that lists have the same nodes there.
 
-use std::collections::VecDeque;
-
 use super::iter::Iter;
 use super::limits::Limits;
 use super::node::{self, End, Node};
+use super::ring::{MANY_NODES, Ring};
 use crate::types::listpack::{Cursor, Item, Listpack};
+use crate::types::parts::Ticket;
 
 #[derive(Clone, Debug)]
 pub(super) struct Quicklist {
     /// None is empty.
-    nodes: VecDeque<Node>,
+    nodes: Ring,
     /// Elements of all nodes.
     len: usize,
     limits: Limits,
@@ -94,12 +94,53 @@ impl Quicklist {
     }
 
     /// The listpack, where it is the only node.
+    /// Not of a list that is being saved: nodes that it had are among the parts.
     pub(super) fn only_listpack(&mut self) -> Option<&mut Listpack> {
-        match (self.nodes.len(), self.nodes.front_mut()?) {
-            (1, Node::Packed { listpack, .. }) => Some(listpack),
-            _ => None,
+        if self.nodes.len() != 1 || self.ticket().is_some() {
+            return None;
+        }
+        match self.nodes.front_mut()? {
+            Node::Packed { listpack, .. } => Some(listpack),
+            Node::Plain(_) => None,
         }
     }
+
+    // ── Saving ──────────────────────────────────────────────────────────────────────────────
+
+    /// Whether it is to be saved in parts.
+    pub(super) fn has_parts(&self) -> bool {
+        self.nodes.len() >= MANY_NODES
+    }
+
+    pub(super) fn begin_save(&mut self, ticket: Ticket) {
+        self.nodes.begin_save(ticket);
+    }
+
+    pub(super) fn end_save(&mut self) {
+        self.nodes.end_save();
+    }
+
+    pub(super) fn ticket(&self) -> Option<Ticket> {
+        self.nodes.ticket()
+    }
+
+    /// Shows the next nodes that are to be saved, `most` elements and a node's more. Whether there may
+    /// be others.
+    pub(super) fn save_part(&mut self, most: usize, mut visit: impl FnMut(&Node)) -> bool {
+        let mut seen = 0;
+        while seen < most {
+            let found = self.nodes.save_node(|node| {
+                visit(node);
+                seen += node.count();
+            });
+            if !found {
+                return false;
+            }
+        }
+        true
+    }
+
+    // ── Elements ────────────────────────────────────────────────────────────────────────────
 
     pub(super) fn push(&mut self, end: End, element: &[u8]) {
         self.len += 1;
@@ -131,10 +172,10 @@ impl Quicklist {
         let Some(node) = node else { return false };
         self.len -= 1;
         if node.drop_end(end) {
-            match end {
-                End::Head => self.nodes.pop_front(),
-                End::Tail => self.nodes.pop_back(),
-            };
+            self.nodes.remove(match end {
+                End::Head => 0,
+                End::Tail => self.nodes.len() - 1,
+            });
         }
         true
     }
@@ -188,8 +229,9 @@ impl Quicklist {
     pub(super) fn insert(&mut self, place: Place, side: Side, element: &[u8]) {
         self.len += 1;
         let (at, limits) = (place.node, self.limits);
-        let node = &mut self.nodes[at];
-        if let (Some(cursor), true) = (place.cursor, node.admits(element.len(), limits)) {
+        if let (Some(cursor), true) = (place.cursor, self.nodes[at].admits(element.len(), limits))
+            && let Some(node) = self.nodes.get_mut(at)
+        {
             match side {
                 Side::Before => node.admit().insert_before(cursor, element),
                 Side::After => node.admit().insert_after(cursor, element),
@@ -208,8 +250,10 @@ impl Quicklist {
             Side::Before => (at.checked_sub(1), End::Tail, at),
             Side::After => (Some(at + 1), End::Head, at + 1),
         };
-        let neighbour = neighbour.and_then(|at| self.nodes.get_mut(at));
-        match neighbour.filter(|node| node.admits(element.len(), self.limits)) {
+        let has_room = |at: &usize| {
+            self.nodes.get(*at).is_some_and(|node| node.admits(element.len(), self.limits))
+        };
+        match neighbour.filter(has_room).and_then(|at| self.nodes.get_mut(at)) {
             Some(node) => node.push(end, element),
             None => self.nodes.insert(new, Node::of(element, self.limits)),
         }
@@ -225,7 +269,7 @@ impl Quicklist {
         }
         let centre = match side {
             Side::Before => {
-                self.nodes[at].push(End::Tail, element);
+                self.node_mut(at).push(End::Tail, element);
                 at + 1
             }
             Side::After => {
@@ -239,7 +283,7 @@ impl Quicklist {
 
     /// Takes the elements from `from` on out of a listpack's node.
     fn split_off(&mut self, at: usize, from: Cursor) -> Node {
-        let Node::Packed { listpack, count } = &mut self.nodes[at] else {
+        let Node::Packed { listpack, count } = self.node_mut(at) else {
             unreachable!("a cursor is in a listpack")
         };
         let tail = Node::packed(listpack.split_off(from));
@@ -249,9 +293,10 @@ impl Quicklist {
 
     /// Puts another element in the place of one.
     pub(super) fn replace(&mut self, place: Place, element: &[u8]) {
-        let is_plain = self.limits.is_plain(element.len());
+        let limits = self.limits;
+        let is_plain = limits.is_plain(element.len());
         let at = place.node;
-        match (&mut self.nodes[at], place.cursor) {
+        match (self.node_mut(at), place.cursor) {
             // Beyond the limits, if need be: that is how Valkey has it.
             (Node::Packed { listpack, .. }, Some(cursor))
                 if !is_plain && listpack.fits(Listpack::encoded_len(element)) =>
@@ -259,7 +304,7 @@ impl Quicklist {
                 listpack.replace(cursor, element);
             }
             (Node::Packed { .. }, Some(cursor)) => self.replace_by_node(at, cursor, element),
-            (node, _) if is_plain => *node = Node::of(element, self.limits),
+            (node, _) if is_plain => *node = Node::of(element, limits),
             _ => {
                 self.insert_between(at, Side::After, element);
                 self.nodes.remove(at);
@@ -314,7 +359,7 @@ impl Quicklist {
         let Some(Node::Packed { listpack: b, count: more }) = self.nodes.remove(at + 1) else {
             unreachable!("the node was a listpack")
         };
-        if let Node::Packed { listpack: a, count } = &mut self.nodes[at] {
+        if let Node::Packed { listpack: a, count } = self.node_mut(at) {
             a.append(&b);
             *count += more;
         }
@@ -329,7 +374,7 @@ impl Quicklist {
         let (mut left, mut at) = (len, first);
         if before > 0 {
             let here = left.min(self.nodes[at].count() - before);
-            self.nodes[at].remove_range(before, here);
+            self.node_mut(at).remove_range(before, here);
             left -= here;
             at += 1;
         }
@@ -338,29 +383,35 @@ impl Quicklist {
             left -= node.count();
             at += 1;
         }
-        self.nodes.drain(whole..at);
+        self.nodes.drop_range(whole..at);
         if left > 0 {
-            self.nodes[whole].remove_range(0, left);
+            self.node_mut(whole).remove_range(0, left);
         }
     }
 
     /// Removes up to `limit` elements that are `text`, looked for from `end`; how many there were.
     pub(super) fn remove_equal(&mut self, text: &[u8], limit: usize, end: End) -> usize {
         let mut removed = 0;
-        let mut visit = |node: &mut Node| {
-            removed += node.remove_equal(text, limit - removed, end);
-            removed == limit
-        };
-        let mut nodes = self.nodes.iter_mut();
-        match end {
-            End::Head => nodes.any(&mut visit),
-            End::Tail => nodes.rev().any(&mut visit),
-        };
+        let count = self.nodes.len();
+        for nth in 0..count {
+            let at = if end == End::Head { nth } else { count - 1 - nth };
+            if removed == limit {
+                break;
+            }
+            if self.nodes[at].contains(text) {
+                removed += self.node_mut(at).remove_equal(text, limit - removed, end);
+            }
+        }
         if removed > 0 {
-            self.nodes.retain(|node| node.count() > 0);
             self.len -= removed;
+            self.nodes.drop_empty();
         }
         removed
+    }
+
+    /// A node that is there, about to change.
+    fn node_mut(&mut self, at: usize) -> &mut Node {
+        self.nodes.get_mut(at).expect("there is such a node")
     }
 
     pub(super) fn iter(&self) -> Iter<'_> {
@@ -370,7 +421,7 @@ impl Quicklist {
     /// Elements from `index` on.
     pub(super) fn iter_at(&self, index: usize) -> Iter<'_> {
         let Some((first, before)) = self.node_of(index) else { return Iter::default() };
-        Iter::over(self.nodes[first].iter_at(before), self.nodes.range(first + 1..))
+        Iter::over(self.nodes[first].iter_at(before), self.nodes.from(first + 1))
     }
 }
 
