@@ -160,6 +160,23 @@ fn a_log_is_written_anew_while_it_grows() {
 }
 
 #[test]
+fn a_log_without_rdb_has_commands_only() {
+    let mut server = start(&[&LOGGED[..], &["--aof-use-rdb-preamble", "no"]].concat());
+    fill(&server);
+    server.client().run("BGREWRITEAOF");
+    wait_for(&server, "aof_rewrite_in_progress:0");
+    wait_for(&server, "aof_last_bgrewrite_status:ok");
+    let before = digest(&server);
+    restart(&mut server);
+    assert_eq!(digest(&server), before);
+    let base = server.directory().join("appendonlydir/appendonly.aof.2.base.aof");
+    assert!(fs::read(base).expect("it is there").starts_with(b"*2\r\n$6\r\nSELECT\r\n"));
+    let unfinished = fs::read_dir(server.directory()).expect("a folder");
+    let unfinished = unfinished.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    assert_eq!(unfinished.filter(|name| name.starts_with("temp-")).count(), 0);
+}
+
+#[test]
 fn a_log_can_begin_and_end_while_the_server_runs() {
     let mut server = start(&[]);
     fill(&server);

@@ -13,6 +13,7 @@ use crate::config::rewrite::Scope;
 use crate::config::{Config, Effect, Settings};
 use crate::keyspace::{Db, Dropped, Keyspace};
 use crate::process::Process;
+use crate::rdb::file::Options;
 use crate::storage::Written;
 
 pub trait Host: Send {
@@ -42,11 +43,13 @@ pub trait Host: Send {
     /// How it stands with the log; `None` where there is none.
     fn log_status(&mut self) -> Option<LogStatus>;
 
-    /// Where the bytes of a snapshot go. A log goes on in a new file from here.
+    /// Where the bytes of a snapshot go, and how they would be read again. A log goes on in a new file
+    /// from here.
     fn begin_snapshot(
         &mut self,
         purpose: SnapshotPurpose,
         settings: &Settings,
+        options: Options,
     ) -> Result<Box<dyn SnapshotSink>, String>;
 
     /// Writes all data to the RDB file, at once.

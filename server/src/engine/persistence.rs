@@ -3,7 +3,7 @@
 
 use std::ops::AddAssign;
 
-use super::{Data, Engine, PauseMode, SnapshotPurpose};
+use super::{Data, Engine, LoadMode, PauseMode, SnapshotPurpose};
 use crate::clock::Now;
 use crate::config::Settings;
 use crate::config::value::SavePoint;
@@ -309,8 +309,9 @@ impl Engine {
             self.hand_over_journal();
             self.journal.forget_db();
         }
+        let options = self.load_options(LoadMode { keeps_due: true, ..LoadMode::default() }, now);
         let Self { host, config, .. } = &mut *self;
-        let begun = match host.begin_snapshot(purpose, config.settings()) {
+        let begun = match host.begin_snapshot(purpose, config.settings(), options) {
             Ok(sink) => self.begin_snapshot(purpose, sink, now).map_err(|_| "busy".to_owned()),
             Err(reason) => Err(reason),
         };

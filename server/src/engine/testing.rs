@@ -17,6 +17,7 @@ use crate::config::cli::{self, Invocation};
 use crate::config::rewrite::Scope;
 use crate::config::{Config, Effect, Settings, load};
 use crate::process::{self, Process};
+use crate::rdb::file::Options;
 use crate::resp::decode::OwnedArgv;
 use crate::resp::{Argv, Batch, Decoder, Limits};
 use crate::storage::Written;
@@ -207,6 +208,7 @@ impl Host for Recorder {
         &mut self,
         _: SnapshotPurpose,
         _: &Settings,
+        _: Options,
     ) -> Result<Box<dyn SnapshotSink>, String> {
         Err("this world has no disk".into())
     }

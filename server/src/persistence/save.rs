@@ -25,6 +25,7 @@ const BUFFER: usize = 256 << 10;
 const QUEUED_MAX: usize = 1 << 20;
 
 /// A file to be made.
+#[derive(Clone)]
 pub struct Target {
     pub storage: Arc<dyn Storage>,
     /// Its name until it is whole.

@@ -16,9 +16,11 @@ use crate::engine::{
 use crate::log;
 use crate::net::listen::{self, Bound};
 use crate::persistence::aof::{self, Log};
+use crate::persistence::as_log;
 use crate::persistence::load::Loader;
 use crate::persistence::save::{self, Target};
 use crate::process::{self, descriptors};
+use crate::rdb::file::Options;
 use crate::storage::{Counters, Disk, Purpose, Storage, Written};
 
 /// What the engine asks of the process, carried out by the task that owns the sockets.
@@ -195,10 +197,13 @@ impl Host for Process {
         &mut self,
         purpose: SnapshotPurpose,
         settings: &Settings,
+        options: Options,
     ) -> Result<Box<dyn SnapshotSink>, String> {
         let target = self.target(purpose, settings);
         let storage = Arc::clone(&self.files.storage);
         let (temp, path) = (target.temp.clone(), settings.rdb.filename.clone());
+        let as_commands = Target { temp: temp_name("rewriteaof-", "aof"), ..target.clone() };
+        let wants_commands = !settings.aof.rdb_preamble;
         let requests = self.requests.clone();
         let log = self.files.log().clone();
         if let Some(log) = log.as_ref().filter(|_| purpose == SnapshotPurpose::AofBase) {
@@ -208,6 +213,11 @@ impl Host for Process {
             let result = result.and_then(|()| {
                 let done = match (purpose, log) {
                     (SnapshotPurpose::Save, _) => save::publish(&*storage, &temp, &path),
+                    (SnapshotPurpose::AofBase, Some(log)) if wants_commands => {
+                        as_log::convert(&temp, options, &as_commands)
+                            .and_then(|()| storage.remove(&temp))
+                            .and_then(|()| log.adopt_base(&as_commands.temp))
+                    }
                     (SnapshotPurpose::AofBase, Some(log)) => log.adopt_base(&temp),
                     (SnapshotPurpose::AofBase, None) => storage.remove(&temp),
                 };
