@@ -88,8 +88,11 @@ impl Tree {
         tree.program("usr/bin/holdfast-init", &binaries.init)?;
         tree.program("usr/bin/holdfast-agent", &binaries.agent)?;
         tree.program("usr/bin/holdfast-server", &binaries.server)?;
-        for name in ["redis-server", "valkey-server"] {
-            tree.link(&format!("usr/local/bin/{name}"), "/usr/bin/holdfast-server");
+        for name in ["server", "check-rdb", "check-aof"] {
+            for by in ["redis", "valkey"] {
+                let link = format!("usr/local/bin/{by}-{name}");
+                tree.link(&link, "/usr/bin/holdfast-server");
+            }
         }
         let config = paths::workspace().join("supervisor/holdfast.toml");
         tree.file("etc/holdfast/holdfast.toml", read(&config)?);

@@ -107,7 +107,8 @@ Usage: holdfast-server [CONFIG] [--directive value ...] [-]
        holdfast-server -v | --version
        holdfast-server -h | --help
 
-It is the same server when called as redis-server or valkey-server.
+It is the same server when called as redis-server or valkey-server. Called as redis-check-rdb or
+redis-check-aof it checks files of data; each of them tells how when called without arguments.
 
 CONFIG is a redis.conf or valkey.conf. Every directive of such a file is also a flag; flags win
 over the file, and standard input stands between the two. What the environment variable

@@ -58,7 +58,8 @@ impl Out {
         match item {
             Item::Key(key) => self.key(key),
             Item::Function(code) => write_function(&mut self.bytes, code),
-            Item::Aux { .. } | Item::Sizes { .. } | Item::Empty(_) => {}
+            // What a file says of itself.
+            _ => {}
         }
         if self.bytes.len() >= BUFFER { self.flush() } else { Ok(()) }
     }

@@ -2,6 +2,7 @@
 
 mod host;
 mod start;
+mod tools;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -33,6 +34,9 @@ const QUIET_LOAD: Duration = Duration::from_millis(50);
 
 /// Runs the program; its exit status.
 pub fn main(args: &[OsString]) -> ExitCode {
+    if let Some(status) = tools::run(args) {
+        return status;
+    }
     let mut launch = match cli::parse(args.get(1..).unwrap_or_default()) {
         Invocation::Help => return say(cli::HELP),
         Invocation::Version => return say(&cli::version()),

@@ -1,0 +1,27 @@
+//! The other programs that this one is, by the name it is called by.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::clock::Clock;
+use crate::persistence::aof;
+use crate::rdb::file::check;
+
+/// Runs the tool that `args`, the program's name first, call; `None` if that is the server.
+pub(super) fn run(args: &[OsString]) -> Option<ExitCode> {
+    let name = Path::new(args.first()?).file_name()?.to_str()?;
+    let tool = ["redis-", "valkey-", "holdfast-"].iter().find_map(|by| name.strip_prefix(by))?;
+    let now = Clock::start().now();
+    let status = match tool {
+        "check-rdb" => check::run(args, now, &mut io::stdout().lock(), &mut io::stderr().lock()),
+        "check-aof" => {
+            let words: Vec<String> =
+                args.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+            aof::check::main(&words, &mut |file, out| check::check(file, now, out))
+        }
+        _ => return None,
+    };
+    Some(ExitCode::from(status))
+}
