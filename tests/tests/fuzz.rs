@@ -2,10 +2,10 @@
 //! that the very same run must catch. The long run is cargo-fuzz's, in fuzz/.
 
 use holdfast_server::config::syntax;
-use holdfast_server::keyspace::Value;
+use holdfast_server::keyspace::{Keyspace, Value};
 use holdfast_server::types::collection::Collection;
 use holdfast_tests::fuzz::resp::{Decode, Outcome, holdfast};
-use holdfast_tests::fuzz::{Random, conf, packed, resp, restore, seeds};
+use holdfast_tests::fuzz::{Random, conf, packed, rdb_file, resp, restore, seeds};
 
 /// Inputs of one run: some seconds in a debug build.
 const INPUTS: usize = 20_000;
@@ -56,6 +56,16 @@ fn restore_failure(restore: restore::Restore) -> Option<String> {
     let generated = (0..INPUTS).map(|_| restore::generate(&mut random, &seeds));
     let inputs = seeds.iter().cloned().chain(generated);
     inputs.map(|bytes| restore::check(restore, &bytes)).find_map(Result::err)
+}
+
+/// The first file of which `load` makes something that does not come back the same.
+fn rdb_file_failure(load: rdb_file::Load) -> Option<String> {
+    let seeds = seeds("rdb_file");
+    let mut random = Random::from_seed(SEED);
+    // Each is a volume.
+    let generated = (0..INPUTS / 4).map(|_| rdb_file::generate(&mut random, &seeds));
+    let inputs = seeds.iter().cloned().chain(generated);
+    inputs.map(|bytes| rdb_file::check(load, &bytes)).find_map(Result::err)
 }
 
 #[test]
@@ -200,4 +210,33 @@ fn canary_a_reader_that_knows_one_version_only_is_caught() {
         restore::holdfast(bytes).filter(|_| !is_80)
     }
     assert!(restore_failure(broken).is_some());
+}
+
+#[test]
+fn files_that_are_loaded_come_back_the_same() {
+    assert_eq!(rdb_file_failure(rdb_file::holdfast), None);
+}
+
+#[test]
+fn canary_a_lost_expiry_is_caught() {
+    fn broken(bytes: &[u8]) -> Option<Keyspace> {
+        let mut keyspace = rdb_file::holdfast(bytes)?;
+        let is_ours = bytes.windows(8).any(|window| window == b"hf-crc64");
+        for (_, db) in keyspace.iter_mut().filter(|_| is_ours) {
+            let keys: Vec<Vec<u8>> = db.iter().map(|entry| entry.key().to_vec()).collect();
+            keys.iter().for_each(|key| _ = db.persist(key));
+        }
+        Some(keyspace)
+    }
+    assert!(rdb_file_failure(broken).is_some());
+}
+
+#[test]
+fn canary_a_key_in_the_wrong_database_is_caught() {
+    fn broken(bytes: &[u8]) -> Option<Keyspace> {
+        let mut keyspace = rdb_file::holdfast(bytes)?;
+        keyspace.swap(0, 1);
+        Some(keyspace)
+    }
+    assert!(rdb_file_failure(broken).is_some());
 }

@@ -3,6 +3,7 @@
 
 pub mod conf;
 pub mod packed;
+pub mod rdb_file;
 pub mod resp;
 pub mod restore;
 

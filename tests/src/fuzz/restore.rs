@@ -37,7 +37,7 @@ pub fn holdfast(bytes: &[u8]) -> Option<Value> {
 }
 
 /// Small, so that few elements are many.
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     Limits {
         list: list::Limits::new(3, None),
         set: set::Limits { intset_entries: 4, listpack_entries: 3, listpack_value: 8 },
@@ -46,7 +46,7 @@ fn limits() -> Limits {
     }
 }
 
-fn dump(value: &Value) -> Vec<u8> {
+pub(super) fn dump(value: &Value) -> Vec<u8> {
     let value = match value {
         Value::Str(string) => ValueRef::Str(string.view()),
         Value::Collection(collection) => ValueRef::Collection(collection),
@@ -69,7 +69,7 @@ pub fn generate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-fn any_value(random: &mut Random) -> Value {
+pub(super) fn any_value(random: &mut Random) -> Value {
     let texts: Vec<Vec<u8>> = (0..=random.below(6)).map(|_| any_text(random)).collect();
     let collection = match random.below(6) {
         0 => return Value::Str(Str::new(any_text(random))),

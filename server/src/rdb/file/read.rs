@@ -221,7 +221,8 @@ impl<R: io::Read> FileReader<R> {
             opcode::EXPIRY_MS => self.read_expiry_ms()?,
             opcode::EXPIRY_SECONDS => {
                 let seconds = i32::from_le_bytes(self.reader.array()?);
-                self.pending.expire_at = Some(self.reader.deadline(i64::from(seconds) * 1000));
+                self.pending.expire_at =
+                    Some(self.reader.deadline(i64::from(seconds.max(0)) * 1000));
             }
             opcode::IDLE => self.pending.access = Some(Access::Idle(self.reader.number()?)),
             opcode::FREQUENCY => {
@@ -288,7 +289,8 @@ impl<R: io::Read> FileReader<R> {
         let unix_ms = self.reader.unix_ms()?;
         // What Redis and Valkey take for none.
         let is_none = unix_ms == -1;
-        self.pending.expire_at = (!is_none).then(|| self.reader.deadline(unix_ms));
+        // What was due before 1970 is as due in 1970.
+        self.pending.expire_at = (!is_none).then(|| self.reader.deadline(unix_ms.max(0)));
         Ok(())
     }
 
