@@ -111,8 +111,17 @@ impl Journal {
         };
         // Frames between arguments are the wire's; that of the command and its name is not in `body`.
         self.bytes.reserve(body.len() + 16);
-        number(&mut self.bytes, b'*', argv.len());
-        number(&mut self.bytes, b'$', argv.get(0).map_or(0, <[u8]>::len));
+        match (argv.len(), argv.get(0).map_or(0, <[u8]>::len)) {
+            (words @ ..10, len @ ..10) => {
+                let (words, len) = (b'0' + words as u8, b'0' + len as u8);
+                let head = [b'*', words, b'\r', b'\n', b'$', len, b'\r', b'\n'];
+                self.bytes.extend_from_slice(&head);
+            }
+            (words, len) => {
+                number(&mut self.bytes, b'*', words);
+                number(&mut self.bytes, b'$', len);
+            }
+        }
         self.bytes.extend_from_slice(body);
     }
 

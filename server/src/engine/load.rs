@@ -65,6 +65,7 @@ impl Engine {
 
     /// Nothing is there, as before any file was read.
     pub fn forget_everything(&mut self) {
+        self.forget_log();
         for index in 0..self.keyspace.databases() {
             let old = self.keyspace.db_mut(index).flush();
             self.discard_database(old);

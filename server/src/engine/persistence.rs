@@ -473,6 +473,9 @@ impl Engine {
 
     /// FLUSHALL: what is being saved is worth nothing any more, and what was saved must not come back.
     pub(crate) fn follow_flush(&mut self, now: Now) {
+        if self.is_replaying() {
+            return;
+        }
         if self.persistence.save.running.is_some() {
             self.stop_save(now);
         }

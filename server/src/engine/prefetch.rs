@@ -5,7 +5,7 @@
 //! and the clock is read. That nearly every command's key comes first is guess enough.
 
 use super::Engine;
-use crate::resp::Batch;
+use crate::resp::{Argv, Batch};
 
 /// Commands whose keys are fetched together.
 pub(super) const AT_ONCE: usize = 16;
@@ -17,19 +17,28 @@ impl Engine {
     /// For the commands from `from` on. To be called before anything else is done with a batch; where
     /// its keys are is a guess then.
     pub fn prefetch(&self, db: usize, batch: &Batch, buffer: &[u8], from: usize) {
+        let to = batch.len().min(from + AT_ONCE);
+        self.prefetch_keys(db, (from..to).map(|at| batch.command(buffer, at)));
+    }
+
+    /// Of the first commands that there are.
+    #[inline]
+    pub(super) fn prefetch_keys<'b>(
+        &self,
+        db: usize,
+        commands: impl ExactSizeIterator<Item = Argv<'b>>,
+    ) {
         let db = self.keyspace.db(db);
         if db.len() < MIN_KEYS {
             return;
         }
-        let key_of = |at| batch.command(buffer, at).get(1).map(|key| db.key(key));
-        let to = batch.len().min(from + AT_ONCE);
-        if to - from == 1 {
-            return key_of(from).into_iter().for_each(|key| db.prefetch(key));
+        let is_alone = commands.len() == 1;
+        let mut commands = commands.map(|argv| argv.get(1).map(|key| db.key(key)));
+        if is_alone {
+            return commands.flatten().for_each(|key| db.prefetch(key));
         }
         let mut keys = [None; AT_ONCE];
-        for (at, slot) in (from..to).zip(&mut keys) {
-            *slot = key_of(at);
-        }
+        keys.iter_mut().zip(&mut commands).for_each(|(slot, key)| *slot = key);
         keys.iter().flatten().for_each(|key| db.prefetch(*key));
         keys.iter().flatten().for_each(|key| db.prefetch_entry(*key));
     }

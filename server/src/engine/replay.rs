@@ -6,6 +6,7 @@
 //! time is over or memory is short: where one did, the log says so.
 
 use super::gate::resolve_subcommand;
+use super::prefetch::AT_ONCE;
 use super::{Address, Call, Client, Engine, Slot, Transaction};
 use crate::clock::{Clock, Now};
 use crate::commands::{Flags, Id, Names};
@@ -118,6 +119,26 @@ impl Engine {
         }
         self.replayer = Some(replayer);
         found.map(drop).map_err(|error| error.bare().to_owned())
+    }
+
+    /// Executes several, whose keys are fetched into the processor's cache together.
+    pub fn replay_some(
+        &mut self,
+        commands: &[Argv<'_>],
+        now: Now,
+        clock: &Clock,
+    ) -> Result<(), String> {
+        for some in commands.chunks(AT_ONCE) {
+            let db = self.replayer.as_ref().map_or(0, |replayer| replayer.client.db);
+            self.prefetch_keys(db, some.iter().copied());
+            some.iter().try_for_each(|argv| self.replay(*argv, now, clock))?;
+        }
+        Ok(())
+    }
+
+    /// What was executed is void: another log follows.
+    pub(super) fn forget_log(&mut self) {
+        self.replayer = None;
     }
 
     /// The log is at its end; another one may follow, which begins anew in database 0.

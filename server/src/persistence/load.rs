@@ -9,6 +9,9 @@ use crate::engine::{Engine, LoadMode, Loaded};
 use crate::rdb::file::{Batch, Failure, Fault, FileReader, Proven, Step};
 use crate::resp::Argv;
 
+/// Commands of a log executed under one taking of the lock.
+const COMMANDS_AT_ONCE: usize = 64;
+
 /// An engine that data goes into: one that is at hand, or one behind a lock that is taken each time.
 pub trait Target {
     fn with<R>(&mut self, act: impl FnOnce(&mut Engine) -> R) -> R;
@@ -87,8 +90,28 @@ impl<T: Target> Apply for Loader<'_, T> {
     }
 
     fn command(&mut self, argv: Argv<'_>) -> Result<(), String> {
-        let (now, clock) = (self.clock.now(), self.clock);
-        self.target.with(|engine| engine.replay(argv, now, clock))
+        self.commands(&mut std::iter::once(argv)).map(drop)
+    }
+
+    fn commands<'c>(
+        &mut self,
+        commands: &mut dyn Iterator<Item = Argv<'c>>,
+    ) -> Result<u64, String> {
+        let mut count = 0;
+        let mut some = Vec::with_capacity(COMMANDS_AT_ONCE);
+        loop {
+            some.clear();
+            some.extend(commands.take(COMMANDS_AT_ONCE));
+            if some.is_empty() {
+                return Ok(count);
+            }
+            let (now, clock) = (self.clock.now(), self.clock);
+            self.target.with(|engine| engine.replay_some(&some, now, clock))?;
+            count += some.len() as u64;
+            if !self.delay.is_zero() {
+                std::thread::sleep(self.delay * some.len() as u32);
+            }
+        }
     }
 
     fn file_is_over(&mut self) {

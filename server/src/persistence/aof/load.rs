@@ -292,18 +292,13 @@ impl Source<'_> {
 
     fn execute<'a>(
         &self,
-        commands: impl Iterator<Item = Argv<'a>>,
+        mut commands: impl Iterator<Item = Argv<'a>>,
         apply: &mut dyn Apply,
     ) -> Result<u64, Fatal> {
-        let mut count = 0;
-        for argv in commands {
-            apply.command(argv).map_err(|error| {
-                let name = self.name;
-                Fatal::new(format!("Error reading the append only file {name}, error: {error}"))
-            })?;
-            count += 1;
-        }
-        Ok(count)
+        apply.commands(&mut commands).map_err(|error| {
+            let name = self.name;
+            Fatal::new(format!("Error reading the append only file {name}, error: {error}"))
+        })
     }
 
     pub(super) fn unreadable(&self, error: &io::Error) -> Fatal {

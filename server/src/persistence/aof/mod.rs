@@ -123,6 +123,19 @@ pub trait Apply {
     /// On an error the start is refused; the text says why, without a full stop.
     fn command(&mut self, argv: Argv<'_>) -> Result<(), String>;
 
+    /// Executes commands, one after the other; how many there were.
+    fn commands<'c>(
+        &mut self,
+        commands: &mut dyn Iterator<Item = Argv<'c>>,
+    ) -> Result<u64, String> {
+        let mut count = 0;
+        for argv in commands {
+            self.command(argv)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
     /// The next command belongs to another file and to database 0.
     fn file_is_over(&mut self) {}
 
