@@ -38,7 +38,7 @@ mod tests;
 
 pub use deferred::Deferred;
 pub use form::Form;
-pub use parts::{has_times, write_part, write_part_count};
+pub use parts::{has_times, write_behind_parts, write_part, write_part_count};
 pub use read::{Error, Reader, Result, Source};
 pub use write::{Counted, Sink, Writer};
 

@@ -19,12 +19,21 @@ pub fn has_times(collection: &Collection) -> bool {
 pub fn write_part_count(writer: &mut Writer<impl Sink>, collection: &Collection) {
     writer.count(match collection {
         Collection::List(list) => list.part_count(),
+        Collection::Stream(stream) => stream.log().nodes().len(),
         other => other.len(),
     });
 }
 
+/// What stands behind the parts, as it is now.
+pub fn write_behind_parts(writer: &mut Writer<impl Sink>, collection: &Collection) {
+    if let Collection::Stream(stream) = collection {
+        super::stream::write_rest(writer, stream);
+    }
+}
+
 pub fn write_part(writer: &mut Writer<impl Sink>, part: Part<'_>, with_times: bool) {
     match part {
+        Part::Entries { master, listpack } => super::stream::write_node(writer, master, listpack),
         Part::Node(part) => super::list::write_part(writer, part),
         Part::Member(member) => writer.string(member),
         Part::Scored { member, score } => {

@@ -15,9 +15,18 @@ pub(super) fn write(writer: &mut Writer<impl Sink>, stream: &Stream) {
     let nodes = stream.log().nodes();
     writer.count(nodes.len());
     for (master, listpack) in nodes {
-        writer.string(&id_bytes(master));
-        writer.string(listpack);
+        write_node(writer, master, listpack);
     }
+    write_rest(writer, stream);
+}
+
+pub(super) fn write_node(writer: &mut Writer<impl Sink>, master: StreamId, listpack: &[u8]) {
+    writer.string(&id_bytes(master));
+    writer.string(listpack);
+}
+
+/// What follows the entries.
+pub(super) fn write_rest(writer: &mut Writer<impl Sink>, stream: &Stream) {
     let counters = stream.log().counters();
     writer.number(counters.len);
     for id in [counters.last_id, counters.first_id, counters.max_deleted_id] {

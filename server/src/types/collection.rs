@@ -146,7 +146,7 @@ impl Collection {
             Self::Set(set) => set.has_parts(),
             Self::Hash(hash) => hash.has_parts(),
             Self::SortedSet(set) => set.has_parts(),
-            Self::Stream(_) => false,
+            Self::Stream(stream) => stream.has_parts(),
         }
     }
 
@@ -157,7 +157,7 @@ impl Collection {
             Self::Set(set) => set.begin_save(ticket),
             Self::Hash(hash) => hash.begin_save(ticket),
             Self::SortedSet(set) => set.begin_save(ticket),
-            Self::Stream(_) => {}
+            Self::Stream(stream) => stream.begin_save(ticket),
         }
     }
 
@@ -168,7 +168,7 @@ impl Collection {
             Self::Set(set) => set.ticket(),
             Self::Hash(hash) => hash.ticket(),
             Self::SortedSet(set) => set.ticket(),
-            Self::Stream(_) => None,
+            Self::Stream(stream) => stream.ticket(),
         }
     }
 
@@ -179,7 +179,7 @@ impl Collection {
             Self::Set(set) => set.end_save(),
             Self::Hash(hash) => hash.end_save(),
             Self::SortedSet(set) => set.end_save(),
-            Self::Stream(_) => {}
+            Self::Stream(stream) => stream.end_save(),
         }
     }
 
@@ -190,7 +190,7 @@ impl Collection {
             Self::Set(set) => set.save_part(most, visit),
             Self::Hash(hash) => hash.save_part(most, visit),
             Self::SortedSet(set) => set.save_part(most, visit),
-            Self::Stream(_) => false,
+            Self::Stream(stream) => stream.save_part(most, visit),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::clock::Now;
 use crate::engine::access::Export;
 use crate::keyspace::{Entry, Ticket, Value};
 use crate::rdb::file::{write_entry, write_entry_head, write_select};
-use crate::rdb::{Deferred, Writer, has_times, write_part, write_part_count};
+use crate::rdb::{Deferred, Writer, has_times, write_behind_parts, write_part, write_part_count};
 use crate::types::collection::Collection;
 use crate::types::string::Str;
 
@@ -47,6 +47,8 @@ struct Head {
     bytes: Vec<u8>,
     /// The fields of a hash have the times when they are due.
     with_times: bool,
+    /// What stands behind the parts.
+    behind: Vec<u8>,
 }
 
 struct Lane {
@@ -131,7 +133,12 @@ impl Stream {
             write_part_count(&mut writer, collection);
         }
         let with_times = entry.collection().is_some_and(has_times);
-        self.heads.insert(ticket, Head { db, bytes: writer.into_sink(), with_times });
+        let bytes = std::mem::take(writer.sink());
+        if let Some(collection) = entry.collection() {
+            write_behind_parts(&mut writer, collection);
+        }
+        let behind = writer.into_sink();
+        self.heads.insert(ticket, Head { db, bytes, with_times, behind });
         ticket
     }
 
@@ -181,6 +188,9 @@ impl Stream {
         let writer = &mut self.main.writer;
         let more = collection.save_part(PART, &mut |part| write_part(writer, part, with_times));
         if !more {
+            if let Some(head) = self.heads.get(&ticket) {
+                self.main.writer.raw(&head.behind);
+            }
             self.close(ticket);
         }
         self.flush_if_long();

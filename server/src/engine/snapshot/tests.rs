@@ -165,6 +165,10 @@ const CHANGES: &[&str] = &[
     "ZUNIONSTORE K 2 Z Z",
     "XADD X * N T",
     "XADD X * f T g N",
+    "XADD X * N T",
+    "XADD X N-* N T",
+    "XTRIM X MAXLEN ~ N",
+    "XSETID X N-5",
     "XDEL X N-0",
     "XTRIM X MAXLEN N",
     "XGROUP CREATE X g 0",
@@ -191,8 +195,8 @@ impl History {
         let mut world = World::new();
         let client = world.connect();
         let mut history = Self { world, client, state: seed };
-        // Lists of many nodes.
-        history.run("CONFIG SET list-max-listpack-size 16");
+        // Lists and streams of many nodes.
+        history.run("CONFIG SET list-max-listpack-size 16 stream-node-max-entries 4");
         for db in 0..4 {
             history.run(&format!("SELECT {db}"));
             (0..60).for_each(|_| history.fill());

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use super::StreamId;
 use super::node::{Corrupt, Node};
 use super::range::{Range, RangeBack};
+use super::save::Saving;
 
 /// When a node is full: `stream-node-max-bytes` and `stream-node-max-entries`, zero for no limit.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +21,9 @@ const MAX_BYTES: usize = 1 << 30;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Log {
-    nodes: BTreeMap<StreamId, Node>,
+    pub(super) nodes: BTreeMap<StreamId, Node>,
+    /// There while the stream is saved in parts.
+    pub(super) saving: Saving,
     len: u64,
     /// The first entry that was not deleted; zero while there is none.
     first_id: StreamId,
@@ -54,6 +57,7 @@ impl Log {
     ) -> Result<Self, Corrupt> {
         let mut log = Self {
             nodes: BTreeMap::new(),
+            saving: Saving::default(),
             len: counters.len,
             first_id: counters.first_id,
             last_id: counters.last_id,
@@ -139,12 +143,14 @@ impl Log {
         match self.nodes.last_entry() {
             Some(mut last) if last.get().has_room(size, limits) => {
                 let master = *last.key();
+                self.saving.before_change(master, last.get());
                 last.get_mut().push(master, id, words);
             }
             _ => {
                 let mut node = Node::new(words.clone().step_by(2));
                 node.push(id, id, words);
                 self.nodes.insert(id, node);
+                self.saving.added(id);
             }
         }
         if self.len == 0 {
@@ -182,11 +188,14 @@ impl Log {
     /// XDEL: whether there was such an entry.
     pub fn delete(&mut self, id: StreamId) -> bool {
         let Some((&master, node)) = self.nodes.range_mut(..=id).next_back() else { return false };
+        self.saving.before_change(master, node);
         if node.kill(master, id..=id, 1) == 0 {
             return false;
         }
-        if node.live() == 0 {
-            self.nodes.remove(&master);
+        if node.live() == 0
+            && let Some(node) = self.nodes.remove(&master)
+        {
+            self.saving.removed(master, node);
         }
         self.len -= 1;
         self.max_deleted_id = self.max_deleted_id.max(id);
@@ -203,7 +212,9 @@ impl Log {
 
     /// Removes the whole first node; how many entries went with it.
     pub(super) fn drop_first_node(&mut self) -> u64 {
-        let dropped = self.nodes.pop_first().map_or(0, |(_, node)| node.live());
+        let Some((master, node)) = self.nodes.pop_first() else { return 0 };
+        let dropped = node.live();
+        self.saving.removed(master, node);
         self.len -= dropped;
         dropped
     }
@@ -219,9 +230,10 @@ impl Log {
             },
         };
         let master = *first.key();
+        self.saving.before_change(master, first.get());
         let killed = first.get_mut().kill(master, StreamId::MIN..=last, most);
         if first.get().live() == 0 {
-            first.remove();
+            self.saving.removed(master, first.remove());
         }
         self.len -= killed;
         killed

@@ -8,6 +8,7 @@ mod id;
 mod log;
 mod node;
 mod range;
+mod save;
 mod trim;
 
 mod consumers;
