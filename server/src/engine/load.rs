@@ -13,6 +13,8 @@ pub struct LoadMode {
     pub replaces: bool,
     /// Keys and fields whose time is over stay: a log that follows says when they went.
     pub keeps_due: bool,
+    /// What is there goes as soon as the file turns out to be one that can be read.
+    pub empties: bool,
 }
 
 impl Engine {

@@ -53,9 +53,15 @@ impl<'a, T: Target> Loader<'a, T> {
         let mut options = self.target.with(|engine| engine.load_options(mode, now));
         options.until = until.map(|proven| proven.bytes);
         let mut reader = FileReader::new(file, options);
-        let mut reported = 0;
+        // What an earlier file broke off with is no part of this one.
+        self.batch.clear();
+        let (mut reported, mut empties) = (0, mode.empties);
         loop {
             let step = reader.fill(&mut self.batch)?;
+            if std::mem::take(&mut empties) {
+                crate::log::notice!("RDB signature and version check passed. Flushing old data");
+                self.target.with(Engine::forget_everything);
+            }
             if !self.delay.is_zero() {
                 std::thread::sleep(self.delay * self.batch.keys() as u32);
             }
@@ -129,5 +135,54 @@ impl<T: Target> Apply for Loader<'_, T> {
                 loading.loaded_bytes += bytes;
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::testing::World;
+    use crate::rdb::crc64::Crc64;
+    use crate::rdb::file::write_check;
+
+    /// Two keys, a check, another key, and a byte that begins nothing.
+    fn damaged() -> Vec<u8> {
+        let mut bytes = b"REDIS0011\0\x01a\x01b\0\x01c\x01d".to_vec();
+        let checksum = Crc64::of(&bytes);
+        write_check(&mut bytes, checksum);
+        bytes.extend(b"\0\x01e\x01f\x08");
+        bytes
+    }
+
+    #[test]
+    fn the_proved_part_of_a_damaged_base_is_read_again_by_itself() {
+        let mut world = World::new();
+        let clock = Clock::frozen(world.now);
+        let bytes = damaged();
+        let mut loader = Loader::new(&mut world.engine, &clock);
+        let proved = match loader.base(&mut &bytes[..], None) {
+            Err(BaseFault::Damaged { proved: Some(bytes), .. }) => bytes,
+            _ => panic!("a damaged base, part of which is proved"),
+        };
+        loader.forget();
+        assert!(loader.base(&mut &bytes[..], Some(proved)).is_ok_and(|len| len == proved));
+        assert_eq!(world.engine.keyspace.len(), 2);
+        assert!(!world.engine.keyspace.db(0).contains(b"e"));
+    }
+
+    #[test]
+    fn data_goes_only_for_a_file_that_can_be_read() {
+        let mut world = World::new();
+        let client = world.connect();
+        world.run(client, "SET old value");
+        let clock = Clock::frozen(world.now);
+        let mode = LoadMode { empties: true, ..LoadMode::default() };
+        let mut loader = Loader::new(&mut world.engine, &clock);
+        assert!(loader.rdb(&mut &b"VALKEY987\xff"[..], mode, None).is_err());
+        assert!(world.engine.keyspace.db(0).contains(b"old"));
+        let good = b"REDIS0011\0\x01a\x01b\xff\0\0\0\0\0\0\0\0";
+        let mut loader = Loader::new(&mut world.engine, &clock);
+        assert!(loader.rdb(&mut &good[..], mode, None).is_ok());
+        assert_eq!(world.run(client, "KEYS *"), "*1\r\n$1\r\na\r\n");
     }
 }

@@ -22,12 +22,9 @@ pub(super) fn reload(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
     if save {
         engine.save_now(now).map_err(|_| error::FAILED)?;
     }
-    let mode = LoadMode { replaces: merge, keeps_due: false };
+    let mode = LoadMode { replaces: merge, keeps_due: false, empties: flush };
     let reload = engine.host.reload_rdb(engine.config.settings(), mode);
     let reload = reload.map_err(|reason| failed(&reason, error::RELOAD_FAILED))?;
-    if flush {
-        engine.forget_everything();
-    }
     engine.persistence.loaded = Loaded::default();
     reload(engine).map_err(|reason| failed(&reason, error::RELOAD_FAILED))?;
     let dirty = engine.stats.dirty;

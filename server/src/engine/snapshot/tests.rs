@@ -260,7 +260,7 @@ fn digest(world: &mut World, client: Slot) -> String {
 /// A world that holds what was saved.
 fn loaded(sink: &Collector, now: Now) -> World {
     let mut world = World { now, ..World::new() };
-    let mode = LoadMode { replaces: false, keeps_due: true };
+    let mode = LoadMode { keeps_due: true, ..LoadMode::default() };
     let mut bytes = sink.lock().bytes.clone();
     let crc = Crc64::of(&bytes);
     bytes.extend(crc.to_le_bytes());

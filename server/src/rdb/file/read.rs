@@ -15,6 +15,8 @@ use crate::rdb::form::{FIRST_OF_VALKEY, LAST_OF_REDIS, LAST_OF_VALKEY};
 use crate::rdb::{Error, Form, Limits, Reader, read_value};
 use crate::types::collection::Collection;
 
+/// The first version with a checksum at the end.
+pub(super) const FIRST_CHECKED: u16 = 5;
 /// Keys that are handed over at once: as much work as a lock should be held for.
 const BATCH_KEYS: usize = 512;
 /// Bytes of the file that these come from, at most, but for one item.
@@ -387,8 +389,6 @@ impl<R: io::Read> FileReader<R> {
     }
 
     fn read_end(&mut self) -> Result<Checked, Fault> {
-        /// The first version with a checksum.
-        const FIRST_CHECKED: u16 = 5;
         if self.version < FIRST_CHECKED {
             return Ok(Checked::Absent);
         }

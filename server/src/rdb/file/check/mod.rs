@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::read::FIRST_CHECKED;
 use super::{Batch, Checked, Doing, Failure, Fault, FileReader, Item, Options, Step};
 use crate::clock::Now;
 use crate::rdb::Limits;
@@ -184,6 +185,7 @@ impl Check {
             if let Step::End(checked) = step {
                 match checked {
                     Checked::Whole => writeln!(out, "[offset {offset}] Checksum OK")?,
+                    Checked::Absent if reader.version() < FIRST_CHECKED => {}
                     Checked::Absent => writeln!(
                         out,
                         "[offset {offset}] RDB file was saved with checksum disabled: no check performed."
