@@ -1,6 +1,6 @@
 //! The engine's window on the world: files, sockets, the process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -84,7 +84,10 @@ pub(super) fn log_options(settings: &Settings) -> aof::Options {
         load_truncated: *load_truncated,
         timestamps: *timestamps,
         keep_history: *keep_history,
-        empty_base: save::empty(settings.rdb.checksum),
+        empty_base: Some(match settings.aof.rdb_preamble {
+            true => save::empty(settings.rdb.checksum),
+            false => Vec::new(),
+        }),
     }
 }
 
@@ -206,20 +209,24 @@ impl Host for Process {
         let wants_commands = !settings.aof.rdb_preamble;
         let requests = self.requests.clone();
         let log = self.files.log().clone();
+        let log_options = log_options(settings);
         if let Some(log) = log.as_ref().filter(|_| purpose == SnapshotPurpose::AofBase) {
             log.rotate();
         }
         let finished = move |result: Result<(), String>| {
             let result = result.and_then(|()| {
-                let done = match (purpose, log) {
-                    (SnapshotPurpose::Save, _) => save::publish(&*storage, &temp, &path),
-                    (SnapshotPurpose::AofBase, Some(log)) if wants_commands => {
+                let adopt = |base: &Path| match log {
+                    Some(log) => log.adopt_base(base),
+                    None => aof::adopt_base_alone(&storage, &log_options, base),
+                };
+                let done = match purpose {
+                    SnapshotPurpose::Save => save::publish(&*storage, &temp, &path),
+                    SnapshotPurpose::AofBase if wants_commands => {
                         as_log::convert(&temp, options, &as_commands)
                             .and_then(|()| storage.remove(&temp))
-                            .and_then(|()| log.adopt_base(&as_commands.temp))
+                            .and_then(|()| adopt(&as_commands.temp))
                     }
-                    (SnapshotPurpose::AofBase, Some(log)) => log.adopt_base(&temp),
-                    (SnapshotPurpose::AofBase, None) => storage.remove(&temp),
+                    SnapshotPurpose::AofBase => adopt(&temp),
                 };
                 done.map_err(|error| error.to_string())
             });

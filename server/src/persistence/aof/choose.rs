@@ -2,7 +2,7 @@
 //! is there. Then the files say it: each increment of ours states the manifest that it belongs to.
 
 use std::collections::HashSet;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::load::{Head, Source};
@@ -151,23 +151,29 @@ impl Folder<'_> {
     }
 
     /// An old log, a single file outside the folder, becomes the base, as Redis 7 does it.
-    fn with_old_log(&self, listed: Manifest) -> Result<Manifest, Fatal> {
+    fn with_old_log(&mut self, listed: Manifest) -> Result<Manifest, Fatal> {
         let name = &self.options.name;
         let old = self.options.dir.join(name);
         let is_interrupted = listed.increments.is_empty()
             && listed.base.as_ref().is_some_and(|base| base.name == *name)
             && !self.names.contains(name);
-        if !(listed.is_empty() || is_interrupted) || self.storage.open(&old).is_err() {
+        if !(listed.is_empty() || is_interrupted) || !self.is_file(&old) {
             return Ok(listed);
         }
         let upgraded = self.upgrade(&old);
         let manifest =
             upgraded.map_err(|error| Fatal::io("move the old AOF file", &old, &error))?;
+        self.names.insert(name.clone());
         let folder = &self.options.folder;
         notice!(
             "Successfully migrated an old-style AOF file ({name}) into the AOF directory ({folder})."
         );
         Ok(manifest)
+    }
+
+    /// Whether there is a file, which a folder of the same name is not.
+    fn is_file(&self, path: &Path) -> bool {
+        self.storage.open(path).is_ok_and(|mut file| file.read(&mut [0]).is_ok())
     }
 
     fn upgrade(&self, old: &Path) -> io::Result<Manifest> {

@@ -154,6 +154,11 @@ impl Files {
         Ok(Begun { file, path, len: head.len() as u64, crc })
     }
 
+    /// The current increment is where a rewrite begins.
+    pub(super) fn rewrites_before_current(&mut self) {
+        self.rewritten_up_to = self.current().map(|entry| entry.seq);
+    }
+
     /// The next base stands for everything there is.
     pub(super) fn rewrites_everything(&mut self) {
         self.rewritten_up_to = Some(self.next_increment);

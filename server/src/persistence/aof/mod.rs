@@ -94,8 +94,9 @@ pub struct Options {
     pub timestamps: bool,
     /// `aof-disable-auto-gc`: history files stay.
     pub keep_history: bool,
-    /// The base of a log that begins without data: a whole RDB file, or nothing to begin without.
-    pub empty_base: Vec<u8>,
+    /// The base of a log that begins without data: a whole RDB file, or nothing where bases are
+    /// commands. `None` begins without one.
+    pub empty_base: Option<Vec<u8>>,
 }
 
 impl Options {

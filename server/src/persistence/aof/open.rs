@@ -137,8 +137,8 @@ fn begin_writing(
     files: &mut Files,
     last: Option<Part>,
 ) -> io::Result<Begun> {
-    if files.manifest().is_empty() && !options.empty_base.is_empty() {
-        files.begin_base(&options.empty_base)?;
+    if let Some(empty) = options.empty_base.as_ref().filter(|_| files.manifest().is_empty()) {
+        files.begin_base(empty)?;
     }
     let Some(last) = last else {
         return files.begin_increment(None, timestamp(options), false);

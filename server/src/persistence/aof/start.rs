@@ -88,11 +88,9 @@ impl Start<'_> {
         let Loaded { manifest, names, is_ours, .. } = &self.loaded;
         let missing = manifest.files().find(|entry| !names.contains(&entry.name));
         match missing {
-            Some(Entry { name, .. }) if !is_ours && *name != self.options.name => {
-                Err(Fatal::new(format!(
-                    "Unable to obtain the AOF file {name} length. stat: No such file or directory"
-                )))
-            }
+            Some(Entry { name, .. }) if !is_ours => Err(Fatal::new(format!(
+                "Unable to obtain the AOF file {name} length. stat: No such file or directory"
+            ))),
             _ => Ok(()),
         }
     }

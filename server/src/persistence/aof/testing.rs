@@ -38,7 +38,7 @@ pub(super) fn options(fsync: Fsync) -> Options {
         load_truncated: true,
         timestamps: false,
         keep_history: false,
-        empty_base: base(0..0),
+        empty_base: Some(base(0..0)),
     }
 }
 

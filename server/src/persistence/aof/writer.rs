@@ -43,6 +43,8 @@ pub(super) struct Writer {
     storage: Arc<dyn Storage>,
     file: Box<dyn File>,
     path: PathBuf,
+    /// How long the file was when it was opened.
+    head_len: u64,
     todo: VecDeque<Todo>,
     /// What the file is known to have, and what of it is durable.
     written: Place,
@@ -102,6 +104,7 @@ impl Writer {
             storage,
             file: begun.file,
             path: begun.path,
+            head_len: begun.len,
             todo: VecDeque::new(),
             written: place.clone(),
             synced: place,
@@ -354,10 +357,16 @@ impl Writer {
         if self.has_unsynced() {
             self.sync(shared, files, now)?;
         }
+        if self.written.len == self.head_len && lock(files).awaits_base() {
+            // It was begun for this rewrite.
+            lock(files).rewrites_before_current();
+            return Ok(());
+        }
         let after = Proof { len: self.written.len, crc: self.written.crc.value() };
         let begun = lock(files).begin_increment(Some(after), shared.timestamp(), true)?;
         self.file = begun.file;
         self.path = begun.path;
+        self.head_len = begun.len;
         self.written = Place { len: begun.len, crc: begun.crc, end: self.written.end };
         self.synced = self.written.clone();
         Ok(())
