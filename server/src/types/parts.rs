@@ -15,7 +15,7 @@ use super::stream::StreamId;
 pub struct Ticket(pub u32);
 
 /// A collection of fewer elements is saved at once. (Tests have it smaller, so that they meet it.)
-pub(crate) const MANY: usize = if cfg!(test) { 40 } else { 512 };
+pub(crate) const MANY: usize = if cfg!(test) { 40 } else { 128 };
 
 /// A piece of a collection that is saved in parts.
 #[derive(Clone, Copy, Debug)]

@@ -17,8 +17,9 @@ use crate::types::string::Str;
 
 /// Bytes of a chunk, and the largest entry's more.
 const CHUNK: usize = 64 * 1024;
-/// Elements of a collection written at once, and a node's more.
-const PART: usize = 64;
+/// Elements of a collection written at once, and a node's more: a node as a rule, since its elements
+/// may be long.
+const PART: usize = 16;
 
 pub(super) struct Stream {
     /// Until the end.
@@ -72,8 +73,12 @@ impl Lane {
         self.writer.sink().len()
     }
 
+    /// What was written; as much is expected again.
     fn take(&mut self) -> Deferred {
-        std::mem::take(self.writer.sink())
+        if self.len() == 0 {
+            return Deferred::default();
+        }
+        std::mem::replace(self.writer.sink(), Deferred::with_capacity(CHUNK + CHUNK / 8))
     }
 }
 
@@ -274,7 +279,8 @@ impl Stream {
 
     /// Nothing more follows.
     pub(super) fn done(&mut self, result: Result<(), String>) {
-        self.flush(true);
+        // Behind the end nothing may be put.
+        self.flush(false);
         if let Some(sink) = self.sink.take() {
             sink.done(result);
         }

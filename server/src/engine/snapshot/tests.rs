@@ -13,6 +13,8 @@ use crate::rdb::file::{Batch, FileReader, Step};
 struct Out {
     bytes: Vec<u8>,
     chunks: usize,
+    /// Whether something might be put behind the last chunk.
+    ends_item: bool,
     is_full: bool,
     result: Option<Result<(), String>>,
 }
@@ -30,6 +32,7 @@ impl SnapshotSink for Collector {
     fn chunk(&mut self, chunk: Chunk) {
         let mut out = self.lock();
         assert!(out.result.is_none());
+        out.ends_item = chunk.ends_item();
         out.bytes.extend(chunk.into_bytes());
         out.chunks += 1;
     }
@@ -83,6 +86,7 @@ fn the_walk_rests_while_the_sink_is_full_and_changes_do_not_wait() {
     assert_eq!(world.engine.snapshot_progress(), (0, 0));
     assert_eq!(sink.lock().result, Some(Ok(())));
     assert!(sink.lock().chunks > 3);
+    assert!(!sink.lock().ends_item, "the checksum follows the end");
 }
 
 #[test]
