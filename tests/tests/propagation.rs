@@ -367,6 +367,67 @@ fn what_is_logged_otherwise_is_listed() {
     }
 }
 
+/// What is logged of keys and fields whose time is over, in any order.
+fn logged_of_expiry(flavour: Flavour) -> Vec<String> {
+    const GOES: [&str; 4] =
+        ["SET a 1 PX 5", "SADD s 1", "PEXPIRE s 5", "HSETEX h PX 5 FIELDS 2 f 1 g 1"];
+    let mut logged = Logged::start(flavour);
+    let mut run = |line: &str| logged.client.run(line);
+    run("HSET h stays 1");
+    GOES.iter().for_each(|line| _ = run(line));
+    wait::expect("all is gone", || {
+        run("HLEN h") == Value::Integer(1) && run("DBSIZE") == Value::Integer(1)
+    });
+    run("DEBUG SET-ACTIVE-EXPIRE 0");
+    run("SET lazily 1 PX 5");
+    wait::expect("the key is due", || run("GET lazily") == Value::Nil);
+    run("SET lazily 1 PX 5");
+    wait::expect("the key is due", || run("PTTL lazily") == Value::Integer(-2));
+    // Once this is on disk, so is what went before.
+    let mut lines = logged.run("APPEND lazily 2").1;
+    // The order of fields means nothing.
+    lines
+        .iter_mut()
+        .filter(|line| *line == "hdel h g f")
+        .for_each(|line| *line = "hdel h f g".into());
+    lines.sort();
+    lines
+}
+
+#[test]
+fn what_expires_is_logged_as_by_valkey() {
+    assert_eq!(logged_of_expiry(Holdfast), logged_of_expiry(Valkey));
+}
+
+/// Changes that `save` points count, since the last time.
+fn changes(client: &mut Client) -> u64 {
+    let Value::Bulk(info) = client.run("INFO persistence") else { panic!("INFO is text") };
+    let info = String::from_utf8_lossy(&info);
+    let field = info.split("rdb_changes_since_last_save:").nth(1).expect("a field of INFO");
+    let digits: String = field.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().expect("a number")
+}
+
+#[test]
+fn changes_are_counted_as_by_valkey() {
+    let mut clients = [Holdfast, Valkey].map(Logged::start);
+    // The first may be within a transaction.
+    let mut others = clients.each_ref().map(|logged| logged.server.client());
+    let mut counted = [0, 0];
+    let mut differ = Vec::new();
+    // What flushes may count keys that are due.
+    for line in SAME.iter().filter(|line| !line.starts_with("FLUSH")) {
+        clients.iter_mut().for_each(|logged| _ = logged.client.run(line));
+        let now = others.each_mut().map(changes);
+        let [ours, theirs] = [now[0] - counted[0], now[1] - counted[1]];
+        if ours != theirs {
+            differ.push(format!("{line}: {ours}, by Valkey {theirs}"));
+        }
+        counted = now;
+    }
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
+}
+
 /// Of all data that `reader` digests as we do, once it is loaded.
 fn digest(client: &mut Client, reader: Flavour) -> Value {
     wait::expect("the log is loaded", || !matches!(client.run("DBSIZE"), Value::Error(_)));
