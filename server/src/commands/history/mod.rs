@@ -72,6 +72,15 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// One whose clock was put back a while ago, so that deadlines are no Unix times.
+fn world() -> World {
+    const STEP_MS: i64 = 5_000;
+    let mut world = World::new();
+    world.now.wall_offset_ms = -STEP_MS;
+    world.pass_ms(STEP_MS);
+    world
+}
+
 /// A server whose clients do as told.
 struct Server {
     world: World,
@@ -82,7 +91,7 @@ struct Server {
 
 impl Server {
     fn new(policy: &str) -> Self {
-        let mut world = World::new();
+        let mut world = world();
         let clients: Vec<Slot> = (0..CLIENTS).map(|_| world.connect()).collect();
         let config = format!("stream-node-max-entries 3 maxmemory-policy {policy}");
         world.run(clients[0], &format!("CONFIG SET {config}"));
@@ -155,7 +164,7 @@ fn as_commands(world: &World) -> Vec<u8> {
 
 /// What a server holds that executed this log, long after.
 fn replayed(log: &[u8], context: &str) -> World {
-    let mut world = World::new();
+    let mut world = world();
     world.pass_ms(1_000_000_000);
     world.engine.begin_replay(world.now);
     world.replay_all(log);
