@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::fs;
+use std::mem;
 
 use super::{Outcome, Report};
 use crate::paths;
@@ -76,6 +77,8 @@ impl Entry {
 pub struct Verdict {
     /// Failures that are not listed, each with the suite's words.
     unexpected: Vec<(String, String)>,
+    /// Not listed either, and did not fail a second time.
+    unsteady: Vec<String>,
     /// Listed, and did not fail.
     outdated: Vec<String>,
     /// How many failures each reason explains.
@@ -90,6 +93,20 @@ impl Verdict {
         }
     }
 
+    pub fn has_unexpected(&self) -> bool {
+        !self.unexpected.is_empty()
+    }
+
+    /// Takes what did not fail in a second run from the unexpected failures.
+    pub fn confirm(&mut self, second: &Report) {
+        let fails_again = |name: &str| second.failed().any(|(failed, _)| failed == name);
+        let (again, once) =
+            mem::take(&mut self.unexpected).into_iter().partition(|(name, _)| fails_again(name));
+        self.unexpected = again;
+        let once: Vec<(String, String)> = once;
+        self.unsteady.extend(once.into_iter().map(|(name, _)| name));
+    }
+
     pub fn is_right(&self) -> bool {
         self.unexpected.is_empty() && self.outdated.is_empty()
     }
@@ -99,6 +116,9 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (reason, count) in &self.explained {
             writeln!(f, "expected {count:4}  {reason}")?;
+        }
+        for name in &self.unsteady {
+            writeln!(f, "failed the first time only  {name}")?;
         }
         for (name, why) in &self.unexpected {
             writeln!(f, "unexpected failure  {name}\n    {why}")?;
@@ -138,6 +158,15 @@ mod tests {
         let expected = Expected::parse("# Needs scripts.\neval\n").unwrap();
         let run = report(&[("eval", failed()), ("evaluate", failed())]);
         assert_eq!(expected.judge(&run).unexpected, [("evaluate".to_owned(), "why".to_owned())]);
+    }
+
+    #[test]
+    fn what_fails_once_of_two_times_is_told_and_is_no_mistake() {
+        let run = report(&[("a", failed()), ("b", failed())]);
+        let mut verdict = Expected::parse("").unwrap().judge(&run);
+        verdict.confirm(&report(&[("a", Outcome::Passed), ("b", failed())]));
+        assert_eq!(verdict.unexpected, [("b".to_owned(), "why".to_owned())]);
+        assert_eq!(verdict.unsteady, ["a"]);
     }
 
     #[test]

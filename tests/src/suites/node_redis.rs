@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Outcome, Report, Run};
+use super::{Outcome, Report};
 use crate::binaries::{self, Flavour};
 use crate::commands::run as run_command;
 use crate::progress::say;
@@ -74,7 +74,8 @@ fn unpack(home: &Path, source: &Path) -> Result<(), String> {
     run_command(&mut tar).map(drop)
 }
 
-pub(super) fn run(flavour: Flavour) -> Result<Vec<Run>, String> {
+/// This version of the client speaks RESP2 alone.
+pub(super) fn run(flavour: Flavour, _: &str) -> Result<Report, String> {
     let scratch = TempDir::with_prefix("holdfast-suite-").map_err(|e| e.to_string())?;
     let outcomes = scratch.path().join("outcomes.json");
     let (source, clients) = (source()?, paths::tests().join("clients"));
@@ -93,7 +94,7 @@ pub(super) fn run(flavour: Flavour) -> Result<Vec<Run>, String> {
         return Err(format!("mocha has not ended within {RUN_LIMIT:?}"));
     }
     let text = fs::read_to_string(&outcomes).map_err(|e| format!("mocha ran nothing: {e}"))?;
-    Ok(vec![("RESP2".to_owned(), read_outcomes(&text)?)])
+    read_outcomes(&text)
 }
 
 /// The search path with our `docker` before any other.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Outcome, Report, Run};
+use super::{Outcome, Report};
 use crate::binaries::Flavour;
 use crate::commands::run as run_command;
 use crate::progress::say;
@@ -64,12 +64,7 @@ fn interpreter() -> Result<PathBuf, String> {
     python::environment(&paths::cache("redis-py")?.join("python"), NEEDED)
 }
 
-pub(super) fn run(flavour: Flavour) -> Result<Vec<Run>, String> {
-    let way = |protocol: &str| Ok((format!("RESP{protocol}"), run_protocol(flavour, protocol)?));
-    ["2", "3"].into_iter().map(way).collect()
-}
-
-fn run_protocol(flavour: Flavour, protocol: &str) -> Result<Report, String> {
+pub(super) fn run(flavour: Flavour, protocol: &str) -> Result<Report, String> {
     let args = ["--bind", "127.0.0.1", "::1", "--enable-debug-command", "yes"];
     let server = Server::start_at(PORT, flavour, &args)?;
     let outcomes = server.directory().join("outcomes");
