@@ -255,16 +255,20 @@ impl Host for Process {
     }
 
     fn reload_log(&mut self, settings: &Settings) -> Result<Reload, String> {
-        let mut slot = self.files.log();
-        let log = slot.take().ok_or("there is no append-only file")?;
-        log.close().map_err(|error| error.to_string())?;
-        drop(slot);
+        let log = self.files.log().take();
+        let was_open = log.is_some();
+        if let Some(log) = log {
+            log.close().map_err(|error| error.to_string())?;
+        }
         let (files, options) = (self.files.clone(), log_options(settings));
         Ok(Box::new(move |engine| {
             let clock = Clock::start();
             let mut loader = Loader::new(engine, &clock);
             let opened = aof::open(Arc::clone(&files.storage), &options, &mut loader);
             let opened = opened.map_err(|fatal| fatal.to_string())?;
+            if !was_open {
+                return opened.log.close().map_err(|error| error.to_string());
+            }
             *files.log() = Some(Arc::new(opened.log));
             Ok(())
         }))
