@@ -17,8 +17,10 @@ use crate::storage::{File, Purpose, Storage};
 
 /// A file is synced each time this much was written, so that the end need not wait long.
 const SYNC_EACH: usize = 4 << 20;
-/// Between two checks within a file, in bytes.
-const CHECK_EACH: u64 = 1 << 20;
+/// Bytes between two checks within a file: an eighth of what is written, but no more than this ...
+const CHECK_FARTHEST: u64 = 1 << 20;
+/// ... and no less.
+const CHECK_NEAREST: u64 = 64 << 10;
 /// Written at once where everybody waits.
 const BUFFER: usize = 256 << 10;
 /// Bytes of a snapshot that may wait for the disk before the walk pauses.
@@ -69,7 +71,8 @@ impl Unfinished {
 
     /// At the end of a key: a check, if it is time for one.
     fn check(&mut self) -> io::Result<()> {
-        if !self.target.checksum || self.len - self.checked_at < CHECK_EACH {
+        let due = self.checked_at + (self.len / 8).clamp(CHECK_NEAREST, CHECK_FARTHEST);
+        if !self.target.checksum || self.len < due {
             return Ok(());
         }
         let mut check = Vec::with_capacity(file::write::CHECK_LEN);
