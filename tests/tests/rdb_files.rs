@@ -14,6 +14,7 @@ use holdfast_tests::resp::Value;
 use holdfast_tests::server::Server;
 use holdfast_tests::valkey;
 use holdfast_tests::volume::{self, Extras};
+use holdfast_tests::wait::{self, PATIENCE};
 use tempfile::TempDir;
 
 const FILE: &str = "dump.rdb";
@@ -41,6 +42,17 @@ fn save(client: &mut Client) {
     assert_eq!(client.run("SAVE"), Value::status("OK"));
 }
 
+/// The same in the background.
+fn save_in_background(client: &mut Client) {
+    let before = client.run("LASTSAVE");
+    assert_eq!(client.run("BGSAVE"), Value::status("Background saving started"));
+    let saved = wait::until(PATIENCE, || {
+        let is_over = field(client, "persistence", "rdb_bgsave_in_progress") == "0";
+        is_over.then(|| field(client, "persistence", "rdb_last_bgsave_status"))
+    });
+    assert_eq!(saved.as_deref(), Some("ok"), "{before:?}");
+}
+
 /// `from` is filled and saved, `to` started on its volume; both hold the same.
 fn check(from: Flavour, to: Flavour, extras: Extras, policy: &str) {
     let volume = TempDir::with_prefix("holdfast-volume-").expect("a directory");
@@ -49,7 +61,10 @@ fn check(from: Flavour, to: Flavour, extras: Extras, policy: &str) {
         let mut client = server.client();
         volume::fill(&mut client, extras);
         let accesses = volume::accesses(&mut client);
-        save(&mut client);
+        match policy {
+            "noeviction" => save(&mut client),
+            _ => save_in_background(&mut client),
+        }
         (volume::content(&mut client, to_see(from, to), extras), accesses)
     };
     let server = start(to, volume.path(), policy);
@@ -197,6 +212,72 @@ fn checkers_of_redis_and_valkey_find_our_files_good() {
             assert!(text.contains("RDB looks OK!"), "{text}");
         }
     }
+}
+
+#[test]
+fn our_checker_says_what_valkeys_says() {
+    let assets = valkey::source().unwrap_or_else(|why| panic!("{why}")).join("tests/assets");
+    let directory = TempDir::with_prefix("holdfast-volume-").expect("a directory");
+    let ours = directory.path().join("redis-check-rdb");
+    std::os::unix::fs::symlink(binaries::server(Holdfast), &ours).expect("a name");
+    let theirs = binaries::valkey_directory().join("valkey-check-rdb");
+    for (name, is_good) in [
+        ("encodings.rdb", true),
+        ("scriptbackup.rdb", true),
+        ("hash-ziplist.rdb", true),
+        ("hash-zipmap.rdb", true),
+        ("list-quicklist.rdb", true),
+        ("zset-ziplist.rdb", true),
+        ("encodings-rdb987-unknown-types.rdb", false),
+        ("encodings-rdb75-unknown-types.rdb", false),
+    ] {
+        let file = assets.join(name);
+        let (our_verdict, our_text) = verdict(&ours, &file);
+        let (their_verdict, their_text) = verdict(&theirs, &file);
+        // A line of its log is among what Valkey prints.
+        let is_log = |line: &&str| line.contains(":M ");
+        let their_lines: Vec<&str> = their_text.lines().filter(|line| !is_log(line)).collect();
+        assert_eq!(our_text.lines().collect::<Vec<_>>(), their_lines, "{name}");
+        assert_eq!((our_verdict, their_verdict), (is_good, is_good), "{name}");
+    }
+}
+
+#[test]
+fn a_damaged_file_is_loaded_up_to_its_last_good_check_and_kept() {
+    const VALUE: usize = 100;
+    let volume = TempDir::with_prefix("holdfast-volume-").expect("a directory");
+    let file = volume.path().join(FILE);
+    {
+        let server = start(Holdfast, volume.path(), "noeviction");
+        let mut client = server.client();
+        client.run(&format!("DEBUG POPULATE 40000 key {VALUE}"));
+        save(&mut client);
+    }
+    let mut bytes = fs::read(&file).expect("it was saved");
+    let at = bytes.len() * 3 / 4;
+    bytes[at] ^= 0x10;
+    fs::write(&file, &bytes).expect("it can be written");
+    let server = start(Holdfast, volume.path(), "noeviction");
+    let mut client = server.client();
+    let Value::Integer(keys) = client.run("DBSIZE") else { panic!("DBSIZE is a number") };
+    assert!((10_000..40_000).contains(&keys), "{keys}");
+    let Value::Array(names) = client.run("KEYS *") else { panic!("KEYS answers keys") };
+    for name in names.iter().step_by(97) {
+        let name = name.bytes().expect("a key");
+        let number = name.strip_prefix(b"key:").expect("a key of DEBUG POPULATE");
+        let value = client.command(&[b"GET", name]).expect("an answer");
+        let expected = [b"value:", number].concat();
+        let text = value.bytes().expect("a value");
+        assert!(text.starts_with(&expected) && text.len() == VALUE, "{}", text.escape_ascii());
+    }
+    assert!(server.log().contains("is damaged"), "{}", server.log());
+    let kept = fs::read(volume.path().join("dump.rdb.damaged-1")).expect("it is kept");
+    assert_eq!(kept, bytes);
+    drop((client, server));
+    // The file is whole again.
+    let server = start(Holdfast, volume.path(), "noeviction");
+    assert_eq!(server.client().run("DBSIZE"), Value::Integer(keys));
+    assert!(!server.log().contains("is damaged"), "{}", server.log());
 }
 
 /// Loads an old file: the digest of what is there, or nothing where the server refuses.
