@@ -111,16 +111,6 @@ fn a_file_flags_and_standard_input_make_one_configuration() {
     assert_eq!(status.and_then(|status| status.code()), Some(0));
 }
 
-/// Until the log arrives, whoever starts the server must learn that nothing is kept.
-#[test]
-fn it_says_at_start_that_nothing_is_kept() {
-    let server = Server::start(&[]);
-    let log = server.log();
-    assert!(log.contains("WARNING") && log.contains("memory only"), "{log}");
-    let asked = Server::start(&["--appendonly", "yes"]).log();
-    assert!(asked.contains("WARNING") && asked.contains("memory only"), "{asked}");
-}
-
 #[test]
 fn called_by_another_name_it_is_the_same_server() {
     let directory = tempfile::tempdir().expect("a scratch directory");
