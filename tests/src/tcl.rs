@@ -57,6 +57,13 @@ pub const UNITS: &[&str] = &[
     "unit/tracking",
     "unit/client-eviction",
     "unit/obuf-limits",
+    "unit/other",
+    "unit/aofrw",
+    "unit/violations",
+    "integration/convert-zipmap-hash-on-load",
+    "integration/convert-ziplist-hash-on-load",
+    "integration/convert-ziplist-zset-on-load",
+    "integration/valkey-check-rdb",
 ];
 
 /// The suite's tags for what we have not at all: left out as a whole.
@@ -145,13 +152,16 @@ fn denied_tags(unit: &str) -> String {
     own.map_or(DENIED_TAGS.to_owned(), |(_, tags)| format!("{DENIED_TAGS} {tags}"))
 }
 
-/// A directory of links as the suite wants it: `valkey-server` is `server`, the tools are Debian's.
+/// A directory of links as the suite wants it: `valkey-server` and the checkers are `server`,
+/// the clients are Debian's.
 pub fn program_links(server: &Path) -> Result<TempDir, String> {
     let directory = TempDir::with_prefix("holdfast-suite-").map_err(|e| e.to_string())?;
     let link = |program: PathBuf, name: &str| {
         symlink(&program, directory.path().join(name)).map_err(|e| format!("{name}: {e}"))
     };
-    link(server.to_owned(), "valkey-server")?;
+    for name in ["valkey-server", "valkey-check-rdb", "valkey-check-aof"] {
+        link(server.to_owned(), name)?;
+    }
     for (name, program) in [("valkey-cli", "redis-cli"), ("valkey-benchmark", "redis-benchmark")] {
         link(binaries::debian_program(program), name)?;
     }
