@@ -13,7 +13,7 @@ use crate::types::hash::{Hash, Pair, SHOW_DUE};
 use crate::types::listpack::Item;
 use crate::types::set::Set;
 use crate::types::sorted_set::SortedSet;
-use crate::types::stream::{Group, Log, Nack, Stream, StreamId, TEXT_MAX};
+use crate::types::stream::{Log, Nack, Stream, StreamId, TEXT_MAX};
 use crate::types::string::Digits;
 
 /// Elements in one command (`AOF_REWRITE_ITEMS_PER_CMD`).
@@ -120,29 +120,32 @@ fn id_of(line: &mut Line<'_>, id: StreamId) {
     line.word(id.write_to(&mut [0; TEXT_MAX]));
 }
 
-/// Entries that are gone but still pending are added for XCLAIM to find, and taken out again: those
-/// before the first that is there by trimming, which leaves the highest deleted id alone, the others
-/// as they went before.
+/// Entries that are gone but still pending come first, for XCLAIM to find, and are trimmed away, which
+/// leaves nothing behind but an id that XSETID takes back.
 fn write_stream(out: &mut Vec<u8>, key: &[u8], stream: &Stream, now: Now) {
     let log = stream.log();
     let ghosts = ghosts(stream);
-    write_entries(out, key, log, &ghosts);
-    if log.len() == 0 && ghosts.is_empty() {
-        let mut line = Line::of(out, 7);
-        line.word(b"XADD").word(key).word(b"MAXLEN").int(0).word(b"0-1").word(b"x").word(b"y");
-    }
-    for (name, group) in stream.groups().iter() {
-        write_group(out, key, name, group, now);
-    }
-    let behind = ghosts.partition_point(|ghost| *ghost < log.first_id() || log.len() == 0);
-    let (before, between) = ghosts.split_at(behind);
-    if !between.is_empty() {
-        in_portions(out, b"XDEL", key, between.iter(), |line, id| id_of(line, *id));
-    }
-    if !before.is_empty() {
+    for id in &ghosts {
         let mut line = Line::of(out, 5);
-        line.word(b"XTRIM").word(key).word(b"MAXLEN").word(b"=").int(log.len() as i64);
+        line.word(b"XADD").word(key);
+        id_of(&mut line, *id);
+        line.word(b"x").word(b"y");
     }
+    if !ghosts.is_empty() {
+        write_groups(out, key, stream);
+        write_all_pending(out, key, stream, now, |id| !log.contains(id));
+        Line::of(out, 5).word(b"XTRIM").word(key).word(b"MAXLEN").word(b"=").int(0);
+        Line::of(out, 3).word(b"XSETID").word(key).word(b"0-0");
+    }
+    write_entries(out, key, log);
+    if ghosts.is_empty() {
+        if log.len() == 0 {
+            let mut line = Line::of(out, 7);
+            line.word(b"XADD").word(key).word(b"MAXLEN").int(0).word(b"0-1").word(b"x").word(b"y");
+        }
+        write_groups(out, key, stream);
+    }
+    write_all_pending(out, key, stream, now, |id| log.contains(id));
     let mut line = Line::of(out, 7);
     line.word(b"XSETID").word(key);
     id_of(&mut line, log.last_id());
@@ -155,25 +158,14 @@ fn write_stream(out: &mut Vec<u8>, key: &[u8], stream: &Stream, now: Now) {
 fn ghosts(stream: &Stream) -> Vec<StreamId> {
     let log = stream.log();
     let pending = stream.groups().iter().flat_map(|(_, group)| group.pending(..).map(|(id, _)| id));
-    let was_there = |id: &StreamId| !id.is_zero() && *id <= log.last_id();
-    let mut ghosts: Vec<_> = pending.filter(|id| was_there(id) && !log.contains(*id)).collect();
+    let mut ghosts: Vec<_> = pending.filter(|id| !id.is_zero() && !log.contains(*id)).collect();
     ghosts.sort_unstable();
     ghosts.dedup();
     ghosts
 }
 
-fn write_entries(out: &mut Vec<u8>, key: &[u8], log: &Log, ghosts: &[StreamId]) {
-    let mut ghosts = ghosts.iter().copied().peekable();
-    let ghost = |out: &mut Vec<u8>, id: StreamId| {
-        let mut line = Line::of(out, 5);
-        line.word(b"XADD").word(key);
-        id_of(&mut line, id);
-        line.word(b"x").word(b"y");
-    };
+fn write_entries(out: &mut Vec<u8>, key: &[u8], log: &Log) {
     for entry in log.all() {
-        while let Some(id) = ghosts.next_if(|id| *id < entry.id) {
-            ghost(out, id);
-        }
         let mut line = Line::of(out, 3 + 2 * entry.fields.len());
         line.word(b"XADD").word(key);
         id_of(&mut line, entry.id);
@@ -182,23 +174,36 @@ fn write_entries(out: &mut Vec<u8>, key: &[u8], log: &Log, ghosts: &[StreamId]) 
             word_of(&mut line, value);
         }
     }
-    ghosts.for_each(|id| ghost(out, id));
 }
 
-fn write_group(out: &mut Vec<u8>, key: &[u8], name: &[u8], group: &Group, now: Now) {
-    let read = group.entries_read.filter(|read| *read >= 0).unwrap_or(-1);
-    let mut line = Line::of(out, 7);
-    line.word(b"XGROUP").word(b"CREATE").word(key).word(name);
-    id_of(&mut line, group.last_id);
-    line.word(b"ENTRIESREAD").int(read);
-    for consumer in group.consumers().iter() {
-        let consumer = consumer.name();
-        let mut line = Line::of(out, 5);
-        line.word(b"XGROUP").word(b"CREATECONSUMER").word(key).word(name).word(consumer);
+fn write_groups(out: &mut Vec<u8>, key: &[u8], stream: &Stream) {
+    for (name, group) in stream.groups().iter() {
+        let read = group.entries_read.filter(|read| *read >= 0).unwrap_or(-1);
+        let mut line = Line::of(out, 7);
+        line.word(b"XGROUP").word(b"CREATE").word(key).word(name);
+        id_of(&mut line, group.last_id);
+        line.word(b"ENTRIESREAD").int(read);
+        for consumer in group.consumers().iter() {
+            let consumer = consumer.name();
+            let mut line = Line::of(out, 5);
+            line.word(b"XGROUP").word(b"CREATECONSUMER").word(key).word(name).word(consumer);
+        }
     }
-    for (id, nack) in group.pending(..) {
-        let consumer = group.consumers().consumer(nack.consumer).name();
-        write_pending(out, [key, name, consumer], id, nack, now);
+}
+
+/// What is pending and `concerns` the caller.
+fn write_all_pending(
+    out: &mut Vec<u8>,
+    key: &[u8],
+    stream: &Stream,
+    now: Now,
+    concerns: impl Fn(StreamId) -> bool,
+) {
+    for (name, group) in stream.groups().iter() {
+        for (id, nack) in group.pending(..).filter(|(id, _)| concerns(*id)) {
+            let consumer = group.consumers().consumer(nack.consumer).name();
+            write_pending(out, [key, name, consumer], id, nack, now);
+        }
     }
 }
 
@@ -292,6 +297,8 @@ mod tests {
         {
             check(&[&read[..], &[gone]].concat());
             check(&[&read[..], &[gone, "XDEL x 3-3"]].concat());
+            let back = ["XTRIM x MAXLEN 0", "XSETID x 9-9 MAXDELETEDID 1-0", "XSETID x 1-0"];
+            check(&[&read[..], &[gone], &back].concat());
         }
     }
 }
