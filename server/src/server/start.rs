@@ -173,8 +173,10 @@ impl Start {
         let now = self.shared.clock.now();
         self.engine().begin_replay(now);
         let mut loader = Loader::new(Locked(&self.shared), &self.shared.clock);
-        let opened =
-            aof::open(storage, &options, &mut loader).map_err(|fatal| fatal.to_string())?;
+        let opened = aof::open(storage, &options, &mut loader).map_err(|fatal| {
+            fatal.0.iter().for_each(|line| log::warning!("{line}"));
+            "The append-only file cannot be loaded; the log says why.".to_owned()
+        })?;
         let report = &opened.report;
         for fault in &report.faults {
             log::warning!("{fault}");
