@@ -195,12 +195,13 @@ impl Files {
 
     /// What the manifest is with `base` in the place of what it stands for.
     fn rewritten(&self, base: Entry, first_kept: u64) -> Manifest {
-        let mut history = self.manifest.history.clone();
-        history.extend(self.manifest.base.clone().map(Entry::into_history));
         let is_kept = |entry: &Entry| entry.seq >= first_kept;
         let (kept, superfluous): (Vec<_>, Vec<_>) =
             self.manifest.increments.iter().cloned().partition(is_kept);
-        history.extend(superfluous.into_iter().map(Entry::into_history));
+        // The youngest first, as Valkey lists them.
+        let younger = superfluous.into_iter().chain(self.manifest.base.clone());
+        let older = self.manifest.history.iter().cloned();
+        let history = younger.map(Entry::into_history).chain(older).collect();
         Manifest { base: Some(base), history, increments: kept }
     }
 

@@ -239,8 +239,17 @@ mod tests {
         log.rotate();
         log.append(&unit(UNITS, 30));
         std::fs::write(&temp, super::super::testing::base(0..UNITS)).unwrap();
+        log.set_keep_history(true);
         log.adopt_base(&temp).unwrap();
         assert!(log.adopt_base(&temp).is_err(), "no rewrite was begun");
+        let manifest = dir.path().join("appendonlydir/appendonly.aof.manifest");
+        let listed = std::fs::read_to_string(manifest).unwrap();
+        let expected = "file appendonly.aof.2.base.rdb seq 2 type b\n\
+                        file appendonly.aof.1.incr.aof seq 1 type h\n\
+                        file appendonly.aof.1.base.rdb seq 1 type h\n\
+                        file appendonly.aof.2.incr.aof seq 2 type i\n";
+        assert_eq!(listed, expected);
+        log.set_keep_history(false);
         log.append(&unit(UNITS + 1, 30));
         let status = log.status();
         assert!(status.base_bytes > 8 * UNITS && status.base_bytes < status.current_bytes);

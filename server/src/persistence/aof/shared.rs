@@ -66,6 +66,8 @@ pub(super) struct State {
 pub(super) enum Todo {
     Write(Group),
     Rotate,
+    /// What was kept of it is not to be kept any more.
+    RemoveHistory,
 }
 
 /// What is written at once and followed by a mark.
@@ -212,7 +214,12 @@ impl Shared {
     }
 
     pub(super) fn set_keep_history(&self, keep: bool) {
-        self.keep_history.store(keep, Ordering::Relaxed);
+        let kept = self.keep_history.swap(keep, Ordering::Relaxed);
+        if kept && !keep {
+            let mut state = self.state();
+            state.todo.push_back(Todo::RemoveHistory);
+            self.wake_now(&mut state);
+        }
     }
 
     pub(super) fn keeps_history(&self) -> bool {

@@ -201,6 +201,7 @@ impl Writer {
                 match todo {
                     Todo::Write(group) => self.write(group, policy, shared, files, now)?,
                     Todo::Rotate => self.rotate(shared, files, now)?,
+                    Todo::RemoveHistory => remove_history(files),
                 }
             }
             if self.is_sync_due(policy, sync_up_to, now) {
@@ -370,6 +371,13 @@ impl Writer {
         self.written = Place { len: begun.len, crc: begun.crc, end: self.written.end };
         self.synced = self.written.clone();
         Ok(())
+    }
+}
+
+/// What cannot be removed now is removed with what the next base makes superfluous.
+fn remove_history(files: &Mutex<Files>) {
+    if let Err(error) = lock(files).remove_history() {
+        crate::log::warning!("Can't remove the history files of the append-only log: {error}");
     }
 }
 
