@@ -66,6 +66,11 @@ pub const UNITS: &[&str] = &[
     "integration/valkey-check-rdb",
 ];
 
+/// Units that are run by their names only: too many of their checks want a server that refuses to
+/// start where ours mends its log.
+#[cfg(test)]
+const BY_NAME: &[&str] = &["integration/aof-multi-part"];
+
 /// The suite's tags for what we have not at all: left out as a whole.
 const DENIED_TAGS: &str = "-needs:repl -cluster";
 
@@ -314,7 +319,8 @@ mod tests {
     fn every_skip_has_a_reason_and_a_known_unit() {
         for skip in skips() {
             assert!(!skip.reason.is_empty(), "{}", skip.check);
-            assert!(UNITS.contains(&skip.unit.as_str()), "{}", skip.unit);
+            let known = [UNITS, BY_NAME].concat();
+            assert!(known.contains(&skip.unit.as_str()), "{}", skip.unit);
         }
     }
 }
