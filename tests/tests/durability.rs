@@ -118,6 +118,35 @@ fn a_background_save_is_of_the_moment_it_began() {
 }
 
 #[test]
+fn a_save_that_was_called_off_changes_nothing_and_leaves_nothing() {
+    let mut server = start(&["--rdb-key-save-delay", "100000"]);
+    fill(&server);
+    let mut client = server.client();
+    client.run("BGSAVE");
+    assert_eq!(text(&client.run("BGSAVE CANCEL")), "Background saving cancelled");
+    assert!(text(&client.run("BGSAVE CANCEL")).contains("not in progress"));
+    client.run("CONFIG SET rdb-key-save-delay 0");
+    // The end of the first is no end of the second.
+    client.run("BGSAVE");
+    wait_for(&server, "rdb_bgsave_in_progress:0");
+    wait_for(&server, "rdb_last_bgsave_status:ok");
+    wait_for(&server, "rdb_changes_since_last_save:0");
+    client.run("CONFIG SET rdb-key-save-delay 100000");
+    client.run("BGSAVE");
+    assert!(unfinished(&server) > 0);
+    server.kill();
+    server.start_again().expect("it starts");
+    assert_eq!(unfinished(&server), 0);
+}
+
+/// Files that would get their names once they are whole.
+fn unfinished(server: &Server) -> usize {
+    let names = fs::read_dir(server.directory()).expect("a folder");
+    let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter(|name| name.starts_with("temp-")).count()
+}
+
+#[test]
 fn what_was_logged_is_there_after_a_kill() {
     for fsync in ["always", "everysec"] {
         let mut server = start(&[&LOGGED[..], &["--appendfsync", fsync]].concat());
@@ -171,9 +200,7 @@ fn a_log_without_rdb_has_commands_only() {
     assert_eq!(digest(&server), before);
     let base = server.directory().join("appendonlydir/appendonly.aof.2.base.aof");
     assert!(fs::read(base).expect("it is there").starts_with(b"*2\r\n$6\r\nSELECT\r\n"));
-    let unfinished = fs::read_dir(server.directory()).expect("a folder");
-    let unfinished = unfinished.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    assert_eq!(unfinished.filter(|name| name.starts_with("temp-")).count(), 0);
+    assert_eq!(unfinished(&server), 0);
 }
 
 #[test]

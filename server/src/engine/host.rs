@@ -47,10 +47,13 @@ pub trait Host: Send {
     /// from here.
     fn begin_snapshot(
         &mut self,
-        purpose: SnapshotPurpose,
+        task: SnapshotTask,
         settings: &Settings,
         options: Options,
     ) -> Result<Box<dyn SnapshotSink>, String>;
+
+    /// The snapshot being written must not become a file any more, even if all of it is written.
+    fn call_off_snapshot(&mut self);
 
     /// Writes all data to the RDB file, at once.
     fn save(&mut self, data: &Data<'_>, settings: &Settings, now: Now) -> Result<(), String>;
@@ -76,6 +79,13 @@ pub trait Host: Send {
 
 /// Reads a file into the engine. Apart from the host, which the engine has within itself.
 pub type Reload = Box<dyn FnOnce(&mut Engine) -> Result<(), String>>;
+
+/// A snapshot being written. Its number tells it from one that was called off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotTask {
+    pub purpose: SnapshotPurpose,
+    pub number: u64,
+}
 
 /// All that a file has to hold.
 #[derive(Clone, Copy)]

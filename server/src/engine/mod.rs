@@ -47,7 +47,7 @@ pub use clients::{Clients, Slot};
 pub use collections::With;
 pub(crate) use due::Policy;
 pub use execute::Progress;
-pub use host::{Data, Durability, Durable, Garbage, Host, Reload};
+pub use host::{Data, Durability, Durable, Garbage, Host, Reload, SnapshotTask};
 pub use journal::{Journal, Line};
 pub use load::LoadMode;
 pub use observe::{

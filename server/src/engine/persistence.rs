@@ -3,7 +3,7 @@
 
 use std::ops::AddAssign;
 
-use super::{Data, Engine, LoadMode, PauseMode, SnapshotPurpose};
+use super::{Data, Engine, LoadMode, PauseMode, SnapshotPurpose, SnapshotTask};
 use crate::clock::Now;
 use crate::config::Settings;
 use crate::config::value::SavePoint;
@@ -48,6 +48,8 @@ pub struct Persistence {
     room: u64,
     /// SAVE and saves of a command count as started.
     pub saves: u64,
+    /// Of the snapshots in the background.
+    last_number: u64,
 }
 
 /// Data being read at start.
@@ -118,6 +120,7 @@ pub struct Work {
 #[derive(Clone, Copy, Debug)]
 pub struct Running {
     pub since_ms: i64,
+    number: u64,
     dirty: u64,
 }
 
@@ -310,8 +313,11 @@ impl Engine {
             self.journal.forget_db();
         }
         let options = self.load_options(LoadMode { keeps_due: true, ..LoadMode::default() }, now);
+        let number = self.persistence.last_number + 1;
+        self.persistence.last_number = number;
+        let task = SnapshotTask { purpose, number };
         let Self { host, config, .. } = &mut *self;
-        let begun = match host.begin_snapshot(purpose, config.settings(), options) {
+        let begun = match host.begin_snapshot(task, config.settings(), options) {
             Ok(sink) => self.begin_snapshot(purpose, sink, now).map_err(|_| "busy".to_owned()),
             Err(reason) => Err(reason),
         };
@@ -321,7 +327,7 @@ impl Engine {
             return Err(NotNow);
         }
         let work = self.persistence.work(purpose);
-        work.running = Some(Running { since_ms: now.ms(), dirty });
+        work.running = Some(Running { since_ms: now.ms(), number, dirty });
         work.started += 1;
         if purpose == SnapshotPurpose::Save {
             self.persistence.saves += 1;
@@ -343,11 +349,12 @@ impl Engine {
     /// The file of a snapshot is where it belongs, or will never be.
     pub fn snapshot_is_written(
         &mut self,
-        purpose: SnapshotPurpose,
+        SnapshotTask { purpose, number }: SnapshotTask,
         result: Result<(), String>,
         now: Now,
     ) {
-        if self.persistence.work(purpose).running.is_none() {
+        let running = self.persistence.work(purpose).running;
+        if running.is_none_or(|running| running.number != number) {
             return;
         }
         match (result, purpose) {
@@ -408,6 +415,7 @@ impl Engine {
     /// Ends a background save: BGSAVE CANCEL, FLUSHALL, SHUTDOWN.
     pub(crate) fn stop_save(&mut self, now: Now) {
         if self.persistence.save.running.is_some() {
+            self.host.call_off_snapshot();
             self.cancel_snapshot();
             // Called off, which is no failure that writes are refused for.
             self.persistence.save.end(now);
@@ -458,6 +466,7 @@ impl Engine {
             self.journal.stop();
             if self.persistence.rewrite.running.is_some() {
                 crate::log::notice!("Killing append only file rewrite");
+                self.host.call_off_snapshot();
                 self.cancel_snapshot();
                 self.persistence.rewrite.end(now);
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::observe::Run;
 use super::{
     Address, Data, Durable, Engine, Garbage, Host, LoadMode, LogStatus, Progress, Reload, Seed,
-    Slot, SnapshotPurpose, SnapshotSink,
+    Slot, SnapshotSink, SnapshotTask,
 };
 use crate::clock::{Clock, Now};
 use crate::commands::Names;
@@ -206,12 +206,14 @@ impl Host for Recorder {
 
     fn begin_snapshot(
         &mut self,
-        _: SnapshotPurpose,
+        _: SnapshotTask,
         _: &Settings,
         _: Options,
     ) -> Result<Box<dyn SnapshotSink>, String> {
         Err("this world has no disk".into())
     }
+
+    fn call_off_snapshot(&mut self) {}
 
     fn save(&mut self, _: &Data<'_>, _: &Settings, _: Now) -> Result<(), String> {
         self.note(|record| record.saves += 1);

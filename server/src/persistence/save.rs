@@ -3,9 +3,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Now;
 use crate::config::Settings;
@@ -103,7 +103,38 @@ impl Drop for Unfinished {
 /// Gives a finished file its name, durably.
 pub fn publish(storage: &dyn Storage, temp: &Path, path: &Path) -> io::Result<()> {
     storage.rename(temp, path)?;
+    sync_name(storage, path)
+}
+
+fn sync_name(storage: &dyn Storage, path: &Path) -> io::Result<()> {
     storage.sync_dir(path.parent().filter(|dir| *dir != Path::new("")).unwrap_or(Path::new(".")))
+}
+
+/// Leave for a file in the background to be given its name, which can be withdrawn until it has it.
+#[derive(Clone, Default)]
+pub struct Leave(Arc<Mutex<bool>>);
+
+impl Leave {
+    /// Once this returns, the file has its name already or will never get it.
+    pub fn withdraw(&self) {
+        *self.is_withdrawn() = true;
+    }
+
+    /// As [`publish`], unless it was withdrawn.
+    pub fn publish(&self, storage: &dyn Storage, temp: &Path, path: &Path) -> io::Result<()> {
+        let is_withdrawn = self.is_withdrawn();
+        if *is_withdrawn {
+            storage.remove(temp)?;
+            return Err(io::Error::other("it was called off"));
+        }
+        storage.rename(temp, path)?;
+        drop(is_withdrawn);
+        sync_name(storage, path)
+    }
+
+    fn is_withdrawn(&self) -> MutexGuard<'_, bool> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 // ── All at once ─────────────────────────────────────────────────────────────────────────────────

@@ -11,14 +11,14 @@ use crate::config::settings::{Aof, Fsync};
 use crate::config::{Config, Effect, Settings, load, rewrite};
 use crate::engine::{
     Bell, Data, Durability, Durable, Garbage, Host, LoadMode, LogStatus, Reload, SnapshotPurpose,
-    SnapshotSink,
+    SnapshotSink, SnapshotTask,
 };
 use crate::log;
 use crate::net::listen::{self, Bound};
 use crate::persistence::aof::{self, Log};
 use crate::persistence::as_log;
 use crate::persistence::load::Loader;
-use crate::persistence::save::{self, Target};
+use crate::persistence::save::{self, Leave, Target};
 use crate::process::{self, descriptors};
 use crate::rdb::file::Options;
 use crate::storage::{Counters, Disk, Purpose, Storage, Written};
@@ -28,7 +28,7 @@ pub(super) enum Request {
     Listen(Vec<Bound>),
     Exit(u8),
     /// The file of a snapshot is where it belongs, or will never be.
-    Written(SnapshotPurpose, Result<(), String>),
+    Written(SnapshotTask, Result<(), String>),
 }
 
 /// The data files, as all parts of the process have them.
@@ -66,11 +66,32 @@ pub(super) struct Process {
     files: Files,
     /// Replies wait until what they tell of is durable: `appendfsync always`.
     holds_replies: bool,
+    /// Of the snapshot that was begun last.
+    leave: Leave,
 }
 
 /// Names an unfinished file so that no other process has it.
 pub(super) fn temp_name(what: &str, extension: &str) -> PathBuf {
     format!("temp-{what}{}.{extension}", std::process::id()).into()
+}
+
+/// Removes unfinished files of processes that are gone; a power cut leaves them.
+pub(super) fn remove_unfinished(storage: &dyn Storage) {
+    let names = storage.list(Path::new(".")).unwrap_or_default();
+    for name in names.iter().filter(|name| is_left_over(name)) {
+        log::notice!("Removing the unfinished file {name}");
+        // It is in nobody's way, and the next start tries again.
+        let _ = storage.remove(Path::new(name));
+    }
+}
+
+fn is_left_over(name: &str) -> bool {
+    let Some((stem, "rdb" | "aof")) = name.rsplit_once('.') else { return false };
+    let Some(stem) = stem.strip_prefix("temp-") else { return false };
+    let pid = stem.rsplit('-').next().and_then(|digits| digits.parse().ok());
+    let is_gone =
+        |pid: u32| pid == std::process::id() || !Path::new("/proc").join(pid.to_string()).exists();
+    pid.is_some_and(is_gone)
 }
 
 /// Where the log is and how it is written.
@@ -97,17 +118,23 @@ impl Process {
         files: Files,
         settings: &Settings,
     ) -> Self {
-        Self { requests, files, holds_replies: settings.aof.fsync == Fsync::Always }
+        let holds_replies = settings.aof.fsync == Fsync::Always;
+        Self { requests, files, holds_replies, leave: Leave::default() }
     }
 
-    fn target(&self, purpose: SnapshotPurpose, settings: &Settings) -> Target {
+    fn target(&self, purpose: SnapshotPurpose, number: u64, settings: &Settings) -> Target {
+        // One that was called off may still be there for a moment.
         let (temp, purpose, sync_as_written) = match purpose {
-            SnapshotPurpose::Save => {
-                (temp_name("bg-", "rdb"), Purpose::Snapshot, settings.rdb.sync_as_written)
-            }
-            SnapshotPurpose::AofBase => {
-                (temp_name("rewriteaof-bg-", "aof"), Purpose::Rewrite, settings.aof.sync_as_written)
-            }
+            SnapshotPurpose::Save => (
+                temp_name(&format!("bg{number}-"), "rdb"),
+                Purpose::Snapshot,
+                settings.rdb.sync_as_written,
+            ),
+            SnapshotPurpose::AofBase => (
+                temp_name(&format!("rewriteaof-bg{number}-"), "aof"),
+                Purpose::Rewrite,
+                settings.aof.sync_as_written,
+            ),
         };
         let checksum = settings.rdb.checksum;
         Target {
@@ -198,11 +225,14 @@ impl Host for Process {
 
     fn begin_snapshot(
         &mut self,
-        purpose: SnapshotPurpose,
+        task: SnapshotTask,
         settings: &Settings,
         options: Options,
     ) -> Result<Box<dyn SnapshotSink>, String> {
-        let target = self.target(purpose, settings);
+        let SnapshotTask { purpose, number } = task;
+        let target = self.target(purpose, number, settings);
+        self.leave = Leave::default();
+        let leave = self.leave.clone();
         let storage = Arc::clone(&self.files.storage);
         let (temp, path) = (target.temp.clone(), settings.rdb.filename.clone());
         let as_commands = Target { temp: temp_name("rewriteaof-", "aof"), ..target.clone() };
@@ -220,7 +250,7 @@ impl Host for Process {
                     None => aof::adopt_base_alone(&storage, &log_options, base),
                 };
                 let done = match purpose {
-                    SnapshotPurpose::Save => save::publish(&*storage, &temp, &path),
+                    SnapshotPurpose::Save => leave.publish(&*storage, &temp, &path),
                     SnapshotPurpose::AofBase if wants_commands => {
                         as_log::convert(&temp, options, &as_commands)
                             .and_then(|()| storage.remove(&temp))
@@ -231,14 +261,19 @@ impl Host for Process {
                 done.map_err(|error| error.to_string())
             });
             // The receiver lives as long as the process.
-            let _ = requests.send(Request::Written(purpose, result));
+            let _ = requests.send(Request::Written(task, result));
         };
         save::in_background(target, Box::new(finished)).map_err(|error| error.to_string())
     }
 
+    fn call_off_snapshot(&mut self) {
+        self.leave.withdraw();
+    }
+
     fn save(&mut self, data: &Data<'_>, settings: &Settings, now: Now) -> Result<(), String> {
         let temp = temp_name("", "rdb");
-        let target = Target { temp: temp.clone(), ..self.target(SnapshotPurpose::Save, settings) };
+        let target =
+            Target { temp: temp.clone(), ..self.target(SnapshotPurpose::Save, 0, settings) };
         save::write_all(target, data, settings, false, now)
             .and_then(|()| save::publish(&*self.files.storage, &temp, &settings.rdb.filename))
             .map_err(|error| error.to_string())

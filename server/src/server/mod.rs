@@ -204,9 +204,9 @@ async fn serve(config: Config) -> Result<u8, String> {
                     }
                     continue;
                 }
-                Request::Written(purpose, result) => {
+                Request::Written(task, result) => {
                     let now = shared.clock.now();
-                    shared.engine().snapshot_is_written(purpose, result, now);
+                    shared.engine().snapshot_is_written(task, result, now);
                     continue;
                 }
             },

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use tokio::task::{JoinError, JoinHandle};
 
-use super::host::{Files, log_options, temp_name};
+use super::host::{Files, log_options, remove_unfinished, temp_name};
 use crate::config::Settings;
 use crate::engine::{Data, Engine, LoadMode, Loaded, Loading};
 use crate::log;
@@ -60,6 +60,7 @@ struct Start {
 
 impl Start {
     fn run(self) -> Result<(), String> {
+        remove_unfinished(&*self.files.storage);
         if self.settings.aof.is_on {
             self.load_log()?;
         } else {
