@@ -69,6 +69,12 @@ impl Clients {
         self.by_id.get(&id).copied()
     }
 
+    /// Whether the client's connection is about to end.
+    pub(super) fn is_closing(&self, slot: Slot) -> bool {
+        let client = self.places[slot.0].client.as_deref();
+        client.is_some_and(|client| client.closing != Closing::No)
+    }
+
     /// Adds the client that `create` makes for its slot.
     pub(super) fn insert(&mut self, create: impl FnOnce(Slot) -> Client) -> Slot {
         let slot = self.free.pop().unwrap_or_else(|| {

@@ -240,10 +240,12 @@ impl Tracker {
     fn tell(&mut self, keys: Option<&[&[u8]]>, post: &mut Post<'_>) {
         let (slot, redirected) = match self.options.redirect {
             None => (self.slot, false),
-            Some(id) => match post.clients.find(id) {
-                Some(slot) => (slot, true),
-                None => return self.tell_of_broken_redirect(id, post),
-            },
+            Some(id) => {
+                match post.clients.find(id).filter(|slot| !post.clients.is_closing(*slot)) {
+                    Some(slot) => (slot, true),
+                    None => return self.tell_of_broken_redirect(id, post),
+                }
+            }
         };
         let listens = redirected && post.pubsub.is_subscriber(slot);
         if !post.clients.speaks_resp3(slot) && !listens {
@@ -322,7 +324,8 @@ mod tests {
         world.run(writer, "SET k 1");
         let told = "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$1\r\nk\r\n";
         assert_eq!(world.messages(target), told);
-        world.engine.disconnect(target);
+        // It has said so, and its connection ends soon.
+        world.run(target, "QUIT");
         world.run(reader, "GET k");
         world.run(writer, "SET k 2");
         assert_eq!(world.messages(reader), ">2\r\n$21\r\ntracking-redir-broken\r\n:2\r\n");
