@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use holdfast_tests::bench_args::BenchArgs;
 use holdfast_tests::binaries::Flavour;
 use holdfast_tests::client::Client;
 use holdfast_tests::load::Load;
@@ -41,12 +42,10 @@ const ROWS: [Row; 4] =
     [("always", always), ("everysec", every_second), ("slow", slow_syncs), ("load", load_rate)];
 
 fn main() {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let scale = args.iter().skip_while(|arg| *arg != "--scale").nth(1);
-    let scale: usize = scale.map_or(1, |text| text.parse().expect("--scale N"));
-    let words: Vec<&String> = args.iter().take_while(|arg| *arg != "--scale").collect();
+    let args = BenchArgs::read();
+    let scale = args.scale;
     for (name, run) in ROWS {
-        if words.is_empty() || words.iter().any(|word| name.contains(word.as_str())) {
+        if args.chooses(name) {
             run(scale);
         }
     }

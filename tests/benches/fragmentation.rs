@@ -9,6 +9,7 @@
 use std::thread;
 use std::time::Duration;
 
+use holdfast_tests::bench_args::BenchArgs;
 use holdfast_tests::binaries::Flavour;
 use holdfast_tests::client::Client;
 use holdfast_tests::process::resident_bytes;
@@ -33,15 +34,9 @@ const LOOK_EVERY_BYTES: usize = 2_000_000;
 const SETTLE: Duration = Duration::from_secs(2);
 
 fn main() {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let scale = args.iter().skip_while(|arg| *arg != "--scale").nth(1);
-    let scale: usize = scale.map_or(1, |text| text.parse().expect("--scale N"));
-    let is_named = |name: &str| args.iter().any(|arg| arg == name);
-    let flavours = match (is_named("holdfast"), is_named("valkey")) {
-        (true, false) => vec![Flavour::Holdfast],
-        (false, true) => vec![Flavour::Valkey],
-        _ => vec![Flavour::Holdfast, Flavour::Valkey],
-    };
+    let args = BenchArgs::read();
+    let scale = args.scale;
+    let flavours = args.flavours();
     println!("RSS in MB with maxmemory {MAXMEMORY}: highest, settled (goal for both {GOAL_MB})\n");
     let rows: Vec<Vec<Rss>> = flavours.iter().map(|flavour| measure(*flavour, scale)).collect();
     println!("| values of | {} |", cells(flavours.iter().map(|flavour| format!("{flavour:?}"))));

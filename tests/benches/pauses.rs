@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use holdfast_tests::bench_args::BenchArgs;
 use holdfast_tests::binaries::Flavour;
 use holdfast_tests::client::Client;
 use holdfast_tests::progress::say;
@@ -78,15 +79,10 @@ const ROWS: [Row; 7] = [
 ];
 
 fn main() {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let scale = args.iter().skip_while(|arg| *arg != "--scale").nth(1);
-    let scale: usize = scale.map_or(1, |text| text.parse().expect("--scale N"));
-    let chosen = |row: &&Row| {
-        let words: Vec<&String> = args.iter().take_while(|arg| *arg != "--scale").collect();
-        words.is_empty() || words.iter().any(|word| row.name.contains(word.as_str()))
-    };
+    let args = BenchArgs::read();
+    let scale = args.scale;
     println!("longest PING in ms (idle, with the command) · 1/{scale} of the size");
-    for row in ROWS.iter().filter(chosen) {
+    for row in ROWS.iter().filter(|row| args.chooses(row.name)) {
         let shown =
             [Flavour::Holdfast, Flavour::Valkey].map(|flavour| measure(row, flavour, scale));
         println!("{:<38} Holdfast {}   Valkey {}", row.name, shown[0], shown[1]);

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use holdfast_tests::bench_args::BenchArgs;
 use holdfast_tests::binaries::Flavour;
 use holdfast_tests::client::Client;
 use holdfast_tests::process::resident_bytes;
@@ -38,15 +39,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 const GOAL: &str = "≤ 2 % or 4 MiB extra RSS, ≤ 1 ms longest stall in the server";
 
 fn main() {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let scale = args.iter().skip_while(|arg| *arg != "--scale").nth(1);
-    let scale: usize = scale.map_or(1, |text| text.parse().expect("--scale N"));
-    let is_named = |name: &str| args.iter().any(|arg| arg == name);
-    let flavours = match (is_named("holdfast"), is_named("valkey")) {
-        (true, false) => vec![Flavour::Holdfast],
-        (false, true) => vec![Flavour::Valkey],
-        _ => vec![Flavour::Holdfast, Flavour::Valkey],
-    };
+    let args = BenchArgs::read();
+    let scale = args.scale;
+    let flavours = args.flavours();
     println!("BGSAVE of 1/{scale} GB under overwrite load; goal {GOAL}\n");
     println!(
         "| | RSS MB | extra MB | extra % | PING ms idle, during | turn µs | slice or fork µs | s | written /s |"

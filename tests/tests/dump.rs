@@ -8,20 +8,7 @@ use holdfast_tests::client::Client;
 use holdfast_tests::resp::Value;
 use holdfast_tests::server::Server;
 use holdfast_tests::valkey;
-
-/// Small thresholds, so that few elements make a large encoding.
-const SETTINGS: &[&str] = &[
-    "--enable-debug-command",
-    "yes",
-    "--list-max-listpack-size",
-    "4",
-    "--set-max-intset-entries",
-    "4",
-    "--hash-max-listpack-entries",
-    "4",
-    "--zset-max-listpack-entries",
-    "4",
-];
+use holdfast_tests::volume::SETTINGS;
 
 /// What Redis 7.0 does not know, but the others do.
 const NOT_IN_REDIS_7: &[&str] = &["--set-max-listpack-entries", "4"];

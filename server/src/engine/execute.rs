@@ -56,8 +56,9 @@ impl Engine {
         }
         self.batch_durable = None;
         // What others had to say to this client came before its next command.
+        let replies_len = out.len();
         self.clients.collect(slot, out);
-        if !out.is_empty() {
+        if out.len() > replies_len {
             self.batch_durable.clone_from(&self.durable);
         }
         let limit = out.len() + OUTPUT_STEP;

@@ -30,6 +30,7 @@ pub struct Persistence {
     pub loading: Option<Loading>,
     /// What was read.
     pub loaded: Loaded,
+    /// What of it could not be read.
     pub damage: Damage,
     pub save: Work,
     pub rewrite: Work,
@@ -46,7 +47,7 @@ pub struct Persistence {
     holds_writes: bool,
     /// Bytes that may be logged before writes have to wait, or a rewrite is due.
     room: u64,
-    /// SAVE and saves of a command count as started.
+    /// How often the data was saved, or began to be: SAVE and in the background.
     pub saves: u64,
     /// Of the snapshots in the background.
     last_number: u64,

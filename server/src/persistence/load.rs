@@ -38,8 +38,11 @@ impl<'a, T: Target> Loader<'a, T> {
         Self { target, clock, batch: Batch::default(), delay }
     }
 
-    pub fn target(&mut self) -> &mut T {
-        &mut self.target
+    /// `key-load-delay` asks for this sleep, so that tests can look at a server that is loading.
+    fn slow_down(&self, keys: usize) {
+        if !self.delay.is_zero() {
+            std::thread::sleep(self.delay * keys as u32);
+        }
     }
 
     /// Reads an RDB file, or the part that was proved before; how many bytes it has.
@@ -62,9 +65,7 @@ impl<'a, T: Target> Loader<'a, T> {
                 crate::log::notice!("RDB signature and version check passed. Flushing old data");
                 self.target.with(Engine::forget_everything);
             }
-            if !self.delay.is_zero() {
-                std::thread::sleep(self.delay * self.batch.keys() as u32);
-            }
+            self.slow_down(self.batch.keys());
             let batch = &mut self.batch;
             let taken = self.target.with(|engine| engine.take_items(batch, mode, now));
             taken.map_err(|fault| reader.failure(fault))?;
@@ -114,9 +115,7 @@ impl<T: Target> Apply for Loader<'_, T> {
             let (now, clock) = (self.clock.now(), self.clock);
             self.target.with(|engine| engine.replay_some(&some, now, clock))?;
             count += some.len() as u64;
-            if !self.delay.is_zero() {
-                std::thread::sleep(self.delay * some.len() as u32);
-            }
+            self.slow_down(some.len());
         }
     }
 

@@ -235,7 +235,8 @@ impl Host for Process {
         let leave = self.leave.clone();
         let storage = Arc::clone(&self.files.storage);
         let (temp, path) = (target.temp.clone(), settings.rdb.filename.clone());
-        let as_commands = Target { temp: temp_name("rewriteaof-", "aof"), ..target.clone() };
+        let as_commands =
+            Target { temp: temp_name(&format!("rewriteaof{number}-"), "aof"), ..target.clone() };
         let wants_commands = !settings.aof.rdb_preamble;
         let requests = self.requests.clone();
         let log = self.files.log().clone();
@@ -323,7 +324,7 @@ impl Host for Process {
 }
 
 impl Process {
-    pub(super) fn follow_fsync(&mut self, settings: &Settings) {
+    fn follow_fsync(&mut self, settings: &Settings) {
         self.holds_replies = settings.aof.fsync == Fsync::Always;
         if let Some(log) = &*self.files.log() {
             log.set_policy(settings.aof.fsync);
