@@ -1,0 +1,13 @@
+//! init and agent as they ship, init being PID 1 of a namespace of its own with a root of its own.
+//!
+//! Every rig ends with a look at PID 1's own promise: no allocation since start-up. The binaries
+//! are those of the booted machine's tests, where the first such allocation ends PID 1.
+
+mod rig;
+
+mod command;
+mod config;
+mod pid_one;
+mod restarts;
+mod shutdown;
+mod status;

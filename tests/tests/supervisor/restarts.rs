@@ -1,0 +1,80 @@
+//! Services that die or hang, and how they come back.
+
+use holdfast_tests::resp::Value as Reply;
+use holdfast_tests::wait;
+use rustix::process::Signal;
+
+use crate::rig::{Rig, send};
+
+#[test]
+fn a_killed_server_is_back_and_the_cause_is_told() {
+    let rig = Rig::start("", &[]);
+    rig.signal("holdfast-server", Signal::KILL);
+    wait::expect("the server to be back", || {
+        let status = rig.status();
+        status["ready"] == true && status["services"]["server"]["restarts"] == 1
+    });
+    let server = rig.service("server");
+    assert_eq!(server["last_exit"]["cause"], "signal");
+    assert_eq!(server["last_exit"]["signal"], 9);
+    assert_eq!(server["hangs"], 0);
+    assert_eq!(rig.client().run("PING"), Reply::Status(b"PONG".to_vec()));
+    rig.stop();
+}
+
+#[test]
+fn a_server_that_keeps_dying_is_started_with_growing_back_off() {
+    let config = "[server.restart]\nbackoff_initial_ms = 300\nbackoff_max_ms = 1200\n";
+    let rig = Rig::start(config, &[]);
+    let mut longest = 0;
+    for failures in 1..=4 {
+        rig.signal("holdfast-server", Signal::KILL);
+        wait::expect("the failure to be counted", || rig.service("server")["failures"] == failures);
+        wait::expect("the server to run again", || {
+            let next = rig.service("server")["next_start_in_ms"].as_u64();
+            longest = longest.max(next.unwrap_or(0));
+            next.is_none() && rig.service("server")["pid"].is_u64()
+        });
+    }
+    let log = rig.log();
+    for wait in ["in 300 ms", "in 600 ms", "in 1200 ms"] {
+        assert!(log.contains(&format!("starting it again {wait}")), "{wait} is not in:\n{log}");
+    }
+    assert!((601..=1200).contains(&longest), "status showed at most {longest} ms");
+    wait::expect("the server to be ready", || rig.status()["ready"] == true);
+    rig.stop();
+}
+
+#[test]
+fn a_stopped_server_is_found_hung_killed_and_back() {
+    let rig = Rig::start("", &[]);
+    let before = rig.pid("holdfast-server");
+    send(before, Signal::STOP);
+    wait::expect("it to be shown as not ready", || rig.status()["ready"] == false);
+    wait::expect("the server to be back", || {
+        let status = rig.status();
+        status["ready"] == true && status["services"]["server"]["hangs"] == 1
+    });
+    assert_eq!(rig.service("server")["last_exit"]["cause"], "hung");
+    assert_ne!(rig.pid("holdfast-server"), before);
+    rig.stop();
+}
+
+#[test]
+fn a_killed_agent_is_back_and_no_client_notices() {
+    let rig = Rig::start("", &[]);
+    let mut client = rig.client();
+    client.run("SET key value");
+    let server = rig.pid("holdfast-server");
+    for round in 1..=5 {
+        rig.signal("holdfast-agent", Signal::KILL);
+        wait::expect("the agent to be back", || {
+            assert_eq!(client.run("GET key"), Reply::Bulk(b"value".to_vec()));
+            let agent = rig.service("agent");
+            agent["restarts"] == round && agent["state"] == "ready"
+        });
+    }
+    assert_eq!(rig.pid("holdfast-server"), server);
+    assert_eq!(rig.service("server")["restarts"], 0);
+    rig.stop();
+}

@@ -1,0 +1,183 @@
+//! The rig: init, agent and server as they ship, in namespaces and a root of their own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::OnceLock;
+
+use holdfast_image::binaries::{Binaries, binaries_with_test_hooks, static_binaries};
+use holdfast_tests::client::Client;
+use holdfast_tests::ports::PortLease;
+use holdfast_tests::wait;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Gives the new root its devices, then becomes a PID namespace's parent.
+pub(crate) const ENTER: &str = r#"mount --rbind /dev "$0/dev" &&
+exec unshare --pid --fork --kill-child --mount-proc --root "$0" /usr/bin/holdfast-init "$@""#;
+
+pub(crate) fn binaries() -> &'static Binaries {
+    static BINARIES: OnceLock<Binaries> = OnceLock::new();
+    BINARIES.get_or_init(|| {
+        let ready = std::env::var_os("HOLDFAST_BIN_DIR").is_some();
+        let built = if ready { static_binaries() } else { binaries_with_test_hooks() };
+        built.unwrap_or_else(|why| panic!("{why:#}"))
+    })
+}
+
+/// A container without a container runtime.
+pub(crate) struct Rig {
+    pub(crate) root: TempDir,
+    pub(crate) port: PortLease,
+    pub(crate) child: Child,
+    /// PID 1 as this test sees it.
+    pub(crate) init: i32,
+    pub(crate) status_socket: PathBuf,
+}
+
+impl Rig {
+    /// The server under init, answering PING and known to be ready.
+    pub(crate) fn start(config: &str, args: &[&str]) -> Self {
+        let port = PortLease::acquire().expect("a free port");
+        let number = port.port().to_string();
+        let command = [&["redis-server", "--port", &number, "--bind", "127.0.0.1"], args].concat();
+        let rig = Self::launch(config, &command, port);
+        wait::expect("the server to be ready", || rig.status()["ready"] == true);
+        rig
+    }
+
+    pub(crate) fn launch(config: &str, command: &[&str], port: PortLease) -> Self {
+        Self::launch_by(ENTER, config, command, port)
+    }
+
+    pub(crate) fn launch_by(script: &str, config: &str, command: &[&str], port: PortLease) -> Self {
+        let root = make_root(config);
+        let child = enter(script, root.path(), command);
+        let status_socket = root.path().join("run/holdfast/agent.sock");
+        let mut rig = Self { root, port, child, init: 0, status_socket };
+        rig.init = rig.find_init();
+        rig
+    }
+
+    fn find_init(&self) -> i32 {
+        let parent = self.child.id() as i32;
+        let found = || children(parent).into_iter().find(|pid| program(*pid) == "holdfast-init");
+        wait::until(wait::PATIENCE, found).unwrap_or_else(|| panic!("no init:\n{}", self.log()))
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.root.path().join("log")).unwrap_or_default()
+    }
+
+    pub(crate) fn agent(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(&binaries().agent);
+        command.args(words).arg("--socket").arg(&self.status_socket);
+        command.output().expect("the agent's command runs")
+    }
+
+    /// `Null` while nobody answers.
+    pub(crate) fn status(&self) -> Value {
+        let output = self.agent(&["status", "--json"]);
+        serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+    }
+
+    pub(crate) fn service(&self, name: &str) -> Value {
+        self.status()["services"][name].clone()
+    }
+
+    /// The service's process as this test sees it.
+    pub(crate) fn pid(&self, program_name: &str) -> i32 {
+        let found = || children(self.init).into_iter().find(|pid| program(*pid) == program_name);
+        wait::until(wait::PATIENCE, found).expect("the service runs")
+    }
+
+    pub(crate) fn signal(&self, program_name: &str, signal: Signal) {
+        send(self.pid(program_name), signal);
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(([127, 0, 0, 1], self.port.port()).into()).expect("the server accepts")
+    }
+
+    pub(crate) fn write_config(&self, text: &str) {
+        fs::write(self.root.path().join("etc/holdfast/holdfast.toml"), text).expect("written");
+    }
+
+    pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
+        let ended = wait::until(wait::PATIENCE, || self.child.try_wait().expect("our child"));
+        ended.unwrap_or_else(|| panic!("init did not end:\n{}", self.log()))
+    }
+
+    pub(crate) fn stop(mut self) {
+        assert_eq!(self.status()["init_allocations"], 0, "PID 1 allocated after start-up");
+        send(self.init, Signal::TERM);
+        let status = self.wait_for_exit();
+        assert_eq!(status.code(), Some(0), "{}", self.log());
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        // The namespace goes with its PID 1, which goes with its parent.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of the rig\n{}", self.log());
+        }
+    }
+}
+
+pub(crate) fn make_root(config: &str) -> TempDir {
+    let root = tempfile::tempdir().expect("a scratch directory");
+    for folder in ["usr/bin", "etc/holdfast", "data", "run", "proc", "dev", "tmp"] {
+        fs::create_dir_all(root.path().join(folder)).expect("a folder in it");
+    }
+    let Binaries { init, agent, server } = binaries();
+    for file in [init, agent, server] {
+        let name = file.file_name().expect("a program's name");
+        fs::copy(file, root.path().join("usr/bin").join(name)).expect("a program copied");
+    }
+    fs::write(root.path().join("etc/holdfast/holdfast.toml"), config).expect("written");
+    root
+}
+
+pub(crate) fn enter(script: &str, root: &Path, command: &[&str]) -> Child {
+    let log = fs::File::create(root.join("log")).expect("a log file");
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).arg(root);
+    unshare.args(command).env("HOLDFAST_TEST_HOOKS", "1").stdin(Stdio::null());
+    unshare.stdout(log.try_clone().expect("a descriptor")).stderr(log);
+    unshare.spawn().expect("unshare(1) of util-linux")
+}
+
+/// Runs a command under init to its end.
+pub(crate) fn run_to_end(command: &[&str]) -> (ExitStatus, String) {
+    let root = make_root("");
+    let mut child = enter(ENTER, root.path(), command);
+    let ended = wait::until(wait::PATIENCE, || child.try_wait().expect("our child"));
+    let _ = child.kill();
+    let log = fs::read_to_string(root.path().join("log")).expect("the log");
+    (ended.unwrap_or_else(|| panic!("it did not end:\n{log}")), log)
+}
+
+pub(crate) fn children(pid: i32) -> Vec<i32> {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// The file name of what it executes; empty for a zombie.
+pub(crate) fn program(pid: i32) -> String {
+    let link = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+    link.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+pub(crate) fn is_zombie(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('Z'))
+}
+
+pub(crate) fn send(pid: i32, signal: Signal) {
+    let pid = Pid::from_raw(pid).expect("a process");
+    kill_process(pid, signal).expect("a process of ours");
+}
