@@ -57,8 +57,22 @@ impl<'a> Reader<'a> {
         String::try_from(text).map_err(|_| Malformed("text too long"))
     }
 
+    /// Everything that is left.
+    pub fn rest(self) -> &'a [u8] {
+        self.rest
+    }
+
     pub fn finish(self) -> Result<(), Malformed> {
         if self.rest.is_empty() { Ok(()) } else { Err(Malformed("too long")) }
+    }
+}
+
+/// One byte that is 0 or 1.
+pub fn flag(reader: &mut Reader) -> Result<bool, Malformed> {
+    match reader.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Malformed("a flag that is neither 0 nor 1")),
     }
 }
 

@@ -18,10 +18,24 @@ pub enum Degraded {
     NotPid1 = 8,
     Modules = 9,
     NoStatusSocket = 10,
+    NoSeccomp = 11,
+    NoLandlock = 12,
+    NoWatchdog = 13,
+    DataReadOnly = 14,
+    DataUnsound = 15,
+    DataFull = 16,
+    ClockUnset = 17,
+    NoLease = 18,
+    NoEntropy = 19,
+    BackupFailed = 20,
+    CertificateExpiring = 21,
+    CertificateRefused = 22,
+    LogsDropped = 23,
+    LeftBehind = 24,
 }
 
 impl Degraded {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 25] = [
         Self::NoCgroups,
         Self::PartialCgroups,
         Self::NoClone3,
@@ -33,6 +47,20 @@ impl Degraded {
         Self::NotPid1,
         Self::Modules,
         Self::NoStatusSocket,
+        Self::NoSeccomp,
+        Self::NoLandlock,
+        Self::NoWatchdog,
+        Self::DataReadOnly,
+        Self::DataUnsound,
+        Self::DataFull,
+        Self::ClockUnset,
+        Self::NoLease,
+        Self::NoEntropy,
+        Self::BackupFailed,
+        Self::CertificateExpiring,
+        Self::CertificateRefused,
+        Self::LogsDropped,
+        Self::LeftBehind,
     ];
 
     /// Stable, for programs.
@@ -49,6 +77,20 @@ impl Degraded {
             Self::NotPid1 => "not-pid-1",
             Self::Modules => "modules",
             Self::NoStatusSocket => "no-status-socket",
+            Self::NoSeccomp => "no-seccomp",
+            Self::NoLandlock => "no-landlock",
+            Self::NoWatchdog => "no-watchdog",
+            Self::DataReadOnly => "data-read-only",
+            Self::DataUnsound => "data-unsound",
+            Self::DataFull => "data-full",
+            Self::ClockUnset => "clock-unset",
+            Self::NoLease => "no-lease",
+            Self::NoEntropy => "no-entropy",
+            Self::BackupFailed => "backup-failed",
+            Self::CertificateExpiring => "certificate-expiring",
+            Self::CertificateRefused => "certificate-refused",
+            Self::LogsDropped => "logs-dropped",
+            Self::LeftBehind => "left-behind",
         }
     }
 
@@ -69,6 +111,26 @@ impl Degraded {
             Self::NotPid1 => "init is not PID 1: orphans of other processes are not reaped",
             Self::Modules => "a kernel module could not be loaded",
             Self::NoStatusSocket => "no directory for the status socket is writable",
+            Self::NoSeccomp => "system calls of services are not cut down",
+            Self::NoLandlock => "services may see and write every file their user may",
+            Self::NoWatchdog => "there is no hardware watchdog: a machine that hangs stays hung",
+            Self::DataReadOnly => "/data has become read-only: nothing is kept",
+            Self::DataUnsound => "the file system of /data has errors that could not be repaired",
+            Self::DataFull => "/data is full",
+            Self::ClockUnset => {
+                "the clock has not been set from outside: times and certificates may be wrong"
+            }
+            Self::NoLease => "no DHCP server has given this machine an address",
+            Self::NoEntropy => "the kernel has not gathered randomness yet: no keys are made",
+            Self::BackupFailed => "the last backup failed",
+            Self::CertificateExpiring => "the certificate is due and has not been renewed",
+            Self::CertificateRefused => {
+                "the certificate that was put in place is bad; the old one is kept"
+            }
+            Self::LogsDropped => {
+                "log lines were dropped: they came faster than they could be written"
+            }
+            Self::LeftBehind => "processes of an ended run cannot be killed",
         }
     }
 }

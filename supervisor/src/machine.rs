@@ -42,6 +42,12 @@ pub struct Policy {
     pub start_limit: u16,
     /// Time between SIGTERM and SIGKILL.
     pub stop_grace_ms: u32,
+    /// Time to become ready; 0: the probes decide.
+    pub startup_ms: u32,
+    /// Longest silence of a service that says it lives (sd_notify's WATCHDOG); 0: it need not.
+    pub watchdog_ms: u32,
+    /// Exit codes after which it is not started again; 0 is none.
+    pub permanent_exits: [u8; 8],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

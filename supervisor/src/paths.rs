@@ -14,6 +14,17 @@ pub const STATUS_SOCKETS: [&str; 2] = ["/run/holdfast/agent.sock", "/dev/shm/hol
 pub const CHANNEL_ENV: &str = "HOLDFAST_CHANNEL";
 pub const CHANNEL_VALUE: &str = "stdin";
 
+/// What the agent keeps on the data partition: certificates, backups, logs, the last lease.
+pub const STATE: &str = "/data/holdfast";
+
+/// Where the server answers those who look after it, and nobody else; second place as above.
+pub const ADMIN_SOCKETS: [&str; 2] = ["/run/holdfast/server.sock", "/dev/shm/holdfast-server.sock"];
+/// Tells server and agent which of the two.
+pub const ADMIN_ENV: &str = "HOLDFAST_ADMIN";
+
 /// Owner of the data and of every service that needs no privilege (`redis` in /etc/passwd).
 pub const SERVICE_UID: u32 = 999;
 pub const SERVICE_GID: u32 = 999;
+/// The agent's user on a machine (`holdfast` in /etc/passwd); in a container it is the service's.
+pub const AGENT_UID: u32 = 998;
+pub const AGENT_GID: u32 = 998;

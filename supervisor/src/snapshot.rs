@@ -8,17 +8,19 @@
 //!     4  degraded, a bit each                    4  pid, 0: none
 //!     8  started at, ms                          4  run, counted from 1
 //!     8  allocations after start-up              4  failures   4  restarts
-//!     1  number of services                      4  hangs      4  out-of-memory kills
-//!     …  the services                            1  last exit: kind (see `encode_exit`)
-//!                                                4  last exit: value
-//!                                                8  last exit: how long it ran, ms
-//!                                                8  last exit: when, ms
-//!                                                1  a newer plan waits for the next start
+//!     4  boots of this installation              4  hangs      4  out-of-memory kills
+//!     1  how the last one ended (`LastEnd`)      1  last exit: kind (see `encode_exit`)
+//!     2  hardware watchdog, s; 0: none           4  last exit: value
+//!     1  why it is not fed (`Starved`)           8  last exit: how long it ran, ms
+//!     1  number of services                      8  last exit: when, ms
+//!     …  the services                            1  a newer plan waits for the next start
+//!                                               64  its own words (sd_notify's STATUS)
+//!                                                8  bytes of its log that were dropped
 //! ```
 
-use heapless::Vec;
+use heapless::{String, Vec};
 
-use crate::bytes::{Malformed, Reader, Writer};
+use crate::bytes::{Malformed, Reader, Writer, flag};
 use crate::clock::Ms;
 use crate::degraded::DegradedSet;
 use crate::machine::{Exit, LastExit, Record, SpawnStep, State, Why};
@@ -26,8 +28,10 @@ use crate::plan::{MAX_SERVICES, Name};
 
 /// The plan's services and the agent.
 pub const MAX_SLOTS: usize = MAX_SERVICES + 1;
+/// A service's own words about itself.
+pub type Status = String<64>;
 /// Bytes of an encoded snapshot.
-pub const MAX_SNAPSHOT_BYTES: usize = 1024;
+pub const MAX_SNAPSHOT_BYTES: usize = 1952;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -51,6 +55,10 @@ pub struct Snapshot {
     pub degraded: DegradedSet,
     pub started_at: Ms,
     pub allocations: u64,
+    pub boot: Boot,
+    /// Seconds until the hardware watchdog resets the machine; 0: there is none.
+    pub watchdog_s: u16,
+    pub starved: Starved,
     pub services: Vec<ServiceView, MAX_SLOTS>,
 }
 
@@ -61,6 +69,64 @@ pub struct ServiceView {
     pub pid: Option<u32>,
     pub run: u32,
     pub pending_restart: bool,
+    /// What the service says of itself.
+    pub status: Status,
+    /// Bytes of its output that reached neither the console nor the agent.
+    pub log_dropped: u64,
+}
+
+/// This start of the machine and the end of the one before; all zero in a container.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Boot {
+    /// Counted from 1 since /data was made; 0: not counted.
+    pub count: u32,
+    pub last: LastEnd,
+}
+
+/// How the machine ended the last time it ran.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum LastEnd {
+    #[default]
+    Unknown = 0,
+    /// In order.
+    Clean = 1,
+    /// Without a word: the power, or a reset button.
+    PowerLost = 2,
+    Watchdog = 3,
+    /// PID 1 or the kernel.
+    Panic = 4,
+}
+
+impl LastEnd {
+    pub const ALL: [Self; 5] =
+        [Self::Unknown, Self::Clean, Self::PowerLost, Self::Watchdog, Self::Panic];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Clean => "clean",
+            Self::PowerLost => "power-lost",
+            Self::Watchdog => "watchdog",
+            Self::Panic => "panic",
+        }
+    }
+}
+
+/// Why the hardware watchdog is not fed, so that it will reset the machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Starved {
+    #[default]
+    No = 0,
+    /// The agent has not said that it lives.
+    Agent = 1,
+    /// The data disk does not take a write.
+    Disk = 2,
+}
+
+impl Starved {
+    pub const ALL: [Self; 3] = [Self::No, Self::Agent, Self::Disk];
 }
 
 impl Snapshot {
@@ -73,6 +139,9 @@ impl Snapshot {
             degraded: DegradedSet::from_bits(reader.u32()?)?,
             started_at: reader.u64()?,
             allocations: reader.u64()?,
+            boot: Boot { count: reader.u32()?, last: one_of(&LastEnd::ALL, reader.u8()?)? },
+            watchdog_s: reader.u16()?,
+            starved: one_of(&Starved::ALL, reader.u8()?)?,
             services: Vec::new(),
         };
         for _ in 0..reader.u8()? {
@@ -90,6 +159,10 @@ impl Snapshot {
         writer.u32(self.degraded.bits());
         writer.u64(self.started_at);
         writer.u64(self.allocations);
+        writer.u32(self.boot.count);
+        writer.u8(self.boot.last as u8);
+        writer.u16(self.watchdog_s);
+        writer.u8(self.starved as u8);
         writer.u8(self.services.len() as u8);
         for service in &self.services {
             service.encode(writer);
@@ -116,7 +189,9 @@ impl ServiceView {
             last_exit: decode_exit(reader)?,
         };
         let pending_restart = flag(reader)?;
-        Ok(Self { name, record, pid: (pid != 0).then_some(pid), run, pending_restart })
+        let (status, log_dropped) = (reader.text()?, reader.u64()?);
+        let pid = (pid != 0).then_some(pid);
+        Ok(Self { name, record, pid, run, pending_restart, status, log_dropped })
     }
 
     fn encode<const N: usize>(&self, writer: &mut Writer<N>) {
@@ -130,15 +205,13 @@ impl ServiceView {
         writer.u32(self.record.oom_kills);
         encode_exit(self.record.last_exit, writer);
         writer.u8(u8::from(self.pending_restart));
+        writer.text(&self.status);
+        writer.u64(self.log_dropped);
     }
 }
 
-fn flag(reader: &mut Reader) -> Result<bool, Malformed> {
-    match reader.u8()? {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(Malformed("a flag that is neither 0 nor 1")),
-    }
+pub(crate) fn one_of<T: Copy>(all: &[T], number: u8) -> Result<T, Malformed> {
+    all.get(usize::from(number)).copied().ok_or(Malformed("a choice that does not exist"))
 }
 
 fn encode_state<const N: usize>(state: State, writer: &mut Writer<N>) {
@@ -235,6 +308,8 @@ mod tests {
                 pid: None,
                 run: 7,
                 pending_restart: true,
+                status: text("loading"),
+                log_dropped: 9,
             };
             services.push(view).expect("within the limit");
         }
@@ -247,6 +322,9 @@ mod tests {
             degraded,
             started_at: 1,
             allocations: 2,
+            boot: Boot { count: 3, last: LastEnd::Watchdog },
+            watchdog_s: 30,
+            starved: Starved::Disk,
             services,
         }
     }
@@ -289,7 +367,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..512)) {
+        fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..1024)) {
             if let Ok(snapshot) = Snapshot::decode(&bytes) {
                 prop_assert_eq!(Snapshot::decode(&encoded(&snapshot)), Ok(snapshot));
             }

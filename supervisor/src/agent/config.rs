@@ -182,6 +182,7 @@ fn read_limits(mut limits: Section, default: Limits) -> Limits {
         memory_high: limits.read("memory_high", default.memory_high, value::memory),
         pids_max: limits.read("pids_max", default.pids_max, value::number(0..=4_000_000)),
         cpu_weight: limits.read("cpu_weight", default.cpu_weight, value::number(0..=10_000)),
+        ..default
     };
     limits.finish();
     read

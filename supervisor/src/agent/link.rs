@@ -3,9 +3,8 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use holdfast_supervisor::channel::{MAX_TO_AGENT_BYTES, ToInit, decode_to_agent};
+use holdfast_supervisor::channel::{MAX_TO_AGENT_BYTES, ToAgent, ToInit};
 use holdfast_supervisor::paths::{CHANNEL_ENV, CHANNEL_VALUE};
-use holdfast_supervisor::snapshot::Snapshot;
 use rustix::net::SendFlags;
 use tokio::net::UnixDatagram;
 
@@ -28,16 +27,16 @@ impl Link {
         Ok(Self { socket: UnixDatagram::from_std(socket)? })
     }
 
-    /// The next snapshot. An error is the end: init has closed its side.
-    pub(crate) async fn snapshot(&self) -> io::Result<Snapshot> {
+    /// What init says next. An error is the end: init has closed its side.
+    pub(crate) async fn receive(&self) -> io::Result<ToAgent> {
         loop {
             let mut buffer = [0; MAX_TO_AGENT_BYTES];
             let len = self.socket.recv(&mut buffer).await?;
             if len == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            match decode_to_agent(&buffer[..len]) {
-                Ok(snapshot) => return Ok(snapshot),
+            match ToAgent::decode(&buffer[..len]) {
+                Ok(message) => return Ok(message),
                 Err(malformed) => {
                     eprintln!("holdfast-agent: init sent nonsense: {}; ignored", malformed.0);
                 }

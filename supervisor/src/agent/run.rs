@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use holdfast_supervisor::channel::ToInit;
+use holdfast_supervisor::channel::{ToAgent, ToInit};
 use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::snapshot::{Mode, Snapshot};
 use holdfast_supervisor::{cmdline, paths};
@@ -132,10 +132,13 @@ async fn serve_until_stopped() -> std::io::Result<()> {
 /// Without init there is nothing to do: it is gone, or has given us up.
 async fn follow_init(shared: &Shared) -> std::io::Result<()> {
     loop {
-        let snapshot = shared.link.snapshot().await.map_err(|error| {
+        let message = shared.link.receive().await.map_err(|error| {
             std::io::Error::new(error.kind(), format!("the channel to init is closed ({error})"))
         })?;
-        shared.snapshot.send_replace(Some(snapshot));
+        match message {
+            ToAgent::Snapshot(snapshot) => drop(shared.snapshot.send_replace(Some(snapshot))),
+            ToAgent::Log { .. } => {}
+        }
     }
 }
 

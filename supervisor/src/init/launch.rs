@@ -119,13 +119,9 @@ impl Launch {
             good_run_ms: 5_000,
             start_limit: 0,
             stop_grace_ms: 1_000,
+            ..agent.policy
         };
-        agent.limits = Limits {
-            memory_max: Memory::Bytes(32 << 20),
-            memory_high: Memory::Unlimited,
-            pids_max: 32,
-            cpu_weight: 0,
-        };
+        agent.limits = Limits { memory_max: Memory::Bytes(32 << 20), pids_max: 32, ..agent.limits };
         agent
     }
 }

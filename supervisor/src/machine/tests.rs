@@ -10,6 +10,9 @@ const POLICY: Policy = Policy {
     good_run_ms: 10_000,
     start_limit: 0,
     stop_grace_ms: 5_000,
+    startup_ms: 0,
+    watchdog_ms: 0,
+    permanent_exits: [0; 8],
 };
 
 const NOW: Ms = 1_000;

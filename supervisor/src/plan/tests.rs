@@ -1,5 +1,7 @@
 //! Round trips, and bytes that are no plan.
 
+use core::net::Ipv4Addr;
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,5 +1,5 @@
-//! `signal SERVICE NAME`: how tests hurt a machine or container from outside. `signal init PANIC`
-//! and `signal init ALLOCATE` make PID 1 itself fail.
+//! `signal SERVICE NAME`: how tests hurt a machine or container from outside. `signal init PANIC`,
+//! `signal init ALLOCATE` and `signal init SPIN` make PID 1 itself fail.
 //!
 //! Only builds with the `test-hooks` feature do it, and only when the kernel command line has
 //! `holdfast.test_hooks=1` or the environment `HOLDFAST_TEST_HOOKS=1`. What ships answers with an
@@ -46,6 +46,7 @@ fn message(shared: &Shared, service: &str, signal: &str) -> Result<ToInit, Strin
     match (service, signal) {
         ("init", "PANIC") => return Ok(ToInit::Fail(Failure::Panic)),
         ("init", "ALLOCATE") => return Ok(ToInit::Fail(Failure::Allocate)),
+        ("init", "SPIN") => return Ok(ToInit::Fail(Failure::Spin)),
         _ => {}
     }
     let number = match signal.trim_start_matches("SIG") {

@@ -2,17 +2,22 @@
 
 use std::os::fd::OwnedFd;
 
-use holdfast_supervisor::channel::{Failure, MAX_TO_INIT_BYTES, ToInit, Verdict, encode_to_agent};
+use holdfast_supervisor::channel::{
+    self, Control, Failure, MAX_TO_INIT_BYTES, ToAgent, ToInit, Verdict,
+};
 use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::machine::Event;
 use holdfast_supervisor::plan::{Plan, Service};
-use holdfast_supervisor::snapshot::{PlanSource, ServiceView, Snapshot};
+use holdfast_supervisor::snapshot::{
+    Boot, Mode, PlanSource, ServiceView, Snapshot, Starved, Status,
+};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::Signal;
 
 use super::{AGENT, MAIN, Supervisor};
 use crate::console::say;
+use crate::finish::End;
 use crate::sys::heap;
 
 /// An agent that does not read is told again after this long.
@@ -40,7 +45,7 @@ impl Supervisor {
         if !self.changed && !due {
             return;
         }
-        let Some(bytes) = encode_to_agent(&self.snapshot()) else { return };
+        let Some(bytes) = ToAgent::Snapshot(self.snapshot()).encode() else { return };
         let Some(channel) = &mut self.channel else { return };
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         channel.push_again_at = match rustix::net::send(&channel.socket, &bytes, flags) {
@@ -59,6 +64,8 @@ impl Supervisor {
                 pid: slot.pid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs()),
                 run: slot.run,
                 pending_restart: slot.pending_restart,
+                status: Status::new(),
+                log_dropped: 0,
             };
             // As many places as slots.
             let _ = services.push(view);
@@ -70,6 +77,9 @@ impl Supervisor {
             degraded: self.machine.degraded,
             started_at: self.started_at,
             allocations: heap::allocations(),
+            boot: Boot::default(),
+            watchdog_s: 0,
+            starved: Starved::No,
             services,
         }
     }
@@ -103,8 +113,36 @@ impl Supervisor {
             Ok(ToInit::Signal { .. } | ToInit::Fail(_)) => {
                 say!("the agent asked for what only test builds do; ignored");
             }
+            Ok(ToInit::Alive) => {}
+            Ok(ToInit::Control { slot, what }) => self.control(usize::from(slot), what),
+            Ok(ToInit::Lease(_) | ToInit::NoLease) => {}
+            Ok(ToInit::StepClock { .. } | ToInit::SlewClock { .. }) => {}
+            Ok(ToInit::End(end)) => self.end(end),
             Err(malformed) => say!("the agent sent nonsense: {}; ignored", malformed.0),
         }
+    }
+
+    /// The agent itself is no service of anybody's.
+    fn control(&mut self, at: usize, what: Control) {
+        if at < MAIN || self.is_stopping() {
+            return;
+        }
+        match what {
+            Control::Start => self.feed(at, Event::Start),
+            Control::Stop => self.feed(at, Event::Stop),
+            Control::Restart => self.feed(at, Event::Restart),
+            Control::Reload => self.signal(at, Signal::HUP),
+        }
+    }
+
+    /// A container only ever exits.
+    fn end(&mut self, end: channel::End) {
+        let on_metal = self.machine.mode == Mode::Metal;
+        self.stop(match end {
+            _ if !on_metal => End::Exit(0),
+            channel::End::Reboot | channel::End::FactoryReset => End::Reboot,
+            channel::End::PowerOff => End::PowerOff,
+        });
     }
 
     fn start_waiting_services(&mut self) {
@@ -176,5 +214,8 @@ fn fail_for_test(failure: Failure) {
     match failure {
         Failure::Panic => panic!("a test asked for it"),
         Failure::Allocate => drop(std::hint::black_box(Box::new(failure))),
+        Failure::Spin => loop {
+            std::hint::spin_loop();
+        },
     }
 }
