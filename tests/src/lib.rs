@@ -5,12 +5,13 @@
 //! test), [`server`] (a server process on a free port), [`transcript`] (the corpus),
 //! [`debian_source`] with [`valkey`] and [`redis`] (programs built from Debian's sources), [`tcl`]
 //! (Valkey's suite), [`volume`] (data of every kind, to be found elsewhere), [`process`] (what /proc
-//! says), [`load`] (requests for the benches), [`bench_args`] (what they are asked for), [`fuzz`] (inputs and checks for the parsers),
-//! [`suites`] (client libraries' own suites), [`power_cuts`] (a server, or a whole machine, that ends
-//! at once under load).
+//! says), [`load`] (requests for the benches), [`bench_args`] (what they are asked for), [`fuzz`]
+//! (inputs and checks for the parsers), [`suites`] (client libraries' own suites), [`appliance`] (the
+//! machine in QEMU), [`power_cuts`] (a server, or a whole machine, that ends at once under load).
 //!
 //! Nothing here sleeps for a fixed time: whatever takes time is waited for by its condition.
 
+pub mod appliance;
 pub mod bench_args;
 pub mod binaries;
 pub mod client;
