@@ -14,6 +14,7 @@
 //!                10 step clock     8  Unix time, ms
 //!                11 slew clock     8  by how much, µs, signed
 //!                12 end            1  how: 0 reboot, 1 power off, 2 factory reset
+//!                13 link up       16  device
 //!  to agent   1  kind
 //!                16 snapshot       …  see `snapshot`
 //!                17 log            1  slot   8  bytes this stream wrote before   …  text
@@ -25,7 +26,7 @@
 use heapless::Vec;
 
 use crate::bytes::{Malformed, Reader, Writer};
-use crate::plan::{MAX_PLAN_BYTES, Plan, StaticNetwork};
+use crate::plan::{Lease, MAX_PLAN_BYTES, Name, Plan};
 use crate::snapshot::{MAX_SNAPSHOT_BYTES, Snapshot, one_of};
 
 pub const MAX_TO_INIT_BYTES: usize = MAX_PLAN_BYTES + 1;
@@ -43,6 +44,7 @@ const NO_LEASE: u8 = 9;
 const STEP_CLOCK: u8 = 10;
 const SLEW_CLOCK: u8 = 11;
 const END: u8 = 12;
+const LINK_UP: u8 = 13;
 const SNAPSHOT: u8 = 16;
 const LOG: u8 = 17;
 
@@ -78,7 +80,7 @@ pub enum ToInit {
         what: Control,
     },
     /// The address that DHCP gave; replaces the one before.
-    Lease(StaticNetwork),
+    Lease(Lease),
     /// The lease is over: the address must not be used any more.
     NoLease,
     /// Set the wall clock.
@@ -90,6 +92,10 @@ pub enum ToInit {
         offset_us: i64,
     },
     End(End),
+    /// An interface has appeared: bring it up, and give it what is fixed for it.
+    LinkUp {
+        device: Name,
+    },
 }
 
 /// What a person asks for.
@@ -163,11 +169,12 @@ impl ToInit {
                 let slot = reader.u8()?;
                 Self::Control { slot, what: one_of(&Control::ALL, reader.u8()?)? }
             }
-            LEASE => Self::Lease(StaticNetwork::decode(&mut reader)?),
+            LEASE => Self::Lease(Lease::decode(&mut reader)?),
             NO_LEASE => Self::NoLease,
             STEP_CLOCK => Self::StepClock { unix_ms: reader.u64()? },
             SLEW_CLOCK => Self::SlewClock { offset_us: slew(reader.u64()? as i64)? },
             END => Self::End(one_of(&End::ALL, reader.u8()?)?),
+            LINK_UP => Self::LinkUp { device: reader.text()? },
             _ => return Err(Malformed("unknown message")),
         };
         reader.finish()?;
@@ -192,9 +199,9 @@ impl ToInit {
             Self::Fail(failure) => writer.put(&[FAIL, *failure as u8]),
             Self::Alive => writer.u8(ALIVE),
             Self::Control { slot, what } => writer.put(&[CONTROL, *slot, *what as u8]),
-            Self::Lease(network) => {
+            Self::Lease(lease) => {
                 writer.u8(LEASE);
-                network.encode(&mut writer);
+                lease.encode(&mut writer);
             }
             Self::NoLease => writer.u8(NO_LEASE),
             Self::StepClock { unix_ms } => {
@@ -206,6 +213,10 @@ impl ToInit {
                 writer.u64(*offset_us as u64);
             }
             Self::End(end) => writer.put(&[END, *end as u8]),
+            Self::LinkUp { device } => {
+                writer.u8(LINK_UP);
+                writer.text(device);
+            }
         }
         writer.finish()
     }
@@ -264,6 +275,8 @@ impl ToAgent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::network::{MAX_ROUTES, Route};
+    use crate::plan::{StaticNetwork, text};
     use proptest::prelude::*;
 
     #[test]
@@ -285,6 +298,7 @@ mod tests {
             ToInit::StepClock { unix_ms: 1_795_000_000_000 },
             ToInit::SlewClock { offset_us: -MAX_SLEW_US },
             ToInit::End(End::FactoryReset),
+            ToInit::LinkUp { device: text("eth0") },
         ];
         for message in messages {
             let bytes = message.encode().expect("fits");
@@ -292,13 +306,19 @@ mod tests {
         }
     }
 
-    fn lease() -> StaticNetwork {
-        StaticNetwork {
-            device: Default::default(),
-            address: core::net::Ipv4Addr::new(10, 0, 2, 15),
-            prefix: 24,
-            gateway: None,
-            dns: [None; 2],
+    fn lease() -> Lease {
+        let address = core::net::Ipv4Addr::new(10, 0, 2, 15);
+        let gateway = Some(core::net::Ipv4Addr::new(10, 0, 2, 2));
+        let route = Route { to: address, prefix: 32, gateway: None };
+        let dns = [gateway, None];
+        let network = StaticNetwork { device: text("eth0"), address, prefix: 24, gateway, dns };
+        Lease {
+            network,
+            lease_s: 3600,
+            mtu: 1460,
+            hostname: text("box"),
+            domain: text("lan"),
+            routes: Vec::from_slice(&[route; MAX_ROUTES]).expect("the bound"),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use core::net::Ipv4Addr;
 
-use crate::plan::{StaticNetwork, text};
+use crate::plan::{Ipv4, StaticNetwork, text};
 
 /// How long a machine whose data is on a disk waits for that disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,41 +50,49 @@ pub fn data_hint(line: &str) -> DataHint {
     }
 }
 
-/// What `ip=` says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ip {
-    Static(StaticNetwork),
-    Off,
-    /// A form we do not do: said as it stands, so that the log can show it.
-    Unsupported,
-}
+/// `ip=` in a form that nobody here does, such as BOOTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unsupported;
 
-/// `ip=client:server:gateway:mask:host:device:autoconf:dns0:dns1` (Documentation/admin-guide/nfs).
-pub fn ip(line: &str) -> Option<Ip> {
+/// `ip=client:server:gateway:mask:host:device:autoconf:dns0:dns1`, or the autoconf word alone
+/// (Documentation/admin-guide/nfs). An address beats the word for how to find one.
+pub fn ip(line: &str) -> Option<Result<Ipv4, Unsupported>> {
     Some(parse_ip(value(line, "ip")?))
 }
 
-fn parse_ip(value: &str) -> Ip {
-    if matches!(value, "off" | "none") {
-        return Ip::Off;
+fn parse_ip(value: &str) -> Result<Ipv4, Unsupported> {
+    if !value.contains(':') {
+        return autoconf(value, "");
     }
     let mut fields = value.split(':');
     let mut next = || fields.next().unwrap_or("");
     let (client, _server, gateway, mask) = (next(), next(), next(), next());
-    let (_host, device, autoconf, dns0, dns1) = (next(), next(), next(), next(), next());
-    let (Ok(address), Some(prefix)) = (client.parse(), prefix_of(mask)) else {
-        return Ip::Unsupported;
-    };
-    if !matches!(autoconf, "" | "off" | "none") {
-        return Ip::Unsupported;
+    let (_host, device, how, dns0, dns1) = (next(), next(), next(), next(), next());
+    if client.is_empty() {
+        return autoconf(how, device);
     }
-    Ip::Static(StaticNetwork {
+    let (Ok(address), Some(prefix)) = (client.parse(), prefix_of(mask)) else {
+        return Err(Unsupported);
+    };
+    if !matches!(how, "" | "off" | "none") {
+        return Err(Unsupported);
+    }
+    Ok(Ipv4::Static(StaticNetwork {
         device: text(device),
         address,
         prefix,
         gateway: gateway.parse().ok(),
         dns: [dns0.parse().ok(), dns1.parse().ok()],
-    })
+    }))
+}
+
+/// "on" and "any" leave the protocol to us, and an empty word is "any".
+fn autoconf(how: &str, device: &str) -> Result<Ipv4, Unsupported> {
+    match how {
+        "off" | "none" => Ok(Ipv4::Off),
+        "dhcp" | "on" | "any" | "both" | "" => Ok(Ipv4::Dhcp { device: text(device) }),
+        _ => Err(Unsupported),
+    }
 }
 
 /// 255.255.255.0 is 24; no mask at all is 24 too, as nobody means a class any more.
@@ -116,7 +124,7 @@ mod tests {
 
     #[test]
     fn ip_is_read_as_the_kernel_reads_it() {
-        let Some(Ip::Static(network)) = ip(LINE) else { panic!("a static address") };
+        let Some(Ok(Ipv4::Static(network))) = ip(LINE) else { panic!("a static address") };
         assert_eq!(network.device, "eth0");
         assert_eq!(network.address, Ipv4Addr::new(10, 0, 2, 15));
         assert_eq!(network.prefix, 24);
@@ -127,11 +135,21 @@ mod tests {
     #[test]
     fn forms_of_ip_that_are_not_static_are_told_apart() {
         assert_eq!(ip("quiet"), None);
-        assert_eq!(ip("ip=off"), Some(Ip::Off));
-        for odd in
-            ["ip=dhcp", "ip=:::::eth0:dhcp", "ip=1.2.3.4::::::dhcp", "ip=1.2.3.4:::255.0.255.0"]
-        {
-            assert_eq!(ip(odd), Some(Ip::Unsupported), "{odd}");
+        for off in ["ip=off", "ip=none", "ip=::::::off"] {
+            assert_eq!(ip(off), Some(Ok(Ipv4::Off)), "{off}");
+        }
+        for (word, device) in [
+            ("ip=dhcp", ""),
+            ("ip=on", ""),
+            ("ip=any", ""),
+            ("ip=:::::eth1:dhcp", "eth1"),
+            ("ip=:::::eth1", "eth1"),
+            ("ip=1.2.3.4:::255.255.255.0 ip=dhcp", ""),
+        ] {
+            assert_eq!(ip(word), Some(Ok(Ipv4::Dhcp { device: text(device) })), "{word}");
+        }
+        for odd in ["ip=bootp", "ip=1.2.3.4::::::dhcp", "ip=1.2.3.4:::255.0.255.0", "ip=a:b"] {
+            assert_eq!(ip(odd), Some(Err(Unsupported)), "{odd}");
         }
     }
 }

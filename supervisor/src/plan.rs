@@ -10,21 +10,20 @@
 //!     2  version (2)                            64  program, an absolute path
 //!    64  host name                               4  uid        4  gid
 //!     2  hardware watchdog, s; 0: off            1  sandbox (0|1)
-//!     1  static address present (0|1)            …  policy: see `policy`
-//!    33    the address: see `network`            …  limits: see `limits`
-//!     1  number of services                      2  bytes of arguments (at most 1536)
-//!     …  the services                            …  the arguments, each ended by a NUL
-//!     4  CRC-32 of everything before
+//!    35  network: see `network`                  …  policy: see `policy`
+//!     1  number of services                      …  limits: see `limits`
+//!     …  the services                            2  bytes of arguments (at most 1536)
+//!     4  CRC-32 of everything before             …  the arguments, each ended by a NUL
 //! ```
 
 mod args;
 mod limits;
-mod network;
+pub mod network;
 mod policy;
 
 pub use args::{Args, MAX_ARGS_BYTES};
 pub use limits::{Limits, Memory};
-pub use network::StaticNetwork;
+pub use network::{Ipv4, Lease, Network, StaticNetwork};
 pub use policy::{MIN_BACKOFF_MS, MIN_GOOD_RUN_MS};
 
 use heapless::{String, Vec};
@@ -54,7 +53,7 @@ pub struct Plan {
     pub hostname: HostName,
     /// Seconds until the hardware watchdog resets a machine that is not fed; 0 leaves it alone.
     pub watchdog_s: u16,
-    pub network: Option<StaticNetwork>,
+    pub network: Network,
     pub services: Vec<Service, MAX_SERVICES>,
 }
 
@@ -77,7 +76,12 @@ impl Plan {
         let mut services = Vec::new();
         // One fits into MAX_SERVICES.
         let _ = services.push(Service::server());
-        Self { hostname: text("holdfast"), watchdog_s: DEFAULT_WATCHDOG_S, network: None, services }
+        Self {
+            hostname: text("holdfast"),
+            watchdog_s: DEFAULT_WATCHDOG_S,
+            network: Network::default(),
+            services,
+        }
     }
 
     pub fn decode(input: &[u8]) -> Result<Self, Malformed> {
@@ -101,7 +105,7 @@ impl Plan {
         }
         let hostname = reader.text()?;
         let watchdog_s = reader.u16()?;
-        let network = StaticNetwork::decode_optional(&mut reader)?;
+        let network = Network::decode(&mut reader)?;
         let mut services = Vec::new();
         for _ in 0..reader.u8()? {
             let service = Service::decode(&mut reader)?;
@@ -121,7 +125,7 @@ impl Plan {
         writer.u16(VERSION);
         writer.text(&self.hostname);
         writer.u16(self.watchdog_s);
-        StaticNetwork::encode_optional(self.network.as_ref(), &mut writer);
+        self.network.encode(&mut writer);
         writer.u8(self.services.len() as u8);
         for service in &self.services {
             service.encode(&mut writer);

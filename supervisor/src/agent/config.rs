@@ -11,7 +11,7 @@ use std::path::Path;
 
 use holdfast_supervisor::machine::{Policy, Restart};
 use holdfast_supervisor::plan::{
-    Limits, MIN_BACKOFF_MS, MIN_GOOD_RUN_MS, Plan, Service, StaticNetwork,
+    Ipv4, Limits, MIN_BACKOFF_MS, MIN_GOOD_RUN_MS, Name, Network, Plan, Service, StaticNetwork,
 };
 
 use section::{Problems, Section};
@@ -46,6 +46,14 @@ pub(crate) enum Target {
     Auto,
     Tcp(SocketAddr),
     Unix(std::path::PathBuf),
+}
+
+/// How the machine comes by its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NetworkMode {
+    Dhcp,
+    Static,
+    Off,
 }
 
 /// One mistake in the file.
@@ -116,7 +124,7 @@ impl Config {
         let standard = Self::default();
         let hostname = root.read("hostname", standard.plan.hostname.clone(), value::hostname);
         let (service, probe) = read_server(root.section("server"), &standard);
-        let network = root.optional_section("network").and_then(read_network);
+        let network = read_network(root.section("network"));
         let status_listen = read_status(root.section("status"));
         root.finish();
         let mut plan = Plan { hostname, network, ..standard.plan };
@@ -211,17 +219,38 @@ fn threshold(mut section: Section, default: u32) -> u32 {
     threshold
 }
 
-fn read_network(mut network: Section) -> Option<StaticNetwork> {
-    let (address, prefix) = network.required("address", value::address)?;
-    let read = StaticNetwork {
-        device: network.read("device", Default::default(), value::device),
-        address,
-        prefix,
-        gateway: network.read("gateway", None, value::gateway),
-        dns: network.read("dns", [None; 2], value::dns),
+/// A section with an address and no mode is static: who writes an address means it.
+fn read_network(mut network: Section) -> Network {
+    let standard = Network::default();
+    let usual = if network.has("address") { NetworkMode::Static } else { NetworkMode::Dhcp };
+    let mode = network.read("mode", usual, value::network_mode);
+    let device = network.read("device", Default::default(), value::device);
+    let fixed = read_static(&mut network, mode == NetworkMode::Static, &device);
+    let ipv4 = match mode {
+        NetworkMode::Static => fixed.map_or(standard.ipv4, Ipv4::Static),
+        NetworkMode::Dhcp => Ipv4::Dhcp { device },
+        NetworkMode::Off => Ipv4::Off,
     };
+    let ipv6 = network.read("ipv6", standard.ipv6, value::ipv6);
     network.finish();
-    Some(read)
+    Network { ipv4, ipv6 }
+}
+
+/// The keys of a fixed address, which are mistakes where there is none.
+fn read_static(network: &mut Section, wanted: bool, device: &Name) -> Option<StaticNetwork> {
+    if !wanted {
+        for key in ["address", "gateway", "dns"] {
+            if network.has(key) {
+                network.wrong(key, "is for network.mode = \"static\"");
+            }
+        }
+        return None;
+    }
+    let address = network.required("address", value::address);
+    let gateway = network.read("gateway", None, value::gateway);
+    let dns = network.read("dns", [None; 2], value::dns);
+    let (address, prefix) = address?;
+    Some(StaticNetwork { device: device.clone(), address, prefix, gateway, dns })
 }
 
 fn read_status(mut status: Section) -> Option<SocketAddr> {

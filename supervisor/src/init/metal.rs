@@ -18,6 +18,7 @@ use holdfast_supervisor::snapshot::Mode;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::console::{self, say};
+pub(crate) use network::Network;
 
 /// Of one process.
 const MAX_DESCRIPTORS: u64 = 65_536;
@@ -27,8 +28,7 @@ pub(crate) struct Machine {
     pub mode: Mode,
     pub degraded: DegradedSet,
     pub cmdline: String,
-    /// An address was given on the kernel command line, which beats the plan's.
-    network_is_set: bool,
+    network: Network,
 }
 
 pub(crate) fn start() -> Machine {
@@ -38,10 +38,8 @@ pub(crate) fn start() -> Machine {
     let mut machine = Machine::new(Mode::Metal, cmdline);
     machine.note(mounted, Degraded::Mounts);
     machine.note(modules::load_all(paths::MODULES), Degraded::Modules);
-    let hostname = cmdline::value(&machine.cmdline, "holdfast.hostname").unwrap_or("holdfast");
-    let _ = rustix::system::sethostname(hostname.as_bytes());
     raise_descriptor_limit();
-    machine.network_is_set = network::from_cmdline(&machine.cmdline);
+    machine.network = Network::from_cmdline(&machine.cmdline);
     let persistent = data::mount(cmdline::data_hint(&machine.cmdline));
     machine.note(persistent, Degraded::VolatileData);
     machine
@@ -49,7 +47,7 @@ pub(crate) fn start() -> Machine {
 
 impl Machine {
     fn new(mode: Mode, cmdline: String) -> Self {
-        Self { mode, degraded: DegradedSet::default(), cmdline, network_is_set: false }
+        Self { mode, degraded: DegradedSet::default(), cmdline, network: Network::none() }
     }
 
     /// Everything is there already, or is not and stays away.
@@ -93,18 +91,22 @@ impl Machine {
 
     /// The plan's host name and address, where the kernel command line gave none.
     pub(crate) fn apply_network(&mut self, plan: &Plan) {
+        self.change_network(|network| network.accept(plan));
+    }
+
+    /// What the agent has found out, or has seen appear.
+    pub(crate) fn change_network(&mut self, change: impl FnOnce(&mut Network)) {
         if self.mode != Mode::Metal {
             return;
         }
-        if cmdline::value(&self.cmdline, "holdfast.hostname").is_none() {
-            let _ = rustix::system::sethostname(plan.hostname.as_bytes());
+        change(&mut self.network);
+        // Nobody has answered yet: that takes a while, and is no news until then.
+        if self.network.waits_for_lease() {
+            self.degraded.insert(Degraded::NoLease);
+        } else {
+            self.degraded.remove(Degraded::NoLease);
         }
-        if self.network_is_set {
-            return;
-        }
-        let network = plan.network.as_ref();
-        self.network_is_set = network.is_some_and(|network| network::configure(network, 0));
-        if self.network_is_set {
+        if self.network.is_settled() || self.network.waits_for_lease() {
             self.degraded.remove(Degraded::NoNetwork);
         } else {
             self.degrade(Degraded::NoNetwork);

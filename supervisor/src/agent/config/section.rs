@@ -81,6 +81,11 @@ impl<'a> Section<'a> {
         self.read(key, None, |value| parse(value).map(Some))
     }
 
+    /// The file has the key, whatever its value.
+    pub(super) fn has(&mut self, key: &'static str) -> bool {
+        self.take(key).is_some()
+    }
+
     /// A mistake that only shows when several keys are seen together.
     pub(super) fn wrong(&self, key: &'static str, message: &str) {
         let span = self.table.and_then(|table| table.get(key)).map(Spanned::span);

@@ -20,7 +20,7 @@ fn every_key_that_the_shipped_file_shows_in_a_comment_is_a_key() {
         .collect();
     assert_ne!(shown, SHIPPED, "the file shows keys in `#: ` comments");
     let config = Config::parse(&shown).expect("the shown keys are valid");
-    assert!(config.plan.network.is_some() && config.status_listen.is_some());
+    assert!(matches!(config.plan.network.ipv4, Ipv4::Static(_)) && config.status_listen.is_some());
 }
 
 #[test]
@@ -41,7 +41,8 @@ fn values_reach_the_plan() {
     assert_eq!(server.limits.memory_high, Memory::Percent(50));
     assert_eq!(config.probe.target, Target::Unix("/run/redis.sock".into()));
     assert_eq!(config.probe.liveness_failures, 5);
-    assert_eq!(config.plan.network.as_ref().map(|network| network.prefix), Some(8));
+    let Ipv4::Static(network) = &config.plan.network.ipv4 else { panic!("an address is static") };
+    assert_eq!((network.prefix, config.plan.network.ipv6), (8, true));
 }
 
 #[track_caller]
@@ -80,8 +81,24 @@ fn syntax_errors_have_a_line_and_a_column() {
     check("[server\nargs = []\n", &["1:8: "]);
     check("a = 1\nb = \"open\n", &["2:10: "]);
     check("hostname = \"a\"\nhostname = \"b\"\n", &["2:1: duplicate key"]);
-    check("[network]\ngateway = \"10.0.0.1\"\n", &["1:1: network.address is missing"]);
     check("server = 1\n", &["1:10: server must be a table, not a integer"]);
+}
+
+#[test]
+fn a_fixed_address_and_dhcp_do_not_mix() {
+    let missing = "1:1: network.address is missing";
+    check("[network]\nmode = \"static\"\ngateway = \"10.0.0.1\"\n", &[missing]);
+    check("[network]\naddress = \"10.0.0.1\"\n", &["2:11: network.address: must be like"]);
+    check(
+        "[network]\nmode = \"dhcp\"\naddress = \"10.0.0.1/8\"\ndns = []\nipv6 = \"on\"\n",
+        &[
+            "3:11: network.address is for network.mode = \"static\"",
+            "4:7: network.dns is for network.mode",
+            "5:8: network.ipv6: must be \"auto\" or \"off\", not \"on\"",
+        ],
+    );
+    let off = Config::parse("[network]\nmode = \"off\"\nipv6 = \"off\"\n").expect("valid");
+    assert_eq!(off.plan.network, Network { ipv4: Ipv4::Off, ipv6: false });
 }
 
 #[test]

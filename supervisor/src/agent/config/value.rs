@@ -8,7 +8,7 @@ use holdfast_supervisor::machine::Restart;
 use holdfast_supervisor::plan::{Args, HostName, Memory, Name, text as bounded};
 use toml::de::DeValue;
 
-use super::Target;
+use super::{NetworkMode, Target};
 
 fn text<'v>(value: &'v DeValue) -> Result<&'v str, String> {
     value.as_str().ok_or_else(|| format!("must be a string, not a {}", value.type_str()))
@@ -98,6 +98,23 @@ fn parse_memory(amount: &str) -> Option<Memory> {
         _ => return None,
     };
     digits.parse::<u64>().ok()?.checked_mul(unit).map(Memory::Bytes)
+}
+
+pub(super) fn network_mode(value: &DeValue) -> Result<NetworkMode, String> {
+    match text(value)? {
+        "dhcp" => Ok(NetworkMode::Dhcp),
+        "static" => Ok(NetworkMode::Static),
+        "off" => Ok(NetworkMode::Off),
+        other => Err(format!("must be \"dhcp\", \"static\" or \"off\", not \"{other}\"")),
+    }
+}
+
+pub(super) fn ipv6(value: &DeValue) -> Result<bool, String> {
+    match text(value)? {
+        "auto" => Ok(true),
+        "off" => Ok(false),
+        other => Err(format!("must be \"auto\" or \"off\", not \"{other}\"")),
+    }
 }
 
 /// `"192.168.1.10/24"`.

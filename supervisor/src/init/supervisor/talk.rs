@@ -18,6 +18,7 @@ use rustix::process::Signal;
 use super::{AGENT, MAIN, Supervisor};
 use crate::console::say;
 use crate::finish::End;
+use crate::metal::Network;
 use crate::sys::heap;
 
 /// An agent that does not read is told again after this long.
@@ -115,11 +116,20 @@ impl Supervisor {
             }
             Ok(ToInit::Alive) => {}
             Ok(ToInit::Control { slot, what }) => self.control(usize::from(slot), what),
-            Ok(ToInit::Lease(_) | ToInit::NoLease) => {}
+            Ok(ToInit::Lease(lease)) => self.change_network(|network| network.lease(lease)),
+            Ok(ToInit::NoLease) => self.change_network(Network::no_lease),
+            Ok(ToInit::LinkUp { device }) => {
+                self.change_network(|network| network.link_up(&device))
+            }
             Ok(ToInit::StepClock { .. } | ToInit::SlewClock { .. }) => {}
             Ok(ToInit::End(end)) => self.end(end),
             Err(malformed) => say!("the agent sent nonsense: {}; ignored", malformed.0),
         }
+    }
+
+    fn change_network(&mut self, change: impl FnOnce(&mut Network)) {
+        self.machine.change_network(change);
+        self.changed = true;
     }
 
     /// The agent itself is no service of anybody's.
