@@ -1,18 +1,31 @@
-//! One line at a time to standard error, never waiting for it.
+//! init's own lines, to standard error, never waiting for it.
 //!
-//! A console may be a serial line with flow control and a container's log a full pipe: a line that
-//! would block is dropped, counted, and the count is said with the next line that gets through.
+//! A console may be a serial line with flow control and a container's log a full pipe: a line waits in
+//! a ring, and what is overwritten there is counted and said with the next line that gets through.
 
 use core::fmt::{Arguments, Write};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, OnceLock};
 
 use heapless::String;
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::log::outlet::Outlet;
+use crate::log::ring::{Lines, Ring};
+use crate::log::{self, Flow};
 
 const LINE_BYTES: usize = 512;
+/// Some hundred lines: everything between a start and the first trouble.
+const RING_BYTES: usize = 16 * 1024;
 
-static DROPPED: AtomicU32 = AtomicU32::new(0);
+static OWN: Mutex<Own> = Mutex::new(Own { ring: Ring::new(), lines: Lines::NEW });
+static OUTLET: OnceLock<Outlet> = OnceLock::new();
+
+struct Own {
+    ring: Ring<RING_BYTES>,
+    lines: Lines,
+}
 
 macro_rules! say {
     ($($arg:tt)*) => { $crate::console::line(format_args!($($arg)*)) };
@@ -21,15 +34,61 @@ pub(crate) use say;
 
 /// `holdfast-init: …`, cut at 512 bytes.
 pub(crate) fn line(message: Arguments) {
-    let dropped = DROPPED.swap(0, Ordering::Relaxed);
-    let mut text = compose(message);
-    if dropped > 0 {
-        let _ = text.pop();
-        let _ = writeln!(text, " ({dropped} lines before this one were dropped)");
+    let text = compose(message);
+    // Held by nobody, as there is one thread; a panic in the middle of a line may hold it.
+    let Ok(mut own) = OWN.try_lock() else { return };
+    let Own { ring, lines } = &mut *own;
+    ring.push(text.as_bytes(), lines);
+    drop(own);
+    flush();
+}
+
+/// Lines that waited go out as far as standard error takes them.
+pub(crate) fn flush() -> Flow {
+    let Ok(mut own) = OWN.try_lock() else { return Flow::Done };
+    let Own { ring, lines } = &mut *own;
+    match OUTLET.get() {
+        Some(outlet) => log::relay(ring, lines, outlet, true),
+        None => log::relay(ring, lines, &Outlet::Given(rustix::stdio::stderr()), true),
     }
-    if !write_now(text.as_bytes()) {
-        DROPPED.store(dropped.saturating_add(1), Ordering::Relaxed);
-    }
+}
+
+/// Once the streams are what they will be. Before the heap is sealed.
+pub(crate) fn own_outlet() {
+    let _ = OUTLET.set(Outlet::open(rustix::stdio::stderr(), "/proc/self/fd/2"));
+}
+
+/// Wakes the loop when standard error takes more.
+pub(crate) fn arm(epoll: &OwnedFd, token: u64, flow: Flow) -> Result<(), Errno> {
+    OUTLET.get().map_or(Ok(()), |outlet| log::arm(epoll, outlet, token, flow))
+}
+
+pub(crate) fn dropped() -> u64 {
+    OWN.try_lock().map_or(0, |own| own.lines.dropped())
+}
+
+/// Own lines from `at` on: where they begin in truth and how many bytes of `buffer` they fill.
+pub(crate) fn copy(at: u64, buffer: &mut [u8]) -> Option<(u64, usize)> {
+    let own = OWN.try_lock().ok().filter(|own| at < own.ring.written())?;
+    let at = at.max(own.ring.oldest());
+    Some((at, own.ring.copy(at, buffer).len()))
+}
+
+/// The newest of init's own lines that fit, for the record of a crash.
+#[allow(dead_code, reason = "the record of a crash is made elsewhere")]
+pub(crate) fn last_lines(buffer: &mut [u8]) -> &[u8] {
+    let Ok(own) = OWN.try_lock() else { return &[] };
+    let from = own.ring.written().saturating_sub(buffer.len() as u64);
+    own.ring.copy(from, buffer)
+}
+
+/// What stands where lines are missing.
+pub(crate) fn notice(mid_line: bool, dropped: u64) -> String<LINE_BYTES> {
+    let mut text = String::new();
+    let before = if mid_line { "\n" } else { "" };
+    // A number and few words fit.
+    let _ = writeln!(text, "{before}holdfast-init: {dropped} lines were dropped here");
+    text
 }
 
 pub(crate) fn compose(message: Arguments) -> String<LINE_BYTES> {
@@ -40,14 +99,6 @@ pub(crate) fn compose(message: Arguments) -> String<LINE_BYTES> {
         let _ = text.push('\n');
     }
     text
-}
-
-fn write_now(text: &[u8]) -> bool {
-    let stderr = rustix::stdio::stderr();
-    let mut ready = [PollFd::new(&stderr, PollFlags::OUT)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let writable = rustix::event::poll(&mut ready, Some(&now)).is_ok_and(|count| count > 0);
-    writable && rustix::io::write(stderr, text).is_ok()
 }
 
 /// Descriptors 0–2 must be something before anything else is opened.

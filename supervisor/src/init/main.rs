@@ -15,6 +15,7 @@ mod console;
 mod crash;
 mod finish;
 mod launch;
+mod log;
 mod metal;
 mod service;
 mod signals;

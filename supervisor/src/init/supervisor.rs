@@ -28,6 +28,7 @@ use rustix::time::{
 use crate::cgroup::Cgroups;
 use crate::console::say;
 use crate::launch::Launch;
+use crate::log::Logs;
 use crate::metal::Machine;
 use crate::service::Slot;
 use crate::signals::{self, Burst, Meaning};
@@ -50,7 +51,10 @@ pub(crate) const MAIN: usize = 1;
 const SIGNALS: u64 = 0;
 const TIMER: u64 = 1;
 const CHANNEL: u64 = 2;
+/// There is room on standard output or error again: passed on in this very turn.
+const CONSOLE: u64 = 3;
 const PIDFDS: u64 = 16;
+const LOGS: u64 = 32;
 
 pub(crate) struct Supervisor {
     machine: Machine,
@@ -67,6 +71,7 @@ pub(crate) struct Supervisor {
     burst: Burst,
     /// A change the agent has not been told.
     changed: bool,
+    logs: Logs,
     epoll: OwnedFd,
     signals: SignalFd,
     timer: OwnedFd,
@@ -99,6 +104,7 @@ impl Supervisor {
             // MAX_SLOTS is the plan's bound and the agent.
             let _ = slots.push(Slot::new(service));
         }
+        let logs = Logs::open(&epoll, slots.len(), LOGS);
         Ok(Self {
             machine,
             launch,
@@ -112,6 +118,7 @@ impl Supervisor {
             started_at: now_ms(),
             burst: Burst::default(),
             changed: true,
+            logs,
             epoll,
             signals,
             timer,
@@ -138,7 +145,18 @@ impl Supervisor {
             more = self.reap();
             self.tick();
             self.go_on_stopping();
+            self.pass_on_logs();
             self.push_snapshot();
+            self.push_logs();
+        }
+    }
+
+    fn pass_on_logs(&mut self) {
+        let now = now_ms();
+        self.logs.relay(&self.epoll, CONSOLE, now);
+        if self.logs.has_news(now) {
+            self.changed = true;
+            self.machine.degrade(Degraded::LogsDropped);
         }
     }
 
@@ -166,6 +184,9 @@ impl Supervisor {
             SIGNALS => self.read_signals(),
             TIMER => self.clear_timer(),
             CHANNEL => self.read_channel(),
+            token @ LOGS.. => {
+                self.logs.receive((token - LOGS) as usize, &self.epoll, LOGS, now_ms());
+            }
             // A pidfd: its process is reaped in this very turn.
             _ => {}
         }
@@ -265,6 +286,7 @@ impl Supervisor {
         let Some(process) = self.slots.get_mut(at).and_then(|slot| slot.process.take()) else {
             return;
         };
+        self.logs.drain(at);
         let exit = process.exit(code, signal);
         if process.own_session {
             // Without a cgroup this is what can be found of its children.
@@ -285,6 +307,7 @@ impl Supervisor {
 
     fn tick(&mut self) {
         let now = now_ms();
+        self.logs.tick(&self.epoll, LOGS, now);
         for at in 0..self.slots.len() {
             let due = self.slots.get(at).and_then(|slot| slot.record.deadline());
             if due.is_some_and(|due| due <= now) {
@@ -299,7 +322,8 @@ impl Supervisor {
 
     fn arm_timer(&self) {
         let services = self.slots.iter().filter_map(|slot| slot.record.deadline());
-        let others = [self.plan_due, self.phase.deadline(), self.push_again_at()];
+        let others =
+            [self.plan_due, self.phase.deadline(), self.push_again_at(), self.logs.deadline()];
         let next = services.chain(others.into_iter().flatten()).min();
         let value = next.map_or(Timespec { tv_sec: 0, tv_nsec: 0 }, timespec);
         let when = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };

@@ -76,6 +76,8 @@ impl Supervisor {
             user: self.launch.user(service),
             new_session,
             channel: channel.map(AsFd::as_fd),
+            // A foreign command has its terminal, or whatever the container was given.
+            output: self.logs.writer(at).filter(|_| new_session),
             cgroup: group.map(Group::as_fd),
         })
     }
@@ -107,6 +109,7 @@ impl Supervisor {
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         watch(&self.epoll, &ours, CHANNEL)?;
         self.channel = Some(Channel::new(ours));
+        self.logs.begin_anew();
         self.changed = true;
         Ok(theirs)
     }

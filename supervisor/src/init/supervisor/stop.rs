@@ -12,6 +12,9 @@ use crate::finish::{End, finish};
 /// For processes nobody supervises, between SIGTERM and SIGKILL and once more after it.
 const STRAY_GRACE_MS: Ms = 300;
 
+/// For the last lines to go where they are read.
+const LAST_LINES_MS: Ms = 200;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Running,
@@ -70,6 +73,7 @@ impl Supervisor {
     fn wait_for_strays(&mut self, end: End, until: Ms, killed: bool) {
         let over = now_ms() >= until;
         if no_children_left() || (over && killed) {
+            self.logs.finish(LAST_LINES_MS);
             finish(end, self.machine.mode);
         }
         if over {

@@ -11,6 +11,7 @@ use holdfast_supervisor::plan::{Plan, Service};
 use holdfast_supervisor::snapshot::{
     Boot, Mode, PlanSource, ServiceView, Snapshot, Starved, Status,
 };
+use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::Signal;
@@ -18,6 +19,7 @@ use rustix::process::Signal;
 use super::{AGENT, MAIN, Supervisor};
 use crate::console::say;
 use crate::finish::End;
+use crate::log::outlet::is_writable;
 use crate::metal::Network;
 use crate::sys::heap;
 
@@ -28,11 +30,13 @@ const MESSAGES_PER_TURN: usize = 8;
 pub(crate) struct Channel {
     socket: OwnedFd,
     push_again_at: Option<Ms>,
+    /// The log waits for room.
+    wants_room: bool,
 }
 
 impl Channel {
     pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self { socket, push_again_at: None }
+        Self { socket, push_again_at: None, wants_room: false }
     }
 }
 
@@ -56,9 +60,27 @@ impl Supervisor {
         self.changed = false;
     }
 
+    /// The log takes a quarter of the socket's room, which is what poll calls writable, so that a
+    /// snapshot always finds some.
+    pub(super) fn push_logs(&mut self) {
+        let Some(channel) = &mut self.channel else { return };
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let wants_room = self.logs.push(|message| {
+            let bytes = message.encode().unwrap_or_default();
+            is_writable(&channel.socket)
+                && rustix::net::send(&channel.socket, &bytes, flags).is_ok()
+        });
+        if wants_room != channel.wants_room {
+            channel.wants_room = wants_room;
+            let room = if wants_room { EventFlags::OUT } else { EventFlags::empty() };
+            let data = EventData::new_u64(super::CHANNEL);
+            let _ = epoll::modify(&self.epoll, &channel.socket, data, EventFlags::IN | room);
+        }
+    }
+
     fn snapshot(&self) -> Snapshot {
         let mut services = heapless::Vec::new();
-        for slot in &self.slots {
+        for (at, slot) in self.slots.iter().enumerate() {
             let view = ServiceView {
                 name: slot.service.name.clone(),
                 record: slot.record,
@@ -66,7 +88,7 @@ impl Supervisor {
                 run: slot.run,
                 pending_restart: slot.pending_restart,
                 status: Status::new(),
-                log_dropped: 0,
+                log_dropped: self.logs.dropped(at),
             };
             // As many places as slots.
             let _ = services.push(view);

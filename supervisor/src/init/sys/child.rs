@@ -37,6 +37,8 @@ pub(crate) struct Child<'a> {
     pub new_session: bool,
     /// The agent's end of the channel, to become its standard input.
     pub channel: Option<BorrowedFd<'a>>,
+    /// To become its standard output and error; `None` leaves init's own.
+    pub output: Option<BorrowedFd<'a>>,
     /// The cgroup to be born in.
     pub cgroup: Option<BorrowedFd<'a>>,
 }
@@ -174,8 +176,8 @@ fn default_signals() {
     let _ = none.thread_set_mask();
 }
 
-/// Standard input is /dev/null for services and the channel for the agent; output stays init's.
-/// All else closes at exec.
+/// Standard input is /dev/null for services and the channel for the agent; output goes to the pipe
+/// of the log. All else closes at exec.
 fn streams(child: &Child) -> Result<(), Errno> {
     if let Some(channel) = child.channel {
         rustix::stdio::dup2_stdin(channel)?;
@@ -184,6 +186,10 @@ fn streams(child: &Child) -> Result<(), Errno> {
         if let Ok(null) = rustix::fs::open(c"/dev/null", OFlags::RDWR, Mode::empty()) {
             rustix::stdio::dup2_stdin(&null)?;
         }
+    }
+    if let Some(output) = child.output {
+        rustix::stdio::dup2_stdout(output)?;
+        rustix::stdio::dup2_stderr(output)?;
     }
     let flags = libc::CLOSE_RANGE_CLOEXEC;
     // SAFETY: marks descriptors close-on-exec; touches no memory. Kernels before 5.11 refuse, and
