@@ -5,19 +5,41 @@
 //!
 //! ```text
 //!            Start                    Ready                      Exited
-//!  Down ───────────────▶ Starting ───────────▶ Ready ─────────────────────────┐
-//!   ▲                      │  ▲   ╲  NotReady ╱  ▲ Ready                       │
-//!   │ Exited               │  │    ▼          ▼  │                             ▼
-//!   │                 Hung │  │    Hung    Unready ──Exited──▶ wanted? ── no ─▶ Down
-//!  Stopping ◀──Stop────────┘  │                                │ yes
-//!   (why: Stop|Restart|Hung)  │    until passed                ▼
-//!                             └───────────────────────────── Backoff, or Failed at the start limit
+//!  Down ───────────────▶ Starting ───────────▶ Ready ──────────────────────────┐
+//!   ▲                      │  ▲   ╲  NotReady ╱  ▲ Ready                        ▼
+//!   │             too late │  │    ▼          ▼  │                           Clearing
+//!   │                 Hung │  │    Hung    Unready ──Exited──▶ Clearing ────▶ Cleared: wanted?
+//!   │                 Stop │  │                                              │ no    │ yes
+//!   │                      ▼  │ until passed                                 ▼       ▼
+//!   └─────── Clearing ◀─ Stopping └──────────────────────────────────────── Down  Backoff, or
+//!                        (why: Stop|Restart|Hung|Late|Own)                        Failed
 //! ```
+//!
+//! A run is over when its last process is gone: only then is there another.
+
+mod exit;
+mod state;
+
+pub use exit::{Exit, SpawnStep};
+pub use state::{LastExit, Next, Record, State, Why};
 
 use crate::clock::Ms;
 
 /// After SIGKILL a process is gone within this time, or it hangs in the kernel; then kill again.
 pub const KILL_AGAIN_MS: Ms = 1_000;
+/// Between SIGABRT, which may leave a trace of what hung, and SIGKILL.
+pub const ABORT_GRACE_MS: Ms = 200;
+/// A killed tree is gone within this time, or it hangs in the kernel; the next run does not wait
+/// for ever.
+pub const CLEAR_WAIT_MS: Ms = 5_000;
+/// What one request for more time may add.
+pub const MAX_EXTENSION_MS: Ms = 60_000;
+/// From the request to stop until SIGKILL, whatever the service asks for.
+pub const MAX_STOP_MS: Ms = 600_000;
+/// For a service to say what it could not while nobody ran.
+pub const SILENCE_SLACK_MS: Ms = 2_000;
+/// Waits are up to a tenth shorter, so that what failed together does not come back together.
+const JITTER_PART: Ms = 10;
 
 /// When a service that ended by itself is started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,103 +73,25 @@ pub struct Policy {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    Code(u8),
-    Signal(u8),
-    /// Killed by the kernel because its cgroup, or the machine, had no memory left.
-    Oom,
-    /// Killed by init because it did not answer its probes.
-    Hung,
-    /// Never ran: a step between clone and exec failed with this errno.
-    Spawn {
-        step: SpawnStep,
-        errno: u16,
-    },
-}
-
-/// What a child does before it becomes the service; the numbers go over a pipe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum SpawnStep {
-    Clone = 0,
-    Stdio = 1,
-    Directory = 2,
-    Privileges = 3,
-    Exec = 4,
-    Prepare = 5,
-}
-
-impl SpawnStep {
-    pub const ALL: [Self; 6] =
-        [Self::Clone, Self::Stdio, Self::Directory, Self::Privileges, Self::Exec, Self::Prepare];
-
-    pub fn from_u8(byte: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|step| *step as u8 == byte)
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Clone => "clone",
-            Self::Stdio => "standard streams",
-            Self::Directory => "working directory",
-            Self::Privileges => "privilege drop",
-            Self::Exec => "exec",
-            Self::Prepare => "preparation",
-        }
-    }
-}
-
-/// Why a service is being stopped, which says what follows its exit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    Stop,
-    Restart,
-    Hung,
-}
-
-/// Where a service is. `since` is when its process was spawned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// No process and none wanted.
-    Down,
-    /// A process that has not answered its startup probe yet.
-    Starting {
-        since: Ms,
-    },
-    Ready {
-        since: Ms,
-    },
-    /// It was ready and does not answer now; not yet long enough to call it hung.
-    Unready {
-        since: Ms,
-    },
-    /// Asked to end; at `deadline` it is killed, and killed again while it lasts.
-    Stopping {
-        since: Ms,
-        deadline: Ms,
-        killed: bool,
-        why: Why,
-    },
-    /// Ended; to be started at `until`.
-    Backoff {
-        until: Ms,
-    },
-    /// Given up at the start limit.
-    Failed,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// Wanted: at boot, or by hand after a failure.
+    /// Wanted: at boot, or by hand.
     Start,
-    /// The probe: it answers.
+    /// It answers its probe, or says that it is ready.
     Ready,
     /// The probe: it does not answer.
     NotReady,
-    /// The probe: it has not answered for too long.
+    /// It says that it lives.
+    Alive,
+    /// It asks for this much more time, from now.
+    Extend(Ms),
+    /// It says that it is ending.
+    Ending,
+    /// The probe: it has not answered for too long. Or it says so itself.
     Hung,
     /// The process is gone and reaped.
     Exited(Exit),
+    /// And so is every other process of its run.
+    Cleared,
     /// Not wanted any more.
     Stop,
     /// End it and start it again.
@@ -161,153 +105,199 @@ pub enum Action {
     Spawn,
     /// SIGTERM to the main process.
     Terminate,
+    /// SIGABRT to the main process.
+    Abort,
     /// SIGKILL to the whole tree.
     Kill,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LastExit {
-    pub exit: Exit,
-    pub ran_ms: Ms,
-    pub at: Ms,
-}
-
-/// Everything remembered about a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Record {
-    pub state: State,
-    /// Runs that ended by themselves since the last good one.
-    pub failures: u32,
-    /// Starts after the first.
-    pub restarts: u32,
-    pub hangs: u32,
-    pub oom_kills: u32,
-    pub last_exit: Option<LastExit>,
-}
-
-impl Record {
-    pub const NEW: Self = Self {
-        state: State::Down,
-        failures: 0,
-        restarts: 0,
-        hangs: 0,
-        oom_kills: 0,
-        last_exit: None,
-    };
-
-    /// When [`Event::Tick`] is due.
-    pub fn deadline(&self) -> Option<Ms> {
-        match self.state {
-            State::Stopping { deadline, .. } => Some(deadline),
-            State::Backoff { until } => Some(until),
-            _ => None,
-        }
-    }
-}
-
-impl State {
-    /// When the process that exists now was spawned.
-    pub fn running_since(&self) -> Option<Ms> {
-        match *self {
-            Self::Starting { since }
-            | Self::Ready { since }
-            | Self::Unready { since }
-            | Self::Stopping { since, .. } => Some(since),
-            Self::Down | Self::Backoff { .. } | Self::Failed => None,
-        }
-    }
-
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Down => "down",
-            Self::Starting { .. } => "starting",
-            Self::Ready { .. } => "ready",
-            Self::Unready { .. } => "unready",
-            Self::Stopping { .. } => "stopping",
-            Self::Backoff { .. } => "backoff",
-            Self::Failed => "failed",
-        }
-    }
-}
+/// What is remembered from now on, and what is to be done.
+type Step = (Record, Option<Action>);
 
 /// One event in the life of a service.
-pub fn step(record: &Record, event: Event, now: Ms, policy: &Policy) -> (Record, Option<Action>) {
-    use State::{Backoff, Down, Failed, Ready, Starting, Stopping, Unready};
-    match (record.state, event) {
-        (Down | Backoff { .. } | Failed, Event::Start | Event::Restart) => start(record, now),
-        (Backoff { until }, Event::Tick) if until <= now => start(record, now),
-        (Down | Backoff { .. } | Failed, Event::Stop) => stay(record, Down),
-
-        (Starting { since } | Unready { since }, Event::Ready) => stay(record, Ready { since }),
-        (Ready { since }, Event::NotReady) => stay(record, Unready { since }),
-        (Starting { since } | Ready { since } | Unready { since }, Event::Hung) => {
-            let hung = Record { hangs: record.hangs.saturating_add(1), ..*record };
-            kill(&hung, since, Why::Hung, now)
+pub fn step(record: &Record, event: Event, now: Ms, policy: &Policy) -> Step {
+    use State::{Backoff, Clearing, Down, Failed, Ready, Starting, Stopping, Unready};
+    match record.state {
+        Down | Failed | Backoff { .. } => idle(record, event, now, policy),
+        Clearing { until, next } => clearing(record, until, next, event, now, policy),
+        Starting { since, until } | Ready { since, until } | Unready { since, until } => {
+            running(record, since, until, event, now, policy)
         }
-        (Starting { since } | Ready { since } | Unready { since }, Event::Stop) => {
-            terminate(record, since, Why::Stop, now, policy)
-        }
-        (Starting { since } | Ready { since } | Unready { since }, Event::Restart) => {
-            terminate(record, since, Why::Restart, now, policy)
-        }
-        (Starting { since } | Ready { since } | Unready { since }, Event::Exited(exit)) => {
-            ended(record, since, exit, now, policy)
-        }
-
-        (Stopping { since, deadline, killed, .. }, Event::Stop) => {
-            stay(record, Stopping { since, deadline, killed, why: Why::Stop })
-        }
-        (Stopping { since, deadline, why, .. }, Event::Tick) if deadline <= now => {
-            kill(record, since, why, now)
-        }
-        (Stopping { since, why: Why::Hung, .. }, Event::Exited(Exit::Signal(_))) => {
-            ended(record, since, Exit::Hung, now, policy)
-        }
-        (Stopping { since, why: Why::Hung, .. }, Event::Exited(exit)) => {
-            ended(record, since, exit, now, policy)
-        }
-        (Stopping { since, why: Why::Restart, .. }, Event::Exited(exit)) => {
-            start(&note_exit(record, since, exit, now), now)
-        }
-        (Stopping { since, why: Why::Stop, .. }, Event::Exited(exit)) => {
-            stay(&note_exit(record, since, exit, now), Down)
-        }
-
-        // What is already so, what is not due, and what can only be a late message.
-        (Down | Backoff { .. } | Failed, Event::Tick | Event::Exited(_))
-        | (Down | Backoff { .. } | Failed, Event::Ready | Event::NotReady | Event::Hung)
-        | (Starting { .. } | Ready { .. } | Unready { .. }, Event::Start | Event::Tick)
-        | (Starting { .. } | Unready { .. }, Event::NotReady)
-        | (Ready { .. }, Event::Ready)
-        | (Stopping { .. }, Event::Start | Event::Restart | Event::Tick)
-        | (Stopping { .. }, Event::Ready | Event::NotReady | Event::Hung) => (*record, None),
+        Stopping { since, .. } => stopping(record, since, event, now, policy),
     }
 }
 
-fn stay(record: &Record, state: State) -> (Record, Option<Action>) {
+/// No process.
+fn idle(record: &Record, event: Event, now: Ms, policy: &Policy) -> Step {
+    match (record.state, event) {
+        (_, Event::Start | Event::Restart) => {
+            start(&Record { failures: 0, ..*record }, now, policy)
+        }
+        (State::Backoff { until }, Event::Tick) if until <= now => start(record, now, policy),
+        (_, Event::Stop) => stay(record, State::Down),
+        _ => (*record, None),
+    }
+}
+
+/// No main process, but perhaps others of its run.
+fn clearing(
+    record: &Record,
+    until: Ms,
+    next: Next,
+    event: Event,
+    now: Ms,
+    policy: &Policy,
+) -> Step {
+    let then = |next| stay(record, State::Clearing { until, next });
+    match event {
+        Event::Tick if now < until => (*record, None),
+        Event::Cleared | Event::Tick => match next {
+            Next::Start => start(record, now, policy),
+            Next::Backoff { until } => stay(record, State::Backoff { until }),
+            Next::Down => stay(record, State::Down),
+            Next::Failed => stay(record, State::Failed),
+        },
+        Event::Start | Event::Restart => then(Next::Start),
+        Event::Stop => then(Next::Down),
+        _ => (*record, None),
+    }
+}
+
+/// A process that nobody wants to end.
+fn running(
+    record: &Record,
+    since: Ms,
+    until: Option<Ms>,
+    event: Event,
+    now: Ms,
+    policy: &Policy,
+) -> Step {
+    use State::{Ready, Starting, Unready};
+    match (record.state, event) {
+        (Starting { .. }, Event::Ready) => {
+            stay(record, Ready { since, until: silence(now, policy) })
+        }
+        (Unready { .. }, Event::Ready) => stay(record, Ready { since, until }),
+        (Ready { .. }, Event::NotReady) => stay(record, Unready { since, until }),
+        (Ready { .. }, Event::Alive) => stay(record, Ready { since, until: silence(now, policy) }),
+        (Unready { .. }, Event::Alive) => {
+            stay(record, Unready { since, until: silence(now, policy) })
+        }
+        (Starting { .. }, Event::Extend(ms)) => {
+            let longer = until.map(|until| until.max(now + ms.min(MAX_EXTENSION_MS)));
+            stay(record, Starting { since, until: longer })
+        }
+        (Starting { .. }, Event::Tick) if is_due(until, now) => kill(record, since, Why::Late, now),
+        (_, Event::Tick) if is_due(until, now) => hung(record, since, now),
+        (_, Event::Hung) => hung(record, since, now),
+        (_, Event::Ending) => stay(record, asked(since, Why::Own, now, policy)),
+        (_, Event::Stop) => terminate(record, since, Why::Stop, now, policy),
+        (_, Event::Restart) => terminate(record, since, Why::Restart, now, policy),
+        (_, Event::Exited(exit)) => {
+            let mut after = note_exit(record, since, exit, now);
+            let next = follow_up(&mut after, exit, now, policy);
+            clear(&after, next, now)
+        }
+        _ => (*record, None),
+    }
+}
+
+/// A process that has been told to end, or says that it ends.
+fn stopping(record: &Record, since: Ms, event: Event, now: Ms, policy: &Policy) -> Step {
+    let State::Stopping { deadline, latest, killed, why, .. } = record.state else {
+        return (*record, None);
+    };
+    let now_for = |why| stay(record, State::Stopping { since, deadline, latest, killed, why });
+    match (why, event) {
+        (_, Event::Tick) if deadline <= now => kill(record, since, why, now),
+        (Why::Stop | Why::Restart | Why::Own, Event::Extend(ms)) if !killed => {
+            let deadline = deadline.max(now + ms.min(MAX_EXTENSION_MS)).min(latest);
+            stay(record, State::Stopping { since, deadline, latest, killed, why })
+        }
+        // What ends by itself has not been told to: it might not mean it.
+        (Why::Own, Event::Stop) => terminate(record, since, Why::Stop, now, policy),
+        (Why::Own, Event::Restart) => terminate(record, since, Why::Restart, now, policy),
+        (_, Event::Stop) => now_for(Why::Stop),
+        (Why::Stop, Event::Start | Event::Restart) => now_for(Why::Restart),
+        (_, Event::Exited(exit)) => {
+            let exit = exit_for(why, exit);
+            let mut after = note_exit(record, since, exit, now);
+            let next = match why {
+                Why::Stop => Next::Down,
+                Why::Restart => Next::Start,
+                Why::Hung | Why::Late | Why::Own => follow_up(&mut after, exit, now, policy),
+            };
+            clear(&after, next, now)
+        }
+        _ => (*record, None),
+    }
+}
+
+/// What init killed for a reason ended for that reason, whatever its status says.
+fn exit_for(why: Why, exit: Exit) -> Exit {
+    match (why, exit) {
+        (_, Exit::Oom | Exit::Spawn { .. }) => exit,
+        (Why::Hung, _) => Exit::Hung,
+        (Why::Late, _) => Exit::Late,
+        (Why::Stop | Why::Restart | Why::Own, _) => exit,
+    }
+}
+
+fn stay(record: &Record, state: State) -> Step {
     (Record { state, ..*record }, None)
 }
 
-fn start(record: &Record, now: Ms) -> (Record, Option<Action>) {
+fn start(record: &Record, now: Ms, policy: &Policy) -> Step {
     let again = u32::from(record.last_exit.is_some());
     let restarts = record.restarts.saturating_add(again);
-    (Record { state: State::Starting { since: now }, restarts, ..*record }, Some(Action::Spawn))
+    let until = after(now, policy.startup_ms);
+    (
+        Record { state: State::Starting { since: now, until }, restarts, ..*record },
+        Some(Action::Spawn),
+    )
 }
 
-fn terminate(
-    record: &Record,
-    since: Ms,
-    why: Why,
-    now: Ms,
-    policy: &Policy,
-) -> (Record, Option<Action>) {
-    let deadline = now + Ms::from(policy.stop_grace_ms);
-    let state = State::Stopping { since, deadline, killed: false, why };
+fn silence(now: Ms, policy: &Policy) -> Option<Ms> {
+    after(now, policy.watchdog_ms)
+}
+
+/// 0 is no bound.
+fn after(now: Ms, ms: u32) -> Option<Ms> {
+    (ms != 0).then(|| now + Ms::from(ms))
+}
+
+fn is_due(until: Option<Ms>, now: Ms) -> bool {
+    until.is_some_and(|until| until <= now)
+}
+
+fn asked(since: Ms, why: Why, now: Ms, policy: &Policy) -> State {
+    let grace = Ms::from(policy.stop_grace_ms);
+    let latest = now + grace.max(MAX_STOP_MS);
+    State::Stopping { since, deadline: now + grace, latest, killed: false, why }
+}
+
+fn terminate(record: &Record, since: Ms, why: Why, now: Ms, policy: &Policy) -> Step {
+    let state = asked(since, why, now, policy);
     (Record { state, ..*record }, Some(Action::Terminate))
 }
 
-fn kill(record: &Record, since: Ms, why: Why, now: Ms) -> (Record, Option<Action>) {
-    let state = State::Stopping { since, deadline: now + KILL_AGAIN_MS, killed: true, why };
+fn hung(record: &Record, since: Ms, now: Ms) -> Step {
+    let deadline = now + ABORT_GRACE_MS;
+    let state =
+        State::Stopping { since, deadline, latest: deadline, killed: false, why: Why::Hung };
+    let hangs = record.hangs.saturating_add(1);
+    (Record { state, hangs, ..*record }, Some(Action::Abort))
+}
+
+fn kill(record: &Record, since: Ms, why: Why, now: Ms) -> Step {
+    let deadline = now + KILL_AGAIN_MS;
+    let state = State::Stopping { since, deadline, latest: deadline, killed: true, why };
+    (Record { state, ..*record }, Some(Action::Kill))
+}
+
+/// What the run left behind is killed, and waited for.
+fn clear(record: &Record, next: Next, now: Ms) -> Step {
+    let state = State::Clearing { until: now + CLEAR_WAIT_MS, next };
     (Record { state, ..*record }, Some(Action::Kill))
 }
 
@@ -317,40 +307,39 @@ fn note_exit(record: &Record, since: Ms, exit: Exit, now: Ms) -> Record {
     Record { last_exit, oom_kills, ..*record }
 }
 
-/// The service ended by itself, or was killed because it hung: again, later, or never?
-fn ended(
-    record: &Record,
-    since: Ms,
-    exit: Exit,
-    now: Ms,
-    policy: &Policy,
-) -> (Record, Option<Action>) {
-    let mut next = note_exit(record, since, exit, now);
-    let wanted = match policy.restart {
-        Restart::Always => true,
-        Restart::OnCrash => !matches!(exit, Exit::Code(_) | Exit::Spawn { .. }),
-        Restart::Never => false,
-    };
-    if !wanted {
-        return stay(&next, State::Down);
+/// The service ended by itself, or was killed for its own good: again, later, or never?
+fn follow_up(record: &mut Record, exit: Exit, now: Ms, policy: &Policy) -> Next {
+    if !exit.asks_for_another(policy) {
+        return Next::Down;
     }
-    let never_ran = matches!(exit, Exit::Spawn { .. });
-    let ran_well = !never_ran && now.saturating_sub(since) >= Ms::from(policy.good_run_ms);
-    next.failures = if ran_well { 1 } else { record.failures.saturating_add(1) };
-    if policy.start_limit != 0 && next.failures >= u32::from(policy.start_limit) {
-        return stay(&next, State::Failed);
+    let ran_ms = record.last_exit.map_or(0, |last| last.ran_ms);
+    let never_ran = matches!(exit, Exit::Spawn { .. } | Exit::Late);
+    let ran_well = !never_ran && ran_ms >= Ms::from(policy.good_run_ms);
+    record.failures = if ran_well { 1 } else { record.failures.saturating_add(1) };
+    let is_limit = policy.start_limit != 0 && record.failures >= u32::from(policy.start_limit);
+    if exit.is_permanent(policy) || (is_limit && !exit.is_shortage()) {
+        return Next::Failed;
     }
     if ran_well {
-        return start(&next, now);
+        return Next::Start;
     }
-    stay(&next, State::Backoff { until: now + backoff_ms(next.failures, policy) })
+    Next::Backoff { until: now + backoff_ms(record.failures, now, policy) }
 }
 
-/// `initial`, twice that, four times that … up to `max`.
-fn backoff_ms(failures: u32, policy: &Policy) -> Ms {
+/// `initial`, twice that, four times that … up to `max`, less the jitter.
+fn backoff_ms(failures: u32, now: Ms, policy: &Policy) -> Ms {
     let doublings = failures.saturating_sub(1).min(32);
     let delay = Ms::from(policy.backoff_initial_ms) << doublings;
-    delay.min(Ms::from(policy.backoff_max_ms))
+    let delay = delay.min(Ms::from(policy.backoff_max_ms));
+    delay - chance(now) % (delay / JITTER_PART + 1)
+}
+
+/// The instant of a failure is chance enough; its bits are spread by SplitMix64's finalizer
+/// (Steele, Lea and Flood, 2014).
+fn chance(seed: u64) -> u64 {
+    let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]

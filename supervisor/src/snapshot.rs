@@ -23,7 +23,7 @@ use heapless::{String, Vec};
 use crate::bytes::{Malformed, Reader, Writer, flag};
 use crate::clock::Ms;
 use crate::degraded::DegradedSet;
-use crate::machine::{Exit, LastExit, Record, SpawnStep, State, Why};
+use crate::machine::{Exit, LastExit, Next, Record, SpawnStep, State, Why};
 use crate::plan::{MAX_SERVICES, Name};
 
 /// The plan's services and the agent.
@@ -214,21 +214,21 @@ pub(crate) fn one_of<T: Copy>(all: &[T], number: u8) -> Result<T, Malformed> {
     all.get(usize::from(number)).copied().ok_or(Malformed("a choice that does not exist"))
 }
 
+/// Without what moves at every sign of life: see [`State::shown`].
 fn encode_state<const N: usize>(state: State, writer: &mut Writer<N>) {
     let (tag, first, second) = match state {
         State::Down => (0, 0, 0),
-        State::Starting { since } => (1, since, 0),
-        State::Ready { since } => (2, since, 0),
-        State::Unready { since } => (3, since, 0),
+        State::Starting { since, .. } => (1, since, 0),
+        State::Ready { since, .. } => (2, since, 0),
+        State::Unready { since, .. } => (3, since, 0),
         State::Backoff { until } => (4, until, 0),
         State::Failed => (5, 0, 0),
-        State::Stopping { since, deadline, killed, why } => {
-            let why = match why {
-                Why::Stop => 0,
-                Why::Restart => 1,
-                Why::Hung => 2,
-            };
-            (6 + why * 2 + u8::from(killed), since, deadline)
+        State::Clearing { until, next: Next::Start } => (6, until, 0),
+        State::Clearing { until, next: Next::Backoff { until: start } } => (7, until, start),
+        State::Clearing { until, next: Next::Down } => (8, until, 0),
+        State::Clearing { until, next: Next::Failed } => (9, until, 0),
+        State::Stopping { since, deadline, killed, why, .. } => {
+            (STOPPING + why as u8 * 2 + u8::from(killed), since, deadline)
         }
     };
     writer.u8(tag);
@@ -236,20 +236,30 @@ fn encode_state<const N: usize>(state: State, writer: &mut Writer<N>) {
     writer.u64(second);
 }
 
+/// From here on two tags for each [`Why`]: asked, and killed.
+const STOPPING: u8 = 10;
+
 fn decode_state(reader: &mut Reader) -> Result<State, Malformed> {
     let (tag, first, second) = (reader.u8()?, reader.u64()?, reader.u64()?);
-    let stopping = |why, killed| State::Stopping { since: first, deadline: second, killed, why };
+    let clearing = |next| State::Clearing { until: first, next };
     Ok(match tag {
         0 => State::Down,
-        1 => State::Starting { since: first },
-        2 => State::Ready { since: first },
-        3 => State::Unready { since: first },
+        1 => State::Starting { since: first, until: None },
+        2 => State::Ready { since: first, until: None },
+        3 => State::Unready { since: first, until: None },
         4 => State::Backoff { until: first },
         5 => State::Failed,
-        6 | 7 => stopping(Why::Stop, tag == 7),
-        8 | 9 => stopping(Why::Restart, tag == 9),
-        10 | 11 => stopping(Why::Hung, tag == 11),
-        _ => return Err(Malformed("unknown state")),
+        6 => clearing(Next::Start),
+        7 => clearing(Next::Backoff { until: second }),
+        8 => clearing(Next::Down),
+        9 => clearing(Next::Failed),
+        STOPPING.. => State::Stopping {
+            since: first,
+            deadline: second,
+            latest: second,
+            killed: (tag - STOPPING) % 2 == 1,
+            why: one_of(&Why::ALL, (tag - STOPPING) / 2)?,
+        },
     })
 }
 
@@ -260,6 +270,7 @@ fn encode_exit<const N: usize>(last: Option<LastExit>, writer: &mut Writer<N>) {
         Some(Exit::Signal(signal)) => (2, u32::from(signal)),
         Some(Exit::Oom) => (3, 0),
         Some(Exit::Hung) => (4, 0),
+        Some(Exit::Late) => (6, 0),
         Some(Exit::Spawn { step, errno }) => (5, u32::from(step as u8) << 16 | u32::from(errno)),
     };
     writer.u8(kind);
@@ -279,6 +290,7 @@ fn decode_exit(reader: &mut Reader) -> Result<Option<LastExit>, Malformed> {
         3 => Exit::Oom,
         4 => Exit::Hung,
         5 => decode_spawn_failure(value)?,
+        6 => Exit::Late,
         _ => return Err(Malformed("unknown kind of exit")),
     };
     Ok(Some(LastExit { exit, ran_ms, at }))
@@ -337,24 +349,36 @@ mod tests {
 
     #[test]
     fn every_state_and_exit_survives_the_wire() {
-        let stop = |why, killed| State::Stopping { since: 1, deadline: 2, killed, why };
+        let stopping = |why| {
+            [false, true].map(|killed| State::Stopping {
+                since: 1,
+                deadline: 2,
+                latest: 2,
+                killed,
+                why,
+            })
+        };
+        let clearing = |next| State::Clearing { until: 1, next };
         let states = [
             State::Down,
-            State::Starting { since: 1 },
-            State::Ready { since: 2 },
-            State::Unready { since: 3 },
+            State::Starting { since: 1, until: None },
+            State::Ready { since: 2, until: None },
+            State::Unready { since: 3, until: None },
             State::Backoff { until: 4 },
             State::Failed,
-            stop(Why::Stop, false),
-            stop(Why::Restart, true),
-            stop(Why::Hung, true),
+            clearing(Next::Start),
+            clearing(Next::Backoff { until: 9 }),
+            clearing(Next::Down),
+            clearing(Next::Failed),
         ];
+        let states = states.into_iter().chain(Why::ALL.into_iter().flat_map(stopping));
         let exits = [
             None,
             Some(Exit::Code(1)),
             Some(Exit::Signal(9)),
             Some(Exit::Oom),
             Some(Exit::Hung),
+            Some(Exit::Late),
             Some(Exit::Spawn { step: SpawnStep::Exec, errno: 2 }),
         ];
         for state in states {

@@ -6,7 +6,7 @@ use std::fmt;
 
 use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::degraded::Degraded;
-use holdfast_supervisor::machine::{Exit, LastExit, State};
+use holdfast_supervisor::machine::{Exit, LastExit, Next, State};
 use holdfast_supervisor::paths;
 use holdfast_supervisor::snapshot::{Mode, PlanSource, ServiceView, Snapshot};
 use serde::Serialize;
@@ -142,7 +142,10 @@ impl Service {
             oom_kills: record.oom_kills,
             last_exit: record.last_exit.map(|last| Ended::new(last, now)),
             next_start_in_ms: match record.state {
-                State::Backoff { until } => Some(until.saturating_sub(now)),
+                State::Backoff { until }
+                | State::Clearing { next: Next::Backoff { until }, .. } => {
+                    Some(until.saturating_sub(now))
+                }
                 _ => None,
             },
             pending_restart: view.pending_restart,
@@ -157,6 +160,7 @@ impl Ended {
             Exit::Signal(signal) => ("signal", None, Some(signal), None),
             Exit::Oom => ("oom", None, Some(9), None),
             Exit::Hung => ("hung", None, Some(9), None),
+            Exit::Late => ("startup", None, Some(9), None),
             Exit::Spawn { errno, .. } => ("spawn", None, None, Some(errno)),
         };
         let text = match last.exit {
@@ -164,6 +168,7 @@ impl Ended {
             Exit::Signal(signal) => format!("killed by signal {signal}"),
             Exit::Oom => "killed: out of memory".to_owned(),
             Exit::Hung => "killed: it hung".to_owned(),
+            Exit::Late => "killed: it did not become ready in time".to_owned(),
             Exit::Spawn { step, errno } => {
                 let error = std::io::Error::from_raw_os_error(i32::from(errno));
                 format!("could not be started: {}: {error}", step.name())

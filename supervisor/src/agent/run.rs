@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::time::Duration;
 
 use holdfast_supervisor::channel::{ToAgent, ToInit};
 use holdfast_supervisor::clock::{Ms, now_ms};
@@ -16,6 +17,9 @@ use crate::config::{Config, Problem};
 use crate::link::Link;
 use crate::ping::{Answer, Endpoint};
 use crate::{prober, serve};
+
+/// init waits ten times as long.
+const ALIVE_EVERY: Duration = Duration::from_secs(1);
 
 /// What the agent's tasks share; they all run on one thread.
 pub(crate) struct Shared {
@@ -126,6 +130,16 @@ async fn serve_until_stopped() -> std::io::Result<()> {
         () = prober::watch_server(&shared) => Ok(()),
         () = serve::local(&shared) => Ok(()),
         () = serve::remote(&shared) => Ok(()),
+        () = say_alive(&shared.link) => Ok(()),
+    }
+}
+
+/// From the one thread that does everything: when it hangs, init is told nothing, and knows.
+async fn say_alive(link: &Link) {
+    loop {
+        // One that does not get through is followed by others.
+        let _ = link.send(&ToInit::Alive);
+        tokio::time::sleep(ALIVE_EVERY).await;
     }
 }
 

@@ -118,6 +118,11 @@ impl Group {
         write_file(&self.dir, "cgroup.kill", b"1").is_ok()
     }
 
+    /// For [`is_populated`], and to wait for its change: POLLPRI from a read until a change.
+    pub(crate) fn events(&self) -> Result<OwnedFd, Errno> {
+        rustix::fs::openat(&self.dir, "cgroup.events", OFlags::CLOEXEC, FileMode::empty())
+    }
+
     /// Processes of this run that the kernel killed for want of memory.
     pub(crate) fn oom_kills(&self) -> u64 {
         oom_kills_in(&self.dir, "memory.events")
@@ -131,6 +136,14 @@ impl Group {
         };
         let _ = write_file(&self.dir, file, text.as_bytes());
     }
+}
+
+/// Some process of the group lives, or its `cgroup.events` cannot be read.
+pub(crate) fn is_populated(events: &OwnedFd) -> bool {
+    let mut buffer = [0; FILE_BYTES];
+    let len = rustix::io::pread(events, &mut buffer[..], 0).unwrap_or(0);
+    let empty = b"populated 0\n";
+    !buffer.get(..len).unwrap_or_default().windows(empty.len()).any(|line| line == empty)
 }
 
 /// The count of the whole container, for where services have no group of their own.

@@ -15,6 +15,11 @@ use crate::metal::Machine;
 use crate::sys::child::MAX_WORDS;
 use crate::sys::process::{Environment, environment, keep};
 
+/// Until its first word. It reads one file before, on a machine that is busy starting.
+const AGENT_STARTUP_MS: u32 = 30_000;
+/// Without a word; it says that it lives every second.
+const AGENT_SILENCE_MS: u32 = 10_000;
+
 pub(crate) type Words<'a> = Vec<&'a CStr, MAX_WORDS>;
 
 pub(crate) struct Launch {
@@ -119,7 +124,9 @@ impl Launch {
             good_run_ms: 5_000,
             start_limit: 0,
             stop_grace_ms: 1_000,
-            ..agent.policy
+            startup_ms: AGENT_STARTUP_MS,
+            watchdog_ms: AGENT_SILENCE_MS,
+            permanent_exits: [0; 8],
         };
         agent.limits = Limits { memory_max: Memory::Bytes(32 << 20), pids_max: 32, ..agent.limits };
         agent

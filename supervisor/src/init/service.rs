@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use holdfast_supervisor::machine::{Exit, Record, SpawnStep};
+use holdfast_supervisor::machine::{Exit, Record, SpawnStep, State};
 use holdfast_supervisor::plan::Service;
 use rustix::process::Pid;
 
@@ -14,8 +14,35 @@ pub(crate) struct Slot {
     /// Counted from 1; names the cgroup and dates the agent's verdicts.
     pub run: u32,
     pub process: Option<Process>,
+    /// What is left of the run before: its main process is gone, others may not be.
+    pub leaving: Option<Leaving>,
+    /// Somebody stopped it: its end is not the container's.
+    pub stopped_by_hand: bool,
     /// The plan changed something that only a new process can have.
     pub pending_restart: bool,
+}
+
+/// The cgroup of a run whose main process has ended.
+pub(crate) struct Leaving {
+    pub group: Group,
+    events: Option<OwnedFd>,
+    pub is_watched: bool,
+}
+
+impl Leaving {
+    pub(crate) fn new(group: Group) -> Self {
+        Self { events: group.events().ok(), group, is_watched: false }
+    }
+
+    /// Some process of the run lives, or nobody can tell.
+    pub(crate) fn is_populated(&self) -> bool {
+        self.events.as_ref().is_none_or(cgroup::is_populated)
+    }
+
+    /// Urgent (POLLPRI) when [`Self::is_populated`] may have changed since it was last asked.
+    pub(crate) fn events(&self) -> Option<&OwnedFd> {
+        self.events.as_ref()
+    }
 }
 
 /// A child that has not been reaped.
@@ -32,7 +59,20 @@ pub(crate) struct Process {
 
 impl Slot {
     pub(crate) fn new(service: Service) -> Self {
-        Self { service, record: Record::NEW, run: 0, process: None, pending_restart: false }
+        Self {
+            service,
+            record: Record::NEW,
+            run: 0,
+            process: None,
+            leaving: None,
+            stopped_by_hand: false,
+            pending_restart: false,
+        }
+    }
+
+    /// Stopped, with all of its run.
+    pub(crate) fn is_down(&self) -> bool {
+        self.record.state == State::Down
     }
 
     pub(crate) fn pid(&self) -> Option<Pid> {

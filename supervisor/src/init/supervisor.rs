@@ -5,6 +5,7 @@
 //! time (timerfd), the agent's messages (seqpacket). Nothing in here waits for anything else.
 
 mod report;
+mod runs;
 mod spawn;
 mod stop;
 mod talk;
@@ -13,13 +14,13 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use heapless::Vec;
 use holdfast_supervisor::clock::{Ms, now_ms};
-use holdfast_supervisor::machine::{Action, Event, Exit, State, step};
+use holdfast_supervisor::machine::{Action, Event, step};
 use holdfast_supervisor::plan::Plan;
-use holdfast_supervisor::snapshot::{MAX_SLOTS, Mode, PlanSource};
+use holdfast_supervisor::snapshot::{MAX_SLOTS, PlanSource};
 use nix::sys::signalfd::SignalFd;
 use rustix::event::epoll;
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::process::Signal;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
@@ -40,10 +41,8 @@ use talk::Channel;
 /// The agent reads a file and speaks; without it the server starts by the built-in plan.
 const PLAN_WAIT_MS: Ms = 2_000;
 const EVENTS_PER_TURN: usize = 16;
-/// Children reaped per turn, so that a storm of orphans leaves room for everything else.
-const REAPS_PER_TURN: usize = 256;
-/// `__WALL` of wait(2): also children that do not signal their end with SIGCHLD.
-const WALL: u32 = 0x4000_0000;
+/// A timer that fires later than this found PID 1 stopped, paused or starved.
+const PAUSED_MS: Ms = 500;
 
 pub(crate) const AGENT: usize = 0;
 pub(crate) const MAIN: usize = 1;
@@ -54,6 +53,7 @@ const CHANNEL: u64 = 2;
 /// There is room on standard output or error again: passed on in this very turn.
 const CONSOLE: u64 = 3;
 const PIDFDS: u64 = 16;
+const CGROUPS: u64 = 24;
 const LOGS: u64 = 32;
 
 pub(crate) struct Supervisor {
@@ -136,9 +136,10 @@ impl Supervisor {
         let mut more = true;
         loop {
             let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-            self.arm_timer();
+            let due = self.arm_timer();
             let timeout = more.then_some(&at_once);
             let count = epoll::wait(&self.epoll, &mut events[..], timeout).unwrap_or(0);
+            self.forgive_silence(due);
             for event in events.iter().take(count) {
                 self.receive(event.data.u64());
             }
@@ -187,7 +188,7 @@ impl Supervisor {
             token @ LOGS.. => {
                 self.logs.receive((token - LOGS) as usize, &self.epoll, LOGS, now_ms());
             }
-            // A pidfd: its process is reaped in this very turn.
+            // A pidfd or a cgroup: what ended is looked for in this very turn.
             _ => {}
         }
     }
@@ -219,27 +220,19 @@ impl Supervisor {
         let before = slot.record;
         let (after, action) = step(&before, event, now, &policy);
         slot.record = after;
-        if after != before {
+        if !after.looks_like(&before) {
             self.changed = true;
             report::change(&slot.service.name, &before, &after, now);
         }
+        self.leave_behind(at);
         match action {
             Some(Action::Spawn) => self.spawn(at),
             Some(Action::Terminate) => self.signal(at, Signal::TERM),
+            Some(Action::Abort) => self.signal(at, Signal::ABORT),
             Some(Action::Kill) => self.kill_tree(at),
             None => {}
         }
         self.end_with_main(at);
-    }
-
-    /// In a container the command's end is the container's end.
-    fn end_with_main(&mut self, at: usize) {
-        let Some(slot) = self.slots.get(at).filter(|_| at == MAIN) else { return };
-        let over = matches!(slot.record.state, State::Down | State::Failed);
-        let Some(last) = slot.record.last_exit.filter(|_| over) else { return };
-        if self.machine.mode == Mode::Container && self.phase == Phase::Running {
-            self.stop(crate::finish::End::Exit(exit_code(last.exit)));
-        }
     }
 
     fn signal(&self, at: usize, signal: Signal) {
@@ -251,58 +244,6 @@ impl Supervisor {
             // Ours and not reaped: the number cannot have been given to another process.
             None => rustix::process::kill_process(process.pid, signal),
         };
-    }
-
-    fn kill_tree(&self, at: usize) {
-        let Some(process) = self.slots.get(at).and_then(|slot| slot.process.as_ref()) else {
-            return;
-        };
-        if process.group.as_ref().is_some_and(|group| group.kill()) {
-            return;
-        }
-        if process.own_session {
-            let _ = rustix::process::kill_process_group(process.pid, Signal::KILL);
-        }
-        self.signal(at, Signal::KILL);
-    }
-
-    /// Everything that ended: services, and the orphans that PID 1 inherits. True: there is more.
-    fn reap(&mut self) -> bool {
-        let options = WaitOptions::NOHANG | WaitOptions::from_bits_retain(WALL);
-        let mut reaped = 0;
-        while reaped < REAPS_PER_TURN {
-            let Ok(Some((pid, status))) = rustix::process::wait(options) else { break };
-            reaped += 1;
-            self.ended(pid, status.exit_status(), status.terminating_signal());
-        }
-        if reaped > 0 {
-            self.cgroups.iter_mut().for_each(Cgroups::sweep);
-        }
-        reaped == REAPS_PER_TURN
-    }
-
-    fn ended(&mut self, pid: Pid, code: Option<i32>, signal: Option<i32>) {
-        let Some(at) = self.slots.iter().position(|slot| slot.pid() == Some(pid)) else { return };
-        let Some(process) = self.slots.get_mut(at).and_then(|slot| slot.process.take()) else {
-            return;
-        };
-        self.logs.drain(at);
-        let exit = process.exit(code, signal);
-        if process.own_session {
-            // Without a cgroup this is what can be found of its children.
-            let _ = rustix::process::kill_process_group(process.pid, Signal::KILL);
-        }
-        if let (Some(cgroups), Some(group)) = (&mut self.cgroups, process.group) {
-            cgroups.retire(group);
-        }
-        if at == AGENT {
-            self.channel = None;
-        }
-        self.feed(at, Event::Exited(exit));
-        if at == AGENT && self.plan_due.is_some() {
-            // It ended before it spoke; it will be back, the server need not wait for it.
-            self.start_services();
-        }
     }
 
     fn tick(&mut self) {
@@ -320,7 +261,8 @@ impl Supervisor {
         }
     }
 
-    fn arm_timer(&self) {
+    /// Gives what is due next.
+    fn arm_timer(&self) -> Option<Ms> {
         let services = self.slots.iter().filter_map(|slot| slot.record.deadline());
         let others =
             [self.plan_due, self.phase.deadline(), self.push_again_at(), self.logs.deadline()];
@@ -328,6 +270,15 @@ impl Supervisor {
         let value = next.map_or(Timespec { tv_sec: 0, tv_nsec: 0 }, timespec);
         let when = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
         let _ = timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &when);
+        next
+    }
+
+    /// Woken long after the time: this very process was paused, and services with it.
+    fn forgive_silence(&mut self, due: Option<Ms>) {
+        let now = now_ms();
+        if due.is_some_and(|due| now > due + PAUSED_MS) {
+            self.slots.iter_mut().for_each(|slot| slot.record.forgive_silence(now));
+        }
     }
 
     fn clear_timer(&self) {
@@ -344,15 +295,4 @@ fn watch<Fd: AsFd>(epoll: &OwnedFd, fd: Fd, token: u64) -> Result<(), Errno> {
 fn timespec(at: Ms) -> Timespec {
     let at = at.max(1);
     Timespec { tv_sec: (at / 1000) as i64, tv_nsec: (at % 1000 * 1_000_000) as i64 }
-}
-
-/// As a shell reports it.
-fn exit_code(exit: Exit) -> i32 {
-    match exit {
-        Exit::Code(code) => i32::from(code),
-        Exit::Signal(signal) => 128 + i32::from(signal),
-        Exit::Oom | Exit::Hung => 128 + libc::SIGKILL,
-        Exit::Spawn { errno, .. } if i32::from(errno) == libc::ENOENT => 127,
-        Exit::Spawn { .. } => 126,
-    }
 }

@@ -93,7 +93,11 @@ impl Rig {
     }
 
     pub(crate) fn signal(&self, program_name: &str, signal: Signal) {
-        send(self.pid(program_name), signal);
+        let pid = self.pid(program_name);
+        send(pid, signal);
+        if signal == Signal::STOP {
+            wait::expect("it to stop", || is_stopped(pid));
+        }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -173,8 +177,21 @@ pub(crate) fn program(pid: i32) -> String {
 }
 
 pub(crate) fn is_zombie(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('Z'))
+    state(&format!("/proc/{pid}/stat")) == Some('Z')
+}
+
+/// `R`, `S`, `T` and so on, of a process or a thread.
+fn state(stat: &str) -> Option<char> {
+    let stat = fs::read_to_string(stat).unwrap_or_default();
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// Every thread of it has stopped: one that has not may still answer.
+fn is_stopped(pid: i32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.into_iter().all(|thread| {
+        state(&thread.path().join("stat").to_string_lossy()).is_none_or(|state| state == 'T')
+    })
 }
 
 pub(crate) fn send(pid: i32, signal: Signal) {

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use holdfast_supervisor::clock::{Ms, now_ms};
-use holdfast_supervisor::machine::{Exit, Record, State, Why};
+use holdfast_supervisor::machine::{Exit, Next, Record, State, Why};
 
 use super::Supervisor;
 use crate::console::say;
@@ -15,39 +15,60 @@ pub(crate) fn change(name: &str, before: &Record, after: &Record, now: Ms) {
             say!("{name} {}", Ending(last.exit));
             return;
         }
-        let next = Next { state: after.state, now };
-        say!("{name} {} after {} ms; {next}", Ending(last.exit), last.ran_ms);
+        let next = match after.state {
+            State::Clearing { next, .. } => next,
+            _ => Next::Down,
+        };
+        let plan = Plan { next, now };
+        say!("{name} {} after {} ms; {plan}", Ending(last.exit), last.ran_ms);
         return;
     }
     match (before.state, after.state) {
-        (State::Starting { since }, State::Ready { .. }) => {
+        (State::Starting { since, .. }, State::Ready { .. }) => {
             say!("{name} is ready after {} ms", now.saturating_sub(since));
         }
-        (_, State::Unready { .. }) => say!("{name} does not answer"),
-        (_, State::Ready { .. }) => say!("{name} answers again"),
-        (State::Stopping { killed: false, .. }, State::Stopping { killed: true, .. }) => {
-            say!("{name} ignores SIGTERM; killing it");
+        (State::Ready { .. }, State::Unready { .. }) => say!("{name} does not answer"),
+        (State::Unready { .. }, State::Ready { .. }) => say!("{name} answers again"),
+        (State::Stopping { killed: false, why, .. }, State::Stopping { killed: true, .. }) => {
+            killed(name, why);
         }
         (State::Stopping { .. }, State::Stopping { .. }) => {}
-        (_, State::Stopping { why: Why::Hung, .. }) => say!("{name} hangs; killing it"),
+        (_, State::Stopping { why, .. }) => stopping(name, why),
         _ => {}
     }
 }
 
-struct Next {
-    state: State,
+fn stopping(name: &str, why: Why) {
+    match why {
+        Why::Hung => say!("{name} hangs; aborting it"),
+        Why::Late => say!("{name} did not become ready in time; killing it"),
+        Why::Own => say!("{name} says that it is ending"),
+        Why::Stop | Why::Restart => {}
+    }
+}
+
+fn killed(name: &str, why: Why) {
+    match why {
+        Why::Hung => say!("{name} ignores SIGABRT; killing it"),
+        Why::Own => say!("{name} does not end as it said; killing it"),
+        _ => say!("{name} ignores SIGTERM; killing it"),
+    }
+}
+
+struct Plan {
+    next: Next,
     now: Ms,
 }
 
-impl fmt::Display for Next {
+impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self.state {
-            State::Backoff { until } => {
+        match self.next {
+            Next::Backoff { until } => {
                 write!(f, "starting it again in {} ms", until.saturating_sub(self.now))
             }
-            State::Starting { .. } => f.write_str("starting it again"),
-            State::Failed => f.write_str("giving it up: too many failures in a row"),
-            _ => f.write_str("not starting it again"),
+            Next::Start => f.write_str("starting it again"),
+            Next::Failed => f.write_str("giving it up"),
+            Next::Down => f.write_str("not starting it again"),
         }
     }
 }
@@ -62,6 +83,7 @@ impl fmt::Display for Ending {
             Exit::Signal(signal) => write!(f, "was killed by signal {signal}"),
             Exit::Oom => f.write_str("was killed: out of memory"),
             Exit::Hung => f.write_str("was killed: it hung"),
+            Exit::Late => f.write_str("was killed: it did not become ready in time"),
             Exit::Spawn { step, errno } => {
                 write!(f, "could not be started ({}: errno {errno})", step.name())
             }

@@ -22,6 +22,7 @@ impl Supervisor {
         if let Err((step, errno)) = self.try_spawn(at) {
             let errno = errno.raw_os_error() as u16;
             self.feed(at, Event::Exited(Exit::Spawn { step, errno }));
+            self.look_whether_cleared(at);
         }
     }
 

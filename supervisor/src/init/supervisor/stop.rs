@@ -8,6 +8,7 @@ use nix::unistd::Pid;
 use super::{AGENT, MAIN, Supervisor};
 use crate::console::say;
 use crate::finish::{End, finish};
+use crate::service::Slot;
 
 /// For processes nobody supervises, between SIGTERM and SIGKILL and once more after it.
 const STRAY_GRACE_MS: Ms = 300;
@@ -54,13 +55,13 @@ impl Supervisor {
     /// Called every turn; each phase ends when its processes have.
     pub(super) fn go_on_stopping(&mut self) {
         if let Phase::Services { end } = self.phase
-            && self.slots.iter().skip(MAIN).all(|slot| slot.process.is_none())
+            && self.slots.iter().skip(MAIN).all(Slot::is_down)
         {
             self.phase = Phase::Agent { end };
             self.feed(AGENT, Event::Stop);
         }
         if let Phase::Agent { end } = self.phase
-            && self.slots.iter().all(|slot| slot.process.is_none())
+            && self.slots.iter().all(Slot::is_down)
         {
             self.phase = Phase::Strays { end, until: now_ms() + STRAY_GRACE_MS, killed: false };
             signal_strays(Signal::SIGTERM);

@@ -123,8 +123,9 @@ impl Supervisor {
     }
 
     fn hear(&mut self, bytes: &[u8]) {
-        // An agent that speaks is up; nothing else asks it.
+        // An agent that speaks is up, and lives; nothing else asks it.
         self.feed(AGENT, Event::Ready);
+        self.feed(AGENT, Event::Alive);
         match ToInit::decode(bytes) {
             Ok(ToInit::Plan(plan)) => self.accept(plan),
             Ok(ToInit::KeepPlan) => self.start_waiting_services(),
@@ -158,6 +159,9 @@ impl Supervisor {
     fn control(&mut self, at: usize, what: Control) {
         if at < MAIN || self.is_stopping() {
             return;
+        }
+        if let (Some(slot), true) = (self.slots.get_mut(at), what != Control::Reload) {
+            slot.stopped_by_hand = what == Control::Stop;
         }
         match what {
             Control::Start => self.feed(at, Event::Start),
