@@ -14,6 +14,7 @@ use holdfast_supervisor::plan::{
     Ipv4, Limits, MIN_BACKOFF_MS, MIN_GOOD_RUN_MS, Name, Network, Plan, Service, StaticNetwork,
 };
 
+use crate::logs::Keep;
 use section::{Problems, Section};
 
 /// Far more than a configuration needs.
@@ -24,6 +25,7 @@ pub(crate) struct Config {
     pub(crate) plan: Plan,
     pub(crate) probe: Probe,
     pub(crate) status_listen: Option<SocketAddr>,
+    pub(crate) logs: Keep,
 }
 
 /// How the server is asked whether it is well, in the kubelet's words.
@@ -83,6 +85,7 @@ impl Default for Config {
                 liveness_failures: 3,
             },
             status_listen: None,
+            logs: Keep::STANDARD,
         }
     }
 }
@@ -126,12 +129,13 @@ impl Config {
         let (service, probe) = read_server(root.section("server"), &standard);
         let network = read_network(root.section("network"));
         let status_listen = read_status(root.section("status"));
+        let logs = read_logs(root.section("logs"));
         root.finish();
         let mut plan = Plan { hostname, network, ..standard.plan };
         plan.services.clear();
         // One is within the plan's bound.
         let _ = plan.services.push(service);
-        Self { plan, probe, status_listen }
+        Self { plan, probe, status_listen, logs }
     }
 }
 
@@ -257,6 +261,16 @@ fn read_status(mut status: Section) -> Option<SocketAddr> {
     let listen = status.read("listen", None, value::listen);
     status.finish();
     listen
+}
+
+fn read_logs(mut logs: Section) -> Keep {
+    let standard = Keep::STANDARD;
+    let kept = Keep {
+        files: logs.read("files", standard.files, value::number(0..=100)),
+        file_bytes: logs.read("file_size", standard.file_bytes, value::size),
+    };
+    logs.finish();
+    kept
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod command;
 mod config;
 mod discover;
 mod link;
+mod logs;
 mod ping;
 mod prober;
 mod report;

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::config::{Config, Problem};
 use crate::link::Link;
+use crate::logs::{self, Logs};
 use crate::ping::{Answer, Endpoint};
 use crate::{prober, serve};
 
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) file: RefCell<FileState>,
     pub(crate) probed: RefCell<Probed>,
     pub(crate) status_socket: Cell<Option<&'static str>>,
+    pub(crate) logs: Logs,
     config: RefCell<Config>,
 }
 
@@ -54,6 +56,7 @@ impl Shared {
             file: RefCell::default(),
             probed: RefCell::default(),
             status_socket: Cell::new(None),
+            logs: Logs::new(),
             config: RefCell::new(Config::default()),
         }
     }
@@ -150,8 +153,11 @@ async fn follow_init(shared: &Shared) -> std::io::Result<()> {
             std::io::Error::new(error.kind(), format!("the channel to init is closed ({error})"))
         })?;
         match message {
-            ToAgent::Snapshot(snapshot) => drop(shared.snapshot.send_replace(Some(snapshot))),
-            ToAgent::Log { .. } => {}
+            ToAgent::Snapshot(snapshot) => {
+                shared.logs.keep_on_disk(&snapshot, &shared.config().logs);
+                shared.snapshot.send_replace(Some(snapshot));
+            }
+            ToAgent::Log { slot, at, text } => logs::take(shared, slot, at, &text),
         }
     }
 }

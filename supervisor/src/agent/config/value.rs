@@ -100,6 +100,15 @@ fn parse_memory(amount: &str) -> Option<Memory> {
     digits.parse::<u64>().ok()?.checked_mul(unit).map(Memory::Bytes)
 }
 
+/// Of a file: bytes like `"1mb"`.
+pub(super) fn size(value: &DeValue) -> Result<u64, String> {
+    let amount = text(value)?;
+    match parse_memory(amount) {
+        Some(Memory::Bytes(bytes @ 4_096..=1_073_741_824)) => Ok(bytes),
+        _ => Err(format!("must be from \"4kb\" to \"1gb\", not \"{amount}\"")),
+    }
+}
+
 pub(super) fn network_mode(value: &DeValue) -> Result<NetworkMode, String> {
     match text(value)? {
         "dhcp" => Ok(NetworkMode::Dhcp),
