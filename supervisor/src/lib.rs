@@ -1,8 +1,8 @@
 //! What holdfast-init (PID 1) and holdfast-agent (its first service) share.
 //!
 //! Reading order: [`machine`] is the life of a service as a pure function; [`plan`] is what init is
-//! asked to run; [`channel`] is how the two processes talk; [`snapshot`] is what init tells about
-//! itself. [`bytes`] carries all of them over the wire; [`cmdline`] reads what the kernel was told.
+//! asked to run; [`channel`] is how the two processes talk; [`notify`] is what services say of
+//! themselves; [`snapshot`] is what init tells about itself. [`bytes`] carries all of them over the wire; [`cmdline`] reads what the kernel was told.
 //!
 //! Nothing here does I/O except [`clock`], and nothing allocates: init runs this code after it has
 //! sealed its heap.
@@ -14,6 +14,7 @@ pub mod clock;
 pub mod cmdline;
 pub mod degraded;
 pub mod machine;
+pub mod notify;
 pub mod paths;
 pub mod plan;
 pub mod snapshot;

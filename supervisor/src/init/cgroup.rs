@@ -14,6 +14,7 @@ use heapless::{Deque, String};
 use holdfast_supervisor::plan::Limits;
 use rustix::fs::{AtFlags, Mode as FileMode, OFlags};
 use rustix::io::Errno;
+use rustix::process::Pid;
 
 const ROOT: &str = "/sys/fs/cgroup";
 /// `CGROUP2_SUPER_MAGIC` of linux/magic.h.
@@ -116,6 +117,15 @@ impl Group {
     /// SIGKILL to everything in it, whatever it forked. False before Linux 5.14.
     pub(crate) fn kill(&self) -> bool {
         write_file(&self.dir, "cgroup.kill", b"1").is_ok()
+    }
+
+    pub(crate) fn contains(&self, pid: Pid) -> bool {
+        let mut path = String::<32>::new();
+        let mut buffer = [0; FILE_BYTES];
+        let _ = write!(path, "/proc/{}/cgroup", pid.as_raw_nonzero());
+        let groups = read_file(&rustix::fs::CWD, &path, &mut buffer).unwrap_or_default();
+        // PID 1 is at the root of what it sees.
+        groups.lines().any(|line| line.strip_prefix("0::/") == Some(&*self.name))
     }
 
     /// For [`is_populated`], and to wait for its change: POLLPRI from a read until a change.

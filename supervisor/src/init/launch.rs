@@ -6,11 +6,12 @@ use heapless::Vec;
 use holdfast_supervisor::cmdline;
 use holdfast_supervisor::degraded::Degraded;
 use holdfast_supervisor::machine::{Policy, Restart};
-use holdfast_supervisor::paths::{self, CHANNEL_ENV, CHANNEL_VALUE};
+use holdfast_supervisor::paths::{self, ADMIN_ENV, CHANNEL_ENV, CHANNEL_VALUE};
 use holdfast_supervisor::plan::{Limits, Memory, Service, text};
 use holdfast_supervisor::snapshot::Mode;
 
 use crate::arguments::{self, Command};
+use crate::meeting_place;
 use crate::metal::Machine;
 use crate::sys::child::MAX_WORDS;
 use crate::sys::process::{Environment, environment, keep};
@@ -48,13 +49,19 @@ impl Launch {
         add_server_defaults(&mut environment, mode, has_data, keeps_data);
         let channel = keep(format!("{CHANNEL_ENV}={CHANNEL_VALUE}").as_bytes());
         let tail = cmdline::values(&machine.cmdline, "holdfast.arg");
+        let drops_privileges = !machine.degraded.contains(Degraded::NoPrivilegeDrop) && is_root();
+        if command.as_ref().is_none_or(|command| command.is_server) {
+            environment.retain(|variable| !is_for_init(variable));
+            let admin = meeting_place::admin_socket(mode, drops_privileges);
+            environment.push(keep(format!("{ADMIN_ENV}={admin}").as_bytes()));
+        }
         Self {
             command,
             tail: tail.map(|word| keep(word.as_bytes())).collect(),
             environment: Environment::new(&environment),
             environment_of_agent: Environment::new(&[&environment[..], &[channel]].concat()),
             directory: if has_data { c"/data" } else { c"/" },
-            drops_privileges: !machine.degraded.contains(Degraded::NoPrivilegeDrop) && is_root(),
+            drops_privileges,
             mode,
         }
     }
@@ -131,6 +138,19 @@ impl Launch {
         agent.limits = Limits { memory_max: Memory::Bytes(32 << 20), pids_max: 32, ..agent.limits };
         agent
     }
+}
+
+/// What a manager above told this very process, which is not the service's to answer.
+fn is_for_init(variable: &CStr) -> bool {
+    const NAMES: [&[u8]; 6] = [
+        b"NOTIFY_SOCKET=",
+        b"WATCHDOG_USEC=",
+        b"WATCHDOG_PID=",
+        b"LISTEN_PID=",
+        b"LISTEN_FDS=",
+        b"LISTEN_FDNAMES=",
+    ];
+    NAMES.iter().any(|name| variable.to_bytes().starts_with(name))
 }
 
 /// Directives that the server takes before its configuration file and its arguments, which

@@ -4,9 +4,11 @@ use std::os::fd::OwnedFd;
 
 use holdfast_supervisor::machine::{Exit, Record, SpawnStep, State};
 use holdfast_supervisor::plan::Service;
+use holdfast_supervisor::snapshot::Status;
 use rustix::process::Pid;
 
 use crate::cgroup::{self, Group};
+use crate::held::Held;
 
 pub(crate) struct Slot {
     pub service: Service,
@@ -16,6 +18,10 @@ pub(crate) struct Slot {
     pub process: Option<Process>,
     /// What is left of the run before: its main process is gone, others may not be.
     pub leaving: Option<Leaving>,
+    /// Descriptors that wait here for the next run.
+    pub held: Held,
+    /// What it says of itself.
+    pub status: Status,
     /// Somebody stopped it: its end is not the container's.
     pub stopped_by_hand: bool,
     /// The plan changed something that only a new process can have.
@@ -54,7 +60,10 @@ pub(crate) struct Process {
     pub oom_kills_before: u64,
     /// What the child writes when it cannot become the service.
     pub failure: OwnedFd,
-    pub own_session: bool,
+    /// The session it was born in, which is its first process' number; `None`: init's own.
+    pub session: Option<Pid>,
+    /// It named another process its main one (MAINPID), which may not be our child.
+    pub is_adopted: bool,
 }
 
 impl Slot {
@@ -65,6 +74,8 @@ impl Slot {
             run: 0,
             process: None,
             leaving: None,
+            held: Held::default(),
+            status: Status::new(),
             stopped_by_hand: false,
             pending_restart: false,
         }
@@ -81,6 +92,14 @@ impl Slot {
 }
 
 impl Process {
+    /// The process is of this run: in its cgroup, or without one in its session.
+    pub(crate) fn owns(&self, pid: Pid) -> bool {
+        match &self.group {
+            Some(group) => group.contains(pid),
+            None => rustix::process::getsid(Some(pid)).ok() == self.session,
+        }
+    }
+
     /// What the status of `wait` means, given what else is known.
     pub(crate) fn exit(&self, code: Option<i32>, signal: Option<i32>) -> Exit {
         if let Some(failure) = self.spawn_failure() {

@@ -4,6 +4,7 @@
 //! Everything that can happen arrives on one epoll: signals (signalfd), ends of services (pidfd),
 //! time (timerfd), the agent's messages (seqpacket). Nothing in here waits for anything else.
 
+mod notices;
 mod report;
 mod runs;
 mod spawn;
@@ -31,6 +32,7 @@ use crate::console::say;
 use crate::launch::Launch;
 use crate::log::Logs;
 use crate::metal::Machine;
+use crate::notify::NotifySocket;
 use crate::service::Slot;
 use crate::signals::{self, Burst, Meaning};
 use crate::sys::heap;
@@ -52,6 +54,8 @@ const TIMER: u64 = 1;
 const CHANNEL: u64 = 2;
 /// There is room on standard output or error again: passed on in this very turn.
 const CONSOLE: u64 = 3;
+/// Services speak.
+const NOTICES: u64 = 4;
 const PIDFDS: u64 = 16;
 const CGROUPS: u64 = 24;
 const LOGS: u64 = 32;
@@ -72,6 +76,9 @@ pub(crate) struct Supervisor {
     /// A change the agent has not been told.
     changed: bool,
     logs: Logs,
+    notify: Option<NotifySocket>,
+    /// Notices of who is no service.
+    strangers: u64,
     epoll: OwnedFd,
     signals: SignalFd,
     timer: OwnedFd,
@@ -104,6 +111,10 @@ impl Supervisor {
             // MAX_SLOTS is the plan's bound and the agent.
             let _ = slots.push(Slot::new(service));
         }
+        let notify = NotifySocket::open().ok();
+        if let Some(notify) = &notify {
+            watch(&epoll, notify.socket(), NOTICES)?;
+        }
         let logs = Logs::open(&epoll, slots.len(), LOGS);
         Ok(Self {
             machine,
@@ -119,6 +130,8 @@ impl Supervisor {
             burst: Burst::default(),
             changed: true,
             logs,
+            notify,
+            strangers: 0,
             epoll,
             signals,
             timer,
@@ -185,10 +198,12 @@ impl Supervisor {
             SIGNALS => self.read_signals(),
             TIMER => self.clear_timer(),
             CHANNEL => self.read_channel(),
+            NOTICES => self.read_notices(),
+            token @ PIDFDS..CGROUPS => self.look_at_adopted((token - PIDFDS) as usize),
             token @ LOGS.. => {
                 self.logs.receive((token - LOGS) as usize, &self.epoll, LOGS, now_ms());
             }
-            // A pidfd or a cgroup: what ended is looked for in this very turn.
+            // A cgroup: whether it is empty is looked at in every turn.
             _ => {}
         }
     }
@@ -220,6 +235,10 @@ impl Supervisor {
         let before = slot.record;
         let (after, action) = step(&before, event, now, &policy);
         slot.record = after;
+        if !after.state.comes_back() {
+            // Connections are refused then, not queued.
+            slot.held.clear();
+        }
         if !after.looks_like(&before) {
             self.changed = true;
             report::change(&slot.service.name, &before, &after, now);

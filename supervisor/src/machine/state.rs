@@ -84,6 +84,17 @@ impl State {
         }
     }
 
+    /// There is a process, or there will be without anybody's doing.
+    pub fn comes_back(&self) -> bool {
+        !matches!(
+            self,
+            Self::Down
+                | Self::Failed
+                | Self::Stopping { why: Why::Stop, .. }
+                | Self::Clearing { next: Next::Down | Next::Failed, .. }
+        )
+    }
+
     /// The state without what moves at every sign of life, which nobody needs to be told.
     pub fn shown(self) -> Self {
         match self {

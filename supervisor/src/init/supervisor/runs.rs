@@ -1,13 +1,14 @@
 //! The end of a run: its process is reaped, what it left behind is killed, and only when the last of
 //! it is gone may there be another.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use holdfast_supervisor::degraded::Degraded;
 use holdfast_supervisor::machine::{Event, Exit, State};
 use holdfast_supervisor::snapshot::Mode;
 use rustix::event::epoll;
-use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions, waitid};
 
 use super::stop::Phase;
 use super::{AGENT, CGROUPS, MAIN, Supervisor};
@@ -49,9 +50,9 @@ impl Supervisor {
         };
         self.logs.drain(at);
         let exit = process.exit(code, signal);
-        if process.own_session {
+        if let Some(session) = process.session {
             // Without a cgroup this is what can be found of its children.
-            let _ = rustix::process::kill_process_group(process.pid, Signal::KILL);
+            let _ = rustix::process::kill_process_group(session, Signal::KILL);
         }
         if let (Some(group), Some(slot)) = (process.group, self.slots.get_mut(at)) {
             slot.leaving = Some(Leaving::new(group));
@@ -59,11 +60,27 @@ impl Supervisor {
         if at == AGENT {
             self.channel = None;
         }
+        if let Some(slot) = self.slots.get_mut(at) {
+            slot.status.clear();
+        }
         self.feed(at, Event::Exited(exit));
         self.look_whether_cleared(at);
         if at == AGENT && self.plan_due.is_some() {
             // It ended before it spoke; it will be back, the server need not wait for it.
             self.start_services();
+        }
+    }
+
+    /// The end of a process that is somebody else's child is only seen, never reaped: nobody knows
+    /// how it ended.
+    pub(super) fn look_at_adopted(&mut self, at: usize) {
+        let Some(process) = self.slots.get(at).and_then(|slot| slot.process.as_ref()) else {
+            return;
+        };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let (true, Some(pidfd)) = (process.is_adopted, &process.pidfd) else { return };
+        if matches!(waitid(WaitId::PidFd(pidfd.as_fd()), options), Err(Errno::CHILD)) {
+            self.ended(process.pid, None, None);
         }
     }
 
@@ -116,8 +133,8 @@ impl Supervisor {
         if process.group.as_ref().is_some_and(Group::kill) {
             return;
         }
-        if process.own_session {
-            let _ = rustix::process::kill_process_group(process.pid, Signal::KILL);
+        if let Some(session) = process.session {
+            let _ = rustix::process::kill_process_group(session, Signal::KILL);
         }
         self.signal(at, Signal::KILL);
     }

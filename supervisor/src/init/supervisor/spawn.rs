@@ -1,9 +1,12 @@
 //! Starting a service: its words, its cgroup, its child.
 
+use core::fmt::{self, Arguments, Display, Formatter, Write};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 
+use heapless::String;
 use holdfast_supervisor::machine::{Event, Exit, SpawnStep};
+use holdfast_supervisor::plan::Args;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
@@ -11,11 +14,14 @@ use super::talk::Channel;
 use super::{AGENT, CHANNEL, MAIN, PIDFDS, Supervisor, watch};
 use crate::cgroup::{self, Group};
 use crate::console::say;
+use crate::held::{Held, MAX_HELD};
 use crate::service::Process;
 use crate::sys::child::{self, Child, Spawned};
 use holdfast_supervisor::degraded::Degraded;
 
 const PROGRAM_BYTES: usize = 65;
+/// The longest lists a name of 64 bytes for each held descriptor.
+const MAX_VARIABLE_BYTES: usize = 16 + MAX_HELD * 65;
 
 impl Supervisor {
     pub(super) fn spawn(&mut self, at: usize) {
@@ -48,7 +54,8 @@ impl Supervisor {
             group,
             oom_kills_before: cgroup::container_oom_kills(),
             failure: spawned.failure,
-            own_session: new_session,
+            session: new_session.then_some(spawned.pid),
+            is_adopted: false,
         });
         Ok(())
     }
@@ -69,6 +76,8 @@ impl Supervisor {
             None => c_string(&service.program, &mut buffer)?,
         };
         let argv = self.launch.argv(service, program, main).ok_or(Errno::TOOBIG)?;
+        let variables = self.variables(at).ok_or(Errno::TOOBIG)?;
+        let held = if at == AGENT { Default::default() } else { slot.held.descriptors() };
         child::spawn(&Child {
             program,
             argv: &argv,
@@ -79,8 +88,33 @@ impl Supervisor {
             channel: channel.map(AsFd::as_fd),
             // A foreign command has its terminal, or whatever the container was given.
             output: self.logs.writer(at).filter(|_| new_session),
+            variables: &variables,
+            held: &held,
             cgroup: group.map(Group::as_fd),
         })
+    }
+
+    /// The words of sd_notify(3) and sd_listen_fds(3); a foreign command keeps those it was given.
+    fn variables(&self, at: usize) -> Option<Args> {
+        let mut variables = Args::new();
+        let slot = self.slots.get(at)?;
+        let notify = self.notify.as_ref().filter(|_| at != AGENT && !self.launch.is_foreign());
+        let Some(notify) = notify else { return Some(variables) };
+        let mut add = |words: Arguments| {
+            let mut text = String::<MAX_VARIABLE_BYTES>::new();
+            text.write_fmt(words).ok()?;
+            variables.push(text.as_bytes()).ok()
+        };
+        add(format_args!("NOTIFY_SOCKET={}", notify.name()))?;
+        let silence_ms = slot.service.policy.watchdog_ms;
+        if silence_ms != 0 {
+            add(format_args!("WATCHDOG_USEC={}", u64::from(silence_ms) * 1000))?;
+        }
+        if !slot.held.is_empty() {
+            add(format_args!("LISTEN_FDS={}", slot.held.names().count()))?;
+            add(format_args!("LISTEN_FDNAMES={}", Names(&slot.held)))?;
+        }
+        Some(variables)
     }
 
     fn fresh_group(&mut self, at: usize) -> Option<Group> {
@@ -113,6 +147,18 @@ impl Supervisor {
         self.logs.begin_anew();
         self.changed = true;
         Ok(theirs)
+    }
+}
+
+/// Separated by colons.
+struct Names<'a>(&'a Held);
+
+impl Display for Names<'_> {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        for (at, name) in self.0.names().enumerate() {
+            write!(f, "{}{name}", if at > 0 { ":" } else { "" })?;
+        }
+        Ok(())
     }
 }
 

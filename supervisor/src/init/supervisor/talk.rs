@@ -8,9 +8,7 @@ use holdfast_supervisor::channel::{
 use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::machine::Event;
 use holdfast_supervisor::plan::{Plan, Service};
-use holdfast_supervisor::snapshot::{
-    Boot, Mode, PlanSource, ServiceView, Snapshot, Starved, Status,
-};
+use holdfast_supervisor::snapshot::{Boot, Mode, PlanSource, ServiceView, Snapshot, Starved};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
@@ -87,7 +85,7 @@ impl Supervisor {
                 pid: slot.pid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs()),
                 run: slot.run,
                 pending_restart: slot.pending_restart,
-                status: Status::new(),
+                status: slot.status.clone(),
                 log_dropped: self.logs.dropped(at),
             };
             // As many places as slots.

@@ -8,23 +8,27 @@
 //!   1  the step (machine::SpawnStep)     2  errno, little-endian
 //! ```
 
+use core::fmt::Write;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use heapless::Vec;
 use holdfast_supervisor::machine::SpawnStep;
+use holdfast_supervisor::plan::Args;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 use rustix::thread::{Gid, Uid};
 
 use super::process::Environment;
+use crate::held::MAX_HELD;
 
 /// Arguments of one service.
 pub(crate) const MAX_WORDS: usize = 512;
 const CAPABILITIES: u32 = 64;
-const FIRST_TO_CLOSE: u32 = 3;
+/// The first descriptor behind the standard streams.
+const FIRST_TO_CLOSE: RawFd = 3;
 
 pub(crate) struct Child<'a> {
     pub program: &'a CStr,
@@ -39,6 +43,10 @@ pub(crate) struct Child<'a> {
     pub channel: Option<BorrowedFd<'a>>,
     /// To become its standard output and error; `None` leaves init's own.
     pub output: Option<BorrowedFd<'a>>,
+    /// What only this process is told, as `NAME=value`.
+    pub variables: &'a Args,
+    /// Open for the service from descriptor 3 on (sd_listen_fds(3)).
+    pub held: &'a [BorrowedFd<'a>],
     /// The cgroup to be born in.
     pub cgroup: Option<BorrowedFd<'a>>,
 }
@@ -122,16 +130,22 @@ fn fork() -> Result<i32, Errno> {
     if result < 0 { Err(last_errno()) } else { Ok(result) }
 }
 
-fn last_errno() -> Errno {
+pub(super) fn last_errno() -> Errno {
     // SAFETY: the pointer to this thread's errno is always valid.
     Errno::from_raw_os_error(unsafe { *libc::__errno_location() })
 }
 
 /// In the child: does not return.
 fn become_service(child: &Child, argv: &Pointers, report: BorrowedFd, fell_back: bool) -> ! {
+    // Out of the way of the descriptors that are handed over.
+    let beyond = FIRST_TO_CLOSE + child.held.len() as i32;
+    let moved = rustix::io::fcntl_dupfd_cloexec(report, beyond);
+    let report = moved.as_ref().map_or(report, AsFd::as_fd);
     let (step, errno) = match prepare(child, fell_back) {
         Err(failed) => failed,
         Ok(()) => {
+            let own = own_variables(child.held.len());
+            child.environment.add(child.variables.c_words().chain(own.c_words()));
             let environment = child.environment.as_ptr();
             // SAFETY: both vectors end with a null pointer and their strings outlive the call.
             unsafe { libc::execve(child.program.as_ptr(), argv.as_ptr(), environment) };
@@ -141,6 +155,18 @@ fn become_service(child: &Child, argv: &Pointers, report: BorrowedFd, fell_back:
     let [low, high] = (errno.raw_os_error() as u16).to_le_bytes();
     let _ = rustix::io::write(report, &[step as u8, low, high]);
     super::process::exit_now(127)
+}
+
+/// What only the child knows: its own number.
+fn own_variables(held: usize) -> Args {
+    let mut variables = Args::new();
+    let mut text = heapless::String::<32>::new();
+    let pid = rustix::process::getpid().as_raw_nonzero();
+    if held > 0 && write!(text, "LISTEN_PID={pid}").is_ok() {
+        // One short word fits.
+        let _ = variables.push(text.as_bytes());
+    }
+    variables
 }
 
 fn prepare(child: &Child, fell_back: bool) -> Result<(), (SpawnStep, Errno)> {
@@ -195,6 +221,23 @@ fn streams(child: &Child) -> Result<(), Errno> {
     // SAFETY: marks descriptors close-on-exec; touches no memory. Kernels before 5.11 refuse, and
     // there every descriptor of init's is close-on-exec already.
     unsafe { libc::syscall(libc::SYS_close_range, FIRST_TO_CLOSE, u32::MAX, flags) };
+    hand_over(child.held)
+}
+
+/// Puts them at 3, 4 … and lets them stay open. Copies first: one may stand where another goes.
+fn hand_over(held: &[BorrowedFd]) -> Result<(), Errno> {
+    let beyond = FIRST_TO_CLOSE + held.len() as i32;
+    let mut copies = Vec::<OwnedFd, MAX_HELD>::new();
+    for descriptor in held {
+        let copy = rustix::io::fcntl_dupfd_cloexec(descriptor, beyond)?;
+        copies.push(copy).map_err(|_| Errno::MFILE)?;
+    }
+    for (at, copy) in copies.iter().enumerate() {
+        // SAFETY: replaces a descriptor that this child does not use any more.
+        if unsafe { libc::dup2(copy.as_raw_fd(), FIRST_TO_CLOSE + at as i32) } < 0 {
+            return Err(last_errno());
+        }
+    }
     Ok(())
 }
 

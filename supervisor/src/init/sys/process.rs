@@ -1,5 +1,6 @@
 //! The process's own arguments and environment, and its end.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -20,18 +21,33 @@ pub(crate) fn environment() -> Vec<&'static CStr> {
 }
 
 /// An environment as `execve` takes it, made once: Kubernetes gives a container seven variables for
-/// every service of its namespace.
-pub(crate) struct Environment(Vec<*const libc::c_char>);
+/// every service of its namespace. Behind them is room for what only one process is told.
+pub(crate) struct Environment {
+    pointers: Vec<Cell<*const libc::c_char>>,
+    common: usize,
+}
+
+/// Variables of one process, NOTIFY_SOCKET and its like.
+const OWN_VARIABLES: usize = 8;
 
 impl Environment {
     pub(crate) fn new(variables: &[&'static CStr]) -> Self {
         let pointers = variables.iter().map(|variable| variable.as_ptr());
-        Self(pointers.chain([std::ptr::null()]).collect())
+        let room = [std::ptr::null(); OWN_VARIABLES + 1];
+        Self { pointers: pointers.chain(room).map(Cell::new).collect(), common: variables.len() }
     }
 
-    /// Ends with a null pointer; what it points to is never freed.
+    /// For a child that is about to become the service: the words need last no longer than that.
+    pub(super) fn add<'a>(&self, variables: impl Iterator<Item = &'a CStr>) {
+        let room = self.pointers.iter().skip(self.common).take(OWN_VARIABLES);
+        for (place, variable) in room.zip(variables) {
+            place.set(variable.as_ptr());
+        }
+    }
+
+    /// Ends with a null pointer; what it points to is never freed, or is the child's own.
     pub(super) fn as_ptr(&self) -> *const *const libc::c_char {
-        self.0.as_ptr()
+        self.pointers.as_ptr().cast()
     }
 }
 
