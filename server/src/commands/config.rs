@@ -2,6 +2,7 @@
 //! happens when a change cannot be put into force.
 
 use super::spec::{Command, Flags, Group};
+use crate::config::Effect;
 use crate::config::rewrite::Scope;
 use crate::config::set::{Asker, Change, SetError, is_sensitive};
 use crate::engine::{Call, Engine};
@@ -96,7 +97,9 @@ fn put_into_force(engine: &mut Engine, change: Change) -> Result<(), SetError> {
         "Failed applying new configuration. Possibly related to new {} setting. Restoring previous settings.",
         change.effects()[done].1
     );
-    let undone = change.effects()[..=done].to_vec();
+    // TLS that could not be built anew is as it was.
+    let is_whole = change.effects()[done].0 == Effect::Tls;
+    let undone = change.effects()[..done + usize::from(!is_whole)].to_vec();
     config.undo(change);
     for (effect, directive) in undone {
         if let Err(reason) = host.apply(&effect, config) {

@@ -22,6 +22,9 @@ pub(crate) struct Directive {
     pub(crate) denied_while_loading: bool,
     /// `CONFIG GET` shows it when asked by its full name only.
     pub(crate) hidden: bool,
+    /// Names something that may change by itself (a file), so that setting the same value again is a
+    /// change.
+    pub(crate) volatile: bool,
     /// A last check on a value of the right kind, which may also bring it into range.
     pub(crate) rule: Option<Rule>,
     /// What the server has to do when the value changes at run time.
@@ -47,8 +50,12 @@ pub(crate) enum Force {
 /// Something outside the configuration that follows a changed directive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// Open the TCP listeners that `port` and `bind` ask for, close the others.
+    /// Open the listeners that `port`, `tls-port` and `bind` ask for, close the others.
     Listen,
+    /// The same, after TLS is there to be spoken.
+    ListenTls,
+    /// Build TLS anew from its directives and the files they name.
+    Tls,
     /// Make room for this many clients (file descriptors).
     MaxClients,
     /// Enter the directory.
@@ -118,6 +125,7 @@ const fn directive(name: &'static str, kind: Kind) -> Directive {
         protected: false,
         denied_while_loading: false,
         hidden: false,
+        volatile: false,
         rule: None,
         effect: None,
         force: Force::Now,
@@ -191,6 +199,11 @@ impl Directive {
 
     pub(super) const fn hidden(mut self) -> Self {
         self.hidden = true;
+        self
+    }
+
+    pub(super) const fn volatile(mut self) -> Self {
+        self.volatile = true;
         self
     }
 

@@ -8,6 +8,11 @@ use super::directives::{self, Id};
 use super::value::Value;
 use super::{Config, Effect};
 
+/// Why a port is not set.
+pub const LISTEN_FAILED: &str = "Unable to listen on this port. Check server logs.";
+/// Why a directive of TLS is not set.
+pub const TLS_FAILED: &str = "Unable to update TLS configuration. Check server logs.";
+
 /// Who asks, and when.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker {
@@ -49,7 +54,8 @@ impl SetError {
     pub fn effect_failed(effect: Effect, directive: &str, reason: &str) -> Self {
         let reason = match effect {
             Effect::Listen if directive == "bind" => "Failed to bind to specified addresses.",
-            Effect::Listen => "Unable to listen on this port. Check server logs.",
+            Effect::Listen => LISTEN_FAILED,
+            Effect::Tls => TLS_FAILED,
             _ => reason,
         };
         Self::refused(directive.as_bytes(), reason)
@@ -154,7 +160,7 @@ impl Config {
         if let (Some(Effect::Dir), Value::Text(dir)) = (directive.effect, &mut new) {
             *dir = absolute(&self.settings.dir, dir);
         }
-        if new == *old {
+        if new == *old && !directive.volatile {
             return Ok(());
         }
         change.old.push((id, std::mem::replace(&mut self.values[id.index()], new)));

@@ -1,6 +1,8 @@
 //! The configuration as plain typed fields: what the server reads. A new value is made whenever a
 //! directive changes, so that it is always one consistent set.
 
+mod tls;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use super::notify::Class;
 use super::value::{OutputLimit, SavePoint, Value};
 use crate::log;
 use crate::types::{hash, set, sorted_set};
+
+pub use tls::{AuthClients, AuthUser, Identity, Tls};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -32,6 +36,7 @@ pub struct Settings {
     /// Of replicas, and of whoever uses MONITOR.
     pub replica_output_limit: OutputLimit,
     pub pubsub_output_limit: OutputLimit,
+    pub tls: Tls,
     /// How many threads `io-threads` asks for; 1 is the default and asks for nothing special.
     pub io_threads: usize,
     // Who may do what.
@@ -253,6 +258,7 @@ impl Settings {
             normal_output_limit: v.output_limits()[0],
             replica_output_limit: v.output_limits()[1],
             pubsub_output_limit: v.output_limits()[2],
+            tls: Tls::new(&v),
             io_threads: v.int("io-threads"),
             require_pass: v.text("requirepass").to_vec(),
             protected_mode: v.bool("protected-mode"),
@@ -314,7 +320,7 @@ impl Settings {
             },
             aof: Aof {
                 is_on: v.bool("appendonly"),
-                filename: String::from_utf8_lossy(v.text("appendfilename")).into_owned(),
+                filename: v.words("appendfilename"),
                 dir: v.path("appenddirname").unwrap_or_default(),
                 fsync: match v.choice("appendfsync") {
                     directives::FSYNC_ALWAYS => Fsync::Always,
@@ -364,6 +370,10 @@ impl Values<'_> {
     fn text(&self, name: &str) -> &[u8] {
         let Value::Text(value) = self.get(name) else { panic!("{name}: {KIND}") };
         value
+    }
+
+    fn words(&self, name: &str) -> String {
+        String::from_utf8_lossy(self.text(name)).into_owned()
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {
@@ -472,7 +482,7 @@ impl Values<'_> {
                 _ => log::Timestamp::Legacy,
             },
             syslog: self.bool("syslog-enabled").then(|| log::Syslog {
-                ident: String::from_utf8_lossy(self.text("syslog-ident")).into_owned(),
+                ident: self.words("syslog-ident"),
                 facility: u8::try_from(self.choice("syslog-facility")).expect(KIND),
             }),
         }

@@ -73,8 +73,29 @@ pub trait Host: Send {
     /// What the system knows about this process and its machine.
     fn process(&self) -> Process;
 
+    /// The certificates in use.
+    fn certificates(&self) -> Certificates {
+        Certificates::default()
+    }
+
     /// Unix time in microseconds, as TIME answers.
     fn wall_us(&self) -> i64;
+}
+
+/// The certificates that TLS uses, as INFO tells of them.
+#[derive(Clone, Debug, Default)]
+pub struct Certificates {
+    pub server: Option<Certificate>,
+    pub client: Option<Certificate>,
+    /// The one of them all that expires first.
+    pub ca: Option<Certificate>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Hexadecimal.
+    pub serial: String,
+    pub expires_unix_s: i64,
 }
 
 /// Reads a file into the engine. Apart from the host, which the engine has within itself.

@@ -47,7 +47,9 @@ pub use clients::{Clients, Slot};
 pub use collections::With;
 pub(crate) use due::Policy;
 pub use execute::Progress;
-pub use host::{Data, Durability, Durable, Garbage, Host, Reload, SnapshotTask};
+pub use host::{
+    Certificate, Certificates, Data, Durability, Durable, Garbage, Host, Reload, SnapshotTask,
+};
 pub use journal::{Journal, Line};
 pub use load::LoadMode;
 pub use observe::{
@@ -310,6 +312,20 @@ impl Engine {
             }
             client
         }))
+    }
+
+    /// Takes a client for the user whom its certificate names. Whom it does not name, it has to tell.
+    pub fn identify(&mut self, slot: Slot, names: &[Vec<u8>]) {
+        if names.iter().any(|name| name == b"default") {
+            self.clients.get_mut(slot).authenticate();
+            crate::log::verbose!("TLS: Auto-authenticated client as default");
+        } else if let Some(name) = names.last() {
+            self.stats.certificates_denied += 1;
+            crate::log::verbose!(
+                "TLS: No matching user found for certificate name {:?}",
+                String::from_utf8_lossy(name)
+            );
+        }
     }
 
     /// What this client may send, and leave unread.

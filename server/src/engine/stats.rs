@@ -44,6 +44,8 @@ pub struct Stats {
     pub writes: u64,
     pub errors: u64,
     pub auth_denied: u64,
+    /// Certificates that name no user of ours.
+    pub certificates_denied: u64,
     pub query_buffer_disconnections: u64,
     pub output_buffer_disconnections: u64,
     pub wall_clock_steps: u64,
@@ -87,6 +89,7 @@ impl Stats {
             writes: 0,
             errors: 0,
             auth_denied: 0,
+            certificates_denied: 0,
             query_buffer_disconnections: 0,
             output_buffer_disconnections: 0,
             wall_clock_steps: 0,

@@ -379,6 +379,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.output = next;
             self.sent = 0;
         }
+        // A stream of its own may hold bytes back; a socket does not.
+        if Pin::new(&mut self.stream).poll_flush(cx)?.is_pending() {
+            return Ok(Poll::Pending);
+        }
         self.over_soft_limit_since_ms = None;
         self.sent = 0;
         // An idle connection keeps no buffer; the thread keeps one of a usual size.

@@ -1,8 +1,10 @@
-//! Sockets: listeners ([`listen`]) and one task per connection ([`connection`]). Everything between a
-//! socket and the engine is here; nothing here knows a command.
+//! Sockets: listeners ([`listen`]), what turns some of their sockets into TLS ([`tls`]), and one task
+//! per connection ([`connection`]). Everything between a socket and the engine is here; nothing here
+//! knows a command.
 
 pub mod connection;
 pub mod listen;
+pub mod tls;
 
 use std::sync::{Mutex, MutexGuard};
 

@@ -8,13 +8,14 @@ use tokio::sync::mpsc;
 
 use crate::clock::{Clock, Now};
 use crate::config::settings::{Aof, Fsync};
-use crate::config::{Config, Effect, Settings, load, rewrite};
+use crate::config::{Config, Effect, Settings, load, rewrite, set};
 use crate::engine::{
-    Bell, Data, Durability, Durable, Garbage, Host, LoadMode, LogStatus, Reload, SnapshotPurpose,
-    SnapshotSink, SnapshotTask,
+    Bell, Certificates, Data, Durability, Durable, Garbage, Host, LoadMode, LogStatus, Reload,
+    SnapshotPurpose, SnapshotSink, SnapshotTask,
 };
 use crate::log;
-use crate::net::listen::{self, Bound};
+use crate::net::listen::{Bound, Sockets};
+use crate::net::tls::Tls;
 use crate::persistence::aof::{self, Log};
 use crate::persistence::as_log;
 use crate::persistence::load::Loader;
@@ -64,6 +65,8 @@ impl Files {
 pub(super) struct Process {
     requests: mpsc::UnboundedSender<Request>,
     files: Files,
+    sockets: Sockets,
+    tls: Arc<Tls>,
     /// Replies wait until what they tell of is durable: `appendfsync always`.
     holds_replies: bool,
     /// Of the snapshot that was begun last.
@@ -116,10 +119,12 @@ impl Process {
     pub(super) fn new(
         requests: mpsc::UnboundedSender<Request>,
         files: Files,
+        sockets: Sockets,
+        tls: Arc<Tls>,
         settings: &Settings,
     ) -> Self {
         let holds_replies = settings.aof.fsync == Fsync::Always;
-        Self { requests, files, holds_replies, leave: Leave::default() }
+        Self { requests, files, sockets, tls, holds_replies, leave: Leave::default() }
     }
 
     fn target(&self, purpose: SnapshotPurpose, number: u64, settings: &Settings) -> Target {
@@ -155,11 +160,12 @@ impl Host for Process {
     fn apply(&mut self, effect: &Effect, config: &Config) -> Result<(), String> {
         let settings = config.settings();
         match effect {
-            Effect::Listen => {
-                let bound = listen::bind_tcp(settings)?;
-                // The receiver lives as long as the process.
-                let _ = self.requests.send(Request::Listen(bound));
+            Effect::Listen => self.listen(settings)?,
+            Effect::ListenTls => {
+                self.tls.ensure(&settings.tls).map_err(|_| set::TLS_FAILED)?;
+                self.listen(settings).map_err(|_| set::LISTEN_FAILED)?;
             }
+            Effect::Tls => self.tls.configure(&settings.tls)?,
             Effect::MaxClients => {
                 let possible = descriptors::make_room_for(settings.max_clients);
                 if possible < settings.max_clients {
@@ -318,12 +324,23 @@ impl Host for Process {
         std::process::abort();
     }
 
+    fn certificates(&self) -> Certificates {
+        self.tls.certificates()
+    }
+
     fn wall_us(&self) -> i64 {
         crate::clock::wall_us()
     }
 }
 
 impl Process {
+    fn listen(&mut self, settings: &Settings) -> Result<(), String> {
+        let bound = self.sockets.bind(settings)?;
+        // The receiver lives as long as the process.
+        let _ = self.requests.send(Request::Listen(bound));
+        Ok(())
+    }
+
     fn follow_fsync(&mut self, settings: &Settings) {
         self.holds_replies = settings.aof.fsync == Fsync::Always;
         if let Some(log) = &*self.files.log() {

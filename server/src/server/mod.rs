@@ -2,6 +2,7 @@
 
 mod host;
 mod start;
+mod tls;
 mod tools;
 
 use std::ffi::OsString;
@@ -22,7 +23,8 @@ use crate::config::{Config, Settings, load};
 use crate::engine::{Engine, Seed};
 use crate::log;
 use crate::net::Shared;
-use crate::net::listen::{self, Bound, Listeners};
+use crate::net::listen::{self, Bound, Listeners, Sockets};
+use crate::net::tls::Tls;
 use crate::process::{self, descriptors, service};
 
 use host::{Files, Process, Request};
@@ -88,7 +90,10 @@ fn start(launch: &Launch) -> Result<u8, String> {
 fn announce(launch: &Launch, config: &Config) {
     let version = env!("CARGO_PKG_VERSION");
     let pid = std::process::id();
-    let port = config.settings().port;
+    let port = match config.settings().port {
+        0 => config.settings().tls.port,
+        port => port,
+    };
     log::notice!("Holdfast is starting");
     log::notice!("Holdfast {version}, PID: {pid}, port: {port}");
     if launch.file.is_none() && !launch.stdin {
@@ -144,12 +149,19 @@ async fn serve(config: Config) -> Result<u8, String> {
     let clock = Clock::start();
     let (requests, mut inbox) = mpsc::unbounded_channel();
     let files = Files::new();
-    let host = Box::new(Process::new(requests, files.clone(), &settings));
-    let mut engine = Engine::new(config, names, seed()?, host, clock.now());
+    let tls = Arc::new(Tls::default());
+    if tls.configure(&settings.tls).is_err() {
+        let reason = "Failed to configure TLS. Check logs for more info.";
+        log::warning!("{reason}");
+        return Err(reason.into());
+    }
+    let mut sockets = Sockets::default();
+    let bound = bind(&settings, &mut sockets)?;
+    let host = Process::new(requests, files.clone(), sockets, Arc::clone(&tls), &settings);
+    let mut engine = Engine::new(config, names, seed()?, Box::new(host), clock.now());
     engine.memory_ceiling = memory_ceiling(&settings);
     let shared = Arc::new(Shared::new(engine, clock));
 
-    let bound = bind(&settings)?;
     let unix = settings.unix_socket.as_deref();
     let unix = unix.map(|path| listen::bind_unix(path, settings.unix_socket_mode)).transpose()?;
     if let Some(path) = &settings.pid_file
@@ -162,11 +174,12 @@ async fn serve(config: Config) -> Result<u8, String> {
     let mut int = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
     tokio::spawn(background(Arc::clone(&shared)));
     tokio::spawn(follow_wall_clock(Arc::clone(&shared)));
+    tokio::spawn(tls::follow_files(Arc::clone(&shared), Arc::clone(&tls)));
 
     let mut load = start::load(&shared, &files, &settings);
     // Data that is there soon is there before anybody is let in, and nobody need know of LOADING.
     let early = tokio::time::timeout(QUIET_LOAD, &mut load).await;
-    let mut listeners = Listeners::default();
+    let mut listeners = Listeners::new(tls);
     listeners.replace_tcp(bound, &shared).map_err(|error| error.to_string())?;
     if let Some(listener) = unix {
         listeners.accept_unix(listener, &shared);
@@ -231,11 +244,8 @@ async fn serve(config: Config) -> Result<u8, String> {
     Ok(status)
 }
 
-fn bind(settings: &Settings) -> Result<Vec<Bound>, String> {
-    let bound = listen::bind_tcp(settings).inspect_err(|reason| {
-        log::warning!("Warning: {reason}");
-        log::warning!("Failed listening on port {} (tcp), aborting.", settings.port);
-    })?;
+fn bind(settings: &Settings, sockets: &mut Sockets) -> Result<Vec<Bound>, String> {
+    let bound = sockets.bind(settings)?;
     if bound.is_empty() && settings.unix_socket.is_none() {
         let reason = "Configured to not listen anywhere, exiting.";
         log::warning!("{reason}");
@@ -250,6 +260,9 @@ fn tell_ready(settings: &Settings, supervised: bool) {
     }
     if settings.unix_socket.is_some() {
         log::notice!("Ready to accept connections unix");
+    }
+    if settings.tls.port != 0 {
+        log::notice!("Ready to accept connections tls");
     }
     if supervised {
         service::notify("STATUS=Ready to accept connections\nREADY=1\n");

@@ -4,6 +4,7 @@ use super::{Text, View};
 use crate::SERVER_NAME;
 use crate::config::cli::{REDIS_VERSION, VALKEY_VERSION};
 use crate::config::settings::Supervised;
+use crate::engine::Certificates;
 use crate::process::CpuTime;
 
 pub(super) fn server(text: &mut Text, view: &View<'_>) {
@@ -33,7 +34,7 @@ pub(super) fn server(text: &mut Text, view: &View<'_>) {
     };
     text.field("process_supervised", supervised);
     text.field("run_id", &view.engine.run_id);
-    text.field("tcp_port", settings.port);
+    text.field("tcp_port", if settings.port != 0 { settings.port } else { settings.tls.port });
     text.field("server_time_usec", view.now.us + view.now.wall_offset_ms * 1000);
     text.field("uptime_in_seconds", uptime_s);
     text.field("uptime_in_days", uptime_s / (24 * 3600));
@@ -54,27 +55,33 @@ pub(super) fn server(text: &mut Text, view: &View<'_>) {
 fn listeners(text: &mut Text, view: &View<'_>) {
     let settings = view.engine.config.settings();
     let mut listeners = Vec::new();
+    let binds: String = settings
+        .bind
+        .iter()
+        .map(|bind| format!(",bind={}{}", if bind.optional { "-" } else { "" }, bind.host))
+        .collect();
     if settings.port != 0 {
-        let binds: String = settings
-            .bind
-            .iter()
-            .map(|bind| format!(",bind={}{}", if bind.optional { "-" } else { "" }, bind.host))
-            .collect();
         listeners.push(format!("name=tcp{binds},port={}", settings.port));
     }
     if let Some(path) = &settings.unix_socket {
         listeners.push(format!("name=unix,bind={}", path.display()));
+    }
+    if settings.tls.port != 0 {
+        listeners.push(format!("name=tls{binds},port={}", settings.tls.port));
     }
     for (index, listener) in listeners.into_iter().enumerate() {
         text.line(format_args!("listener{index}:{listener}"));
     }
 }
 
-/// TLS is not built: no certificate is loaded.
-pub(super) fn tls(text: &mut Text, _: &View<'_>) {
-    for which in ["server", "client", "ca"] {
-        text.field(&format!("tls_{which}_cert_serial"), "none");
-        text.field(&format!("tls_{which}_cert_expires_in_seconds"), 0);
+pub(super) fn tls(text: &mut Text, view: &View<'_>) {
+    let Certificates { server, client, ca } = view.engine.host.certificates();
+    let unix_s = view.now.unix_ms() / 1000;
+    for (which, certificate) in [("server", server), ("client", client), ("ca", ca)] {
+        let serial = certificate.as_ref().map_or("none", |certificate| &certificate.serial);
+        let left_s = certificate.as_ref().map_or(0, |it| (it.expires_unix_s - unix_s).max(0));
+        text.field(&format!("tls_{which}_cert_serial"), serial);
+        text.field(&format!("tls_{which}_cert_expires_in_seconds"), left_s);
     }
 }
 

@@ -119,16 +119,9 @@ pub(super) fn stats(text: &mut Text, view: &View<'_>) {
     text.field("instantaneous_eventloop_cycles_per_sec", stats.turns.per_second.per_second());
     text.field("instantaneous_eventloop_duration_usec", stats.turns.recent_us());
     text.field("acl_access_denied_auth", stats.auth_denied);
-    text.each(
-        &[
-            "acl_access_denied_cmd",
-            "acl_access_denied_key",
-            "acl_access_denied_channel",
-            "acl_access_denied_tls_cert",
-            "acl_access_denied_db",
-        ],
-        0,
-    );
+    text.each(&["acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel"], 0);
+    text.field("acl_access_denied_tls_cert", stats.certificates_denied);
+    text.field("acl_access_denied_db", 0);
     text.field("wall_clock_steps", stats.wall_clock_steps);
 }
 

@@ -25,6 +25,7 @@ pub(super) use process::{
     SHUTDOWN_FORCE, SHUTDOWN_NOSAVE, SHUTDOWN_SAVE, SUPERVISED_AUTO, SUPERVISED_SYSTEMD,
     SUPERVISED_UPSTART,
 };
+pub(super) use tls::{AUTH_NO, AUTH_OPTIONAL, AUTH_USER_CN, AUTH_USER_URI};
 
 /// The whole table. A directive's place in it is its [`Id`].
 static TABLE: LazyLock<Vec<Directive>> = LazyLock::new(|| {

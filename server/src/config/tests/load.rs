@@ -351,7 +351,8 @@ fn a_production_file_starts() {
 fn a_tls_file_starts() {
     let config = from_file(include_str!("files/tls.conf")).unwrap();
     assert_eq!(config.settings().port, 0);
-    assert!(config.not_yet_in_force().contains(&"tls-port"));
+    assert_eq!(config.settings().tls.port, 6379);
+    assert_eq!(config.not_yet_in_force(), ["tls-replication", "tls-cluster"]);
 }
 
 #[test]
