@@ -31,6 +31,11 @@ holdfast-agent: asks and tells about the services of a Holdfast machine or conta
       Reads a holdfast.toml and reports every mistake as FILE:LINE:COLUMN: TEXT.
       Exit status 0 when there is none, else 78. Default: /etc/holdfast/holdfast.toml
 
+  holdfast-agent certs check DIRECTORY | --cert FILE --key FILE [--ca FILE] [--name NAME]...
+      Judges a certificate, its key and its authority as [tls] does before it takes them: server.crt,
+      server.key and ca.crt of a directory, or files. Exit status 0 when they are good, else 1 and
+      a sentence for each fault.
+
   holdfast-agent run
       Started by holdfast-init, with its channel as standard input.
 
@@ -50,6 +55,7 @@ pub(crate) fn main(words: Vec<String>) -> ExitCode {
         Some("status") => status(words),
         Some("healthcheck") => healthcheck::main(words),
         Some("check") => check(words),
+        Some("certs") => certs(words),
         Some("--help" | "-h" | "help") => Ok(print(HELP)),
         Some("--version" | "-V") => {
             Ok(print(concat!("holdfast-agent ", env!("CARGO_PKG_VERSION"), "\n")))
@@ -93,7 +99,7 @@ fn unknown(word: &str) -> String {
 }
 
 /// A reader that went away is no error of ours.
-fn print(text: &str) -> ExitCode {
+pub(crate) fn print(text: &str) -> ExitCode {
     let _ = std::io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }
@@ -114,6 +120,13 @@ fn check(mut words: Words) -> Result<ExitCode, String> {
             ExitCode::from(EXIT_CONFIG)
         }
     })
+}
+
+fn certs(mut words: Words) -> Result<ExitCode, String> {
+    match words.next().as_deref() {
+        Some("check") => crate::certs::check::main(words.words.collect()),
+        _ => Err("certs needs: check".to_owned()),
+    }
 }
 
 #[derive(Default)]

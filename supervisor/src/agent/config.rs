@@ -4,6 +4,7 @@
 //! list of known keys in an error are the same line.
 
 mod section;
+pub(crate) mod tls;
 mod value;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use holdfast_supervisor::plan::{
 
 use crate::logs::Keep;
 use section::{Problems, Section};
+use tls::Tls;
 
 /// Far more than a configuration needs.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
@@ -26,6 +28,7 @@ pub(crate) struct Config {
     pub(crate) probe: Probe,
     pub(crate) status_listen: Option<SocketAddr>,
     pub(crate) logs: Keep,
+    pub(crate) tls: Tls,
 }
 
 /// How the server is asked whether it is well, in the kubelet's words.
@@ -86,6 +89,7 @@ impl Default for Config {
             },
             status_listen: None,
             logs: Keep::STANDARD,
+            tls: Tls::default(),
         }
     }
 }
@@ -130,12 +134,13 @@ impl Config {
         let network = read_network(root.section("network"));
         let status_listen = read_status(root.section("status"));
         let logs = read_logs(root.section("logs"));
+        let tls = tls::read(root.section("tls"));
         root.finish();
         let mut plan = Plan { hostname, network, ..standard.plan };
         plan.services.clear();
         // One is within the plan's bound.
         let _ = plan.services.push(service);
-        Self { plan, probe, status_listen, logs }
+        Self { plan, probe, status_listen, logs, tls }
     }
 }
 

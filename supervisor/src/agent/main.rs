@@ -6,6 +6,7 @@
 //! process itself: it asks init.
 #![forbid(unsafe_code)]
 
+mod certs;
 mod command;
 mod config;
 mod discover;

@@ -11,6 +11,7 @@ use holdfast_supervisor::paths;
 use holdfast_supervisor::snapshot::{Mode, PlanSource, ServiceView, Snapshot};
 use serde::Serialize;
 
+use crate::certs::report::Certificates;
 use crate::run::{FileState, Shared};
 
 #[derive(Debug, Serialize)]
@@ -26,6 +27,8 @@ pub(crate) struct Report {
     services: BTreeMap<String, Service>,
     probe: Probe,
     config: ConfigFile,
+    /// `null` while `[tls]` is off.
+    certificates: Option<Certificates>,
     degraded: Vec<Degradation>,
 }
 
@@ -111,6 +114,7 @@ impl Report {
                 ago_ms: probed.at.map(|at| now.saturating_sub(at)),
             },
             config: ConfigFile::new(&shared.file.borrow(), snapshot),
+            certificates: Certificates::new(shared),
             degraded: degraded(snapshot, shared),
         }
     }
@@ -124,6 +128,9 @@ fn degraded(snapshot: Option<&Snapshot>, shared: &Shared) -> Vec<Degradation> {
     let mut set = snapshot.map(|snapshot| snapshot.degraded).unwrap_or_default();
     if shared.status_socket.get().is_none() {
         set.insert(Degraded::NoStatusSocket);
+    }
+    for degraded in shared.certs.degraded() {
+        set.insert(degraded);
     }
     set.iter().map(|each| Degradation { code: each.code(), text: each.text() }).collect()
 }
@@ -213,6 +220,9 @@ impl fmt::Display for Report {
         for error in &self.config.errors {
             let FileError { line, column, message } = error;
             writeln!(f, "refused: {}:{line}:{column}: {message}", self.config.path)?;
+        }
+        if let Some(certificates) = &self.certificates {
+            certificates.fmt(f)?;
         }
         for degraded in &self.degraded {
             writeln!(f, "degraded: {} ({})", degraded.text, degraded.code)?;

@@ -13,6 +13,7 @@ use holdfast_supervisor::{cmdline, paths};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::certs::{self, Certs};
 use crate::config::{Config, Problem};
 use crate::link::Link;
 use crate::logs::{self, Logs};
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) probed: RefCell<Probed>,
     pub(crate) status_socket: Cell<Option<&'static str>>,
     pub(crate) logs: Logs,
+    pub(crate) certs: Certs,
     config: RefCell<Config>,
 }
 
@@ -57,6 +59,7 @@ impl Shared {
             probed: RefCell::default(),
             status_socket: Cell::new(None),
             logs: Logs::new(),
+            certs: Certs::new(),
             config: RefCell::new(Config::default()),
         }
     }
@@ -77,29 +80,56 @@ impl Shared {
         };
     }
 
-    /// Reads the file and tells init: the plan, or to go on with the one it has.
-    fn load(&self) {
-        let message = match Config::load(Path::new(paths::CONFIG)) {
+    /// Reads the file; false: it is refused, and init goes on with the plan it has.
+    fn read_config(&self) -> bool {
+        match Config::load(Path::new(paths::CONFIG)) {
             Ok(config) => {
                 let present = config.is_some();
                 *self.file.borrow_mut() = FileState { present, problems: Vec::new() };
-                let config = config.unwrap_or_default();
-                let plan = config.plan.clone();
-                *self.config.borrow_mut() = config;
-                ToInit::Plan(plan)
+                *self.config.borrow_mut() = config.unwrap_or_default();
+                true
             }
             Err(problems) => {
-                for problem in &problems {
-                    eprintln!("holdfast-agent: {}:{problem}", paths::CONFIG);
-                }
-                eprintln!("holdfast-agent: the configuration is unchanged");
-                *self.file.borrow_mut() = FileState { present: true, problems };
-                ToInit::KeepPlan
+                self.refuse(problems);
+                false
             }
-        };
-        if let Err(error) = self.link.send(&message) {
+        }
+    }
+
+    fn refuse(&self, problems: Vec<Problem>) {
+        for problem in &problems {
+            eprintln!("holdfast-agent: {}:{problem}", paths::CONFIG);
+        }
+        eprintln!("holdfast-agent: the configuration is unchanged");
+        *self.file.borrow_mut() = FileState { present: true, problems };
+        self.tell_init(&ToInit::KeepPlan);
+    }
+
+    /// The plan of the file, and what the server needs for TLS as things are now.
+    pub(crate) fn send_plan(&self) {
+        let config = self.config();
+        let mut plan = config.plan.clone();
+        match self.certs.add_arguments(&config.tls, &mut plan) {
+            Ok(()) => self.tell_init(&ToInit::Plan(plan)),
+            Err(malformed) => {
+                let message = format!("with those of [tls], {}", malformed.0);
+                self.refuse(vec![Problem { line: 1, column: 1, message }]);
+            }
+        }
+    }
+
+    fn tell_init(&self, message: &ToInit) {
+        if let Err(error) = self.link.send(message) {
             eprintln!("holdfast-agent: cannot give init its plan: {error}");
         }
+    }
+}
+
+/// Reads the file and tells init: the plan, or to go on with the one it has.
+async fn load(shared: &Rc<Shared>) {
+    if shared.read_config() {
+        certs::prepare(shared).await;
+        shared.send_plan();
     }
 }
 
@@ -120,10 +150,10 @@ async fn serve_until_stopped() -> std::io::Result<()> {
     let shared = Rc::new(Shared::new(Link::inherited()?));
     let mut stop = signal(SignalKind::terminate())?;
     let mut reload = signal(SignalKind::hangup())?;
-    shared.load();
+    load(&shared).await;
     let reloads = async {
         while reload.recv().await.is_some() {
-            shared.load();
+            load(&shared).await;
         }
     };
     tokio::select! {
@@ -131,6 +161,7 @@ async fn serve_until_stopped() -> std::io::Result<()> {
         ended = follow_init(&shared) => ended,
         () = reloads => Ok(()),
         () = prober::watch_server(&shared) => Ok(()),
+        () = certs::keep(&shared) => Ok(()),
         () = serve::local(&shared) => Ok(()),
         () = serve::remote(&shared) => Ok(()),
         () = say_alive(&shared.link) => Ok(()),

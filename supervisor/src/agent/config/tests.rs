@@ -71,7 +71,7 @@ fn every_mistake_is_reported_at_once_where_it_is() {
             "7:14: server.limits.cpu_weight: must be from 0 to 10000, not 10001",
             "9:8: server.restart.when: must be \"always\", \"on-crash\" or \"never\", not \"often\"",
             "11:18: server.restart.backoff_max_ms is less than backoff_initial_ms",
-            "12:2: unknown key netwrok; known here: hostname, server, network, status",
+            "12:2: unknown key netwrok; known here: hostname, server, network, status, logs, tls",
         ],
     );
 }

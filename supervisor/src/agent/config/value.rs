@@ -10,7 +10,7 @@ use toml::de::DeValue;
 
 use super::{NetworkMode, Target};
 
-fn text<'v>(value: &'v DeValue) -> Result<&'v str, String> {
+pub(super) fn text<'v>(value: &'v DeValue) -> Result<&'v str, String> {
     value.as_str().ok_or_else(|| format!("must be a string, not a {}", value.type_str()))
 }
 
