@@ -117,15 +117,15 @@ fn measure(row: &Row) {
 
     let start = cpu_time();
     for batch in sample.chunks(16) {
-        let mut keys = [db.key(b""); 16];
-        for (hashed, key) in keys.iter_mut().zip(batch) {
-            *hashed = db.key(key);
-            db.prefetch(*hashed);
+        let mut lookups = [None; 16];
+        for (lookup, key) in lookups.iter_mut().zip(batch) {
+            let key = db.key(key);
+            *lookup = Some((key, db.prefetch(key)));
         }
-        for key in &keys[..batch.len()] {
-            db.prefetch_entry(*key);
+        for (_, fetching) in lookups.iter().flatten() {
+            db.prefetch_entry(*fetching);
         }
-        for key in &keys[..batch.len()] {
+        for (key, _) in lookups.iter().flatten() {
             black_box(db.find(*key).map(size));
         }
     }

@@ -41,7 +41,7 @@ impl Engine {
             return Progress::Closing(Closing::Now);
         }
         let mut client = self.clients.check_out(slot);
-        self.prefetch_entry_of_one(client.db, batch, buffer);
+        self.prefetch_entry_of_one();
         if client.closing != Closing::No {
             // Killed before its connection heard of it: nothing more is executed.
             let closing = client.closing;

@@ -77,7 +77,7 @@ use crate::clock::Now;
 use crate::commands::Names;
 use crate::config::Config;
 use crate::config::value::OutputLimit;
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Fetching, Keyspace};
 use crate::resp::{Limits, ProtocolError};
 use crate::types::members;
 
@@ -132,6 +132,8 @@ pub struct Engine {
     durable: Option<Durable>,
     /// The same for the batch being executed.
     batch_durable: Option<Durable>,
+    /// Of the lone command that comes next, in which database.
+    fetching: Option<(usize, Fetching)>,
     pub pause: Pause,
     /// Wakes background work before its time.
     pub cron_bell: Arc<Bell>,
@@ -188,6 +190,7 @@ impl Engine {
             functions: Vec::new(),
             durable: None,
             batch_durable: None,
+            fetching: None,
             pause: Pause::default(),
             cron_bell: Arc::default(),
             rng: Pcg64Mcg::from_seed(seed.rng),

@@ -5,6 +5,7 @@
 //! and the clock is read. That nearly every command's key comes first is guess enough.
 
 use super::Engine;
+use crate::keyspace::Fetching;
 use crate::resp::{Argv, Batch};
 
 /// Commands whose keys are fetched together.
@@ -16,41 +17,40 @@ const MIN_KEYS: usize = 50_000;
 impl Engine {
     /// For the commands from `from` on. To be called before anything else is done with a batch; where
     /// its keys are is a guess then.
-    pub fn prefetch(&self, db: usize, batch: &Batch, buffer: &[u8], from: usize) {
+    pub fn prefetch(&mut self, db: usize, batch: &Batch, buffer: &[u8], from: usize) {
+        if batch.len() == 1 {
+            self.fetching = self.prefetch_of_one(db, batch.command(buffer, 0));
+            return;
+        }
         let to = batch.len().min(from + AT_ONCE);
         self.prefetch_keys(db, (from..to).map(|at| batch.command(buffer, at)));
     }
 
     /// Of the first commands that there are.
     #[inline]
-    pub(super) fn prefetch_keys<'b>(
-        &self,
-        db: usize,
-        commands: impl ExactSizeIterator<Item = Argv<'b>>,
-    ) {
+    pub(super) fn prefetch_keys<'b>(&self, db: usize, commands: impl Iterator<Item = Argv<'b>>) {
         let db = self.keyspace.db(db);
         if db.len() < MIN_KEYS {
             return;
         }
-        let is_alone = commands.len() == 1;
-        let mut commands = commands.map(|argv| argv.get(1).map(|key| db.key(key)));
-        if is_alone {
-            return commands.flatten().for_each(|key| db.prefetch(key));
+        let mut lookups = [None; AT_ONCE];
+        for (lookup, argv) in lookups.iter_mut().zip(commands) {
+            *lookup = argv.get(1).map(|key| db.prefetch(db.key(key)));
         }
-        let mut keys = [None; AT_ONCE];
-        keys.iter_mut().zip(&mut commands).for_each(|(slot, key)| *slot = key);
-        keys.iter().flatten().for_each(|key| db.prefetch(*key));
-        keys.iter().flatten().for_each(|key| db.prefetch_entry(*key));
+        lookups.into_iter().flatten().for_each(|lookup| db.prefetch_entry(lookup));
+    }
+
+    fn prefetch_of_one(&self, db: usize, argv: Argv<'_>) -> Option<(usize, Fetching)> {
+        let place = self.keyspace.db(db);
+        let key = argv.get(1).filter(|_| place.len() >= MIN_KEYS)?;
+        Some((db, place.prefetch(place.key(key))))
     }
 
     /// The second step for a lone command, by when its slot may have come.
-    pub(super) fn prefetch_entry_of_one(&self, db: usize, batch: &Batch, buffer: &[u8]) {
-        let db = self.keyspace.db(db);
-        if batch.len() == 1
-            && db.len() >= MIN_KEYS
-            && let Some(key) = batch.command(buffer, 0).get(1)
-        {
-            db.prefetch_entry(db.key(key));
+    #[inline]
+    pub(super) fn prefetch_entry_of_one(&mut self) {
+        if let Some((db, lookup)) = self.fetching.take() {
+            self.keyspace.db(db).prefetch_entry(lookup);
         }
     }
 }

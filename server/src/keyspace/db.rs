@@ -1,7 +1,7 @@
 //! One database: the table, the memory of its entries and the expiry index kept in step.
 
 use super::{
-    AsKey, Entry, Hasher, Key, Ttl, Value,
+    AsKey, Entry, Hash, Hasher, Key, Ttl, Value,
     deadlines::{Deadlines, horizon},
     entry::{Content, OwnedEntry},
     heap::Heap,
@@ -12,6 +12,10 @@ use super::{
 };
 use crate::number::parse_int;
 use crate::types::collection::Collection;
+
+/// A lookup that [`Db::prefetch`] began and [`Db::prefetch_entry`] goes on with.
+#[derive(Clone, Copy, Debug)]
+pub struct Fetching(Hash);
 
 pub struct Db {
     pub(super) table: Table,
@@ -219,14 +223,15 @@ impl Db {
     /// Starts to load what a lookup of `key` reads first. For a batch: call this for all its keys,
     /// then [`Self::prefetch_entry`] for all, then run the commands.
     #[inline]
-    pub fn prefetch(&self, key: Key<'_>) {
+    pub fn prefetch(&self, key: Key<'_>) -> Fetching {
         self.table.prefetch_slots(key.hash);
+        Fetching(key.hash)
     }
 
     /// Starts to load the entry, once what [`Self::prefetch`] asked for is there.
     #[inline]
-    pub fn prefetch_entry(&self, key: Key<'_>) {
-        self.table.prefetch_entry(key.hash);
+    pub fn prefetch_entry(&self, Fetching(hash): Fetching) {
+        self.table.prefetch_entry(hash);
     }
 
     /// The key as it lies there, due or not.

@@ -267,6 +267,12 @@ impl Decoder {
         let most = if limits.authenticated { MAX_BATCH } else { 1 };
         let mut base = 0;
         while base < buffer.len() && batch.len() < most {
+            if let Some(len) = self.whole(&buffer[base..], base, limits, &mut batch.spans) {
+                base += len;
+                let spans_end = batch.spans.len();
+                batch.commands.push(Command { spans_end, buffer_end: base, inline: None });
+                continue;
+            }
             match self.step(buffer, base, limits, &mut batch.spans) {
                 Ok(Step::Incomplete) => {
                     self.keep_spans(continued, base, batch);
@@ -319,6 +325,34 @@ impl Decoder {
         self.bulk_len = None;
         self.position = 0;
         self.searched = 0;
+    }
+
+    /// The common case at once: a command that begins at `base`, is here from end to end, and whose
+    /// counts and lengths have up to three digits. How many bytes it takes. `None`, and nothing is
+    /// noted, for all others: [`Self::step`] sees to them, and to every error.
+    #[inline]
+    fn whole(
+        &self,
+        bytes: &[u8],
+        base: usize,
+        limits: Limits,
+        spans: &mut Vec<Span>,
+    ) -> Option<usize> {
+        if self.position != 0 || self.searched != 0 || !limits.authenticated {
+            return None;
+        }
+        let (count, mut at) = short_header(bytes, b'*')?;
+        let before = spans.len();
+        for _ in 0..count {
+            let found = short_bulk(&bytes[at..], limits.max_bulk_len);
+            let Some((header, len)) = found else {
+                spans.truncate(before);
+                return None;
+            };
+            spans.push(Span { start: base + at + header, len });
+            at += header + len + 2;
+        }
+        (count > 0).then_some(at)
     }
 
     /// Goes on with the command that begins at `base`, noting its arguments in `spans`.
@@ -455,6 +489,32 @@ impl Decoder {
             return Ok(Step::Empty);
         }
         Ok(Step::Inline(args.iter().map(Vec::as_slice).collect()))
+    }
+}
+
+/// An argument with its header, complete and of a usual length: bytes of the header, of the argument.
+#[inline]
+fn short_bulk(bytes: &[u8], max_len: u64) -> Option<(usize, usize)> {
+    let (len, header) = short_header(bytes, b'$')?;
+    let end = bytes.get(header + len..header + len + 2)?;
+    (end == b"\r\n" && len as u64 <= max_len).then_some((header, len))
+}
+
+/// A header line of this kind with a number of up to three digits: the number, the line's bytes.
+#[inline]
+fn short_header(bytes: &[u8], kind: u8) -> Option<(usize, usize)> {
+    let digit = |byte: u8| usize::from(byte - b'0');
+    match bytes {
+        [first, a @ b'0'..=b'9', b'\r', b'\n', ..] if *first == kind => Some((digit(*a), 4)),
+        [first, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] if *first == kind => {
+            Some((digit(*a) * 10 + digit(*b), 5))
+        }
+        [first, a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', b'\n', ..]
+            if *first == kind =>
+        {
+            Some((digit(*a) * 100 + digit(*b) * 10 + digit(*c), 6))
+        }
+        _ => None,
     }
 }
 
