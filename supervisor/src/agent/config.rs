@@ -19,6 +19,9 @@ use crate::logs::Keep;
 use section::{Problems, Section};
 use tls::Tls;
 
+/// A bound below this is a slip of the unit.
+const MIN_BOUND_MS: u32 = 100;
+
 /// Far more than a configuration needs.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
@@ -154,6 +157,16 @@ fn read_server(mut server: Section, standard: &Config) -> (Service, Probe) {
                 default.policy.stop_grace_ms,
                 value::number(0..=600_000),
             ),
+            startup_ms: server.read(
+                "startup_ms",
+                default.policy.startup_ms,
+                value::bound_ms(MIN_BOUND_MS),
+            ),
+            watchdog_ms: server.read(
+                "watchdog_ms",
+                default.policy.watchdog_ms,
+                value::bound_ms(MIN_BOUND_MS),
+            ),
             ..read_restart(server.section("restart"), default.policy)
         },
         limits: read_limits(server.section("limits"), default.limits),
@@ -182,6 +195,11 @@ fn read_restart(mut restart: Section, default: Policy) -> Policy {
             "good_run_ms",
             default.good_run_ms,
             value::number(MIN_GOOD_RUN_MS..=hour),
+        ),
+        permanent_exits: restart.read(
+            "permanent_exits",
+            default.permanent_exits,
+            value::exit_codes,
         ),
         start_limit: restart.read("start_limit", default.start_limit, value::number(0..=10_000)),
         ..default

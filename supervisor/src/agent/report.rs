@@ -46,6 +46,8 @@ struct Service {
     last_exit: Option<Ended>,
     next_start_in_ms: Option<Ms>,
     pending_restart: bool,
+    /// Its own words (sd_notify STATUS).
+    status: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -156,6 +158,7 @@ impl Service {
                 _ => None,
             },
             pending_restart: view.pending_restart,
+            status: view.status.to_string(),
         }
     }
 }
@@ -248,6 +251,9 @@ impl fmt::Display for Service {
             ", {} restarts, {} hangs, {} out-of-memory kills",
             self.restarts, self.hangs, self.oom_kills
         )?;
+        if !self.status.is_empty() {
+            writeln!(f, "  says: {}", self.status)?;
+        }
         if let Some(last) = &self.last_exit {
             let (ago, ran) = (Span(last.ago_ms), Span(last.ran_ms));
             writeln!(f, "  last exit: {}, {ago} ago, after {ran}", last.text)?;

@@ -174,16 +174,13 @@ impl Supervisor {
         }
     }
 
-    /// A container's command is known; a machine waits for the agent's plan, but not long.
+    /// Services wait for the agent's plan, but not long. A command of somebody else's needs none.
     fn start(&mut self) {
-        if !self.launch.is_foreign() {
-            self.feed(AGENT, Event::Start);
+        if self.launch.is_foreign() {
+            return self.start_services();
         }
-        if self.launch.command.is_some() {
-            self.start_services();
-        } else {
-            self.plan_due = Some(now_ms() + PLAN_WAIT_MS);
-        }
+        self.plan_due = Some(now_ms() + PLAN_WAIT_MS);
+        self.feed(AGENT, Event::Start);
     }
 
     fn start_services(&mut self) {

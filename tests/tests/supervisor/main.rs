@@ -7,6 +7,7 @@ mod rig;
 
 mod command;
 mod config;
+mod notices;
 mod pid_one;
 mod restarts;
 mod shutdown;

@@ -37,6 +37,18 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
+    /// A puppet (src/bin/puppet.rs) in the server's place, with these words.
+    pub(crate) fn puppet(config: &str, words: &[&str]) -> Self {
+        Self::puppet_by(ENTER, config, words)
+    }
+
+    pub(crate) fn puppet_by(script: &str, config: &str, words: &[&str]) -> Self {
+        let root = make_root(config);
+        install_puppet(root.path());
+        let command = [&["redis-server"], words].concat();
+        Self::enter(script, root, &command, PortLease::acquire().expect("a free port"))
+    }
+
     /// The server under init, answering PING and known to be ready.
     pub(crate) fn start(config: &str, args: &[&str]) -> Self {
         let port = PortLease::acquire().expect("a free port");
@@ -52,7 +64,10 @@ impl Rig {
     }
 
     pub(crate) fn launch_by(script: &str, config: &str, command: &[&str], port: PortLease) -> Self {
-        let root = make_root(config);
+        Self::enter(script, make_root(config), command, port)
+    }
+
+    fn enter(script: &str, root: TempDir, command: &[&str], port: PortLease) -> Self {
         let child = enter(script, root.path(), command);
         let status_socket = root.path().join("run/holdfast/agent.sock");
         let mut rig = Self { root, port, child, init: 0, status_socket };
@@ -146,6 +161,19 @@ pub(crate) fn make_root(config: &str) -> TempDir {
     root
 }
 
+/// With the libraries it is linked to, as the root has none.
+fn install_puppet(root: &Path) {
+    let puppet = env!("CARGO_BIN_EXE_puppet");
+    fs::copy(puppet, root.join("usr/bin/holdfast-server")).expect("a program copied");
+    let libraries = Command::new("ldd").arg(puppet).output().expect("ldd(1) of libc-bin").stdout;
+    let libraries = String::from_utf8(libraries).expect("text");
+    for library in libraries.split_whitespace().filter(|word| word.starts_with('/')) {
+        let place = root.join(&library[1..]);
+        fs::create_dir_all(place.parent().expect("a folder")).expect("a folder in the root");
+        fs::copy(library, place).expect("a library copied");
+    }
+}
+
 pub(crate) fn enter(script: &str, root: &Path, command: &[&str]) -> Child {
     let log = fs::File::create(root.join("log")).expect("a log file");
     let mut unshare = Command::new("unshare");
@@ -174,6 +202,11 @@ pub(crate) fn children(pid: i32) -> Vec<i32> {
 pub(crate) fn program(pid: i32) -> String {
     let link = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
     link.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// How many descriptors it has open.
+pub(crate) fn descriptors(pid: i32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }
 
 pub(crate) fn is_zombie(pid: i32) -> bool {

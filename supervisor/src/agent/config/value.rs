@@ -100,6 +100,26 @@ fn parse_memory(amount: &str) -> Option<Memory> {
     digits.parse::<u64>().ok()?.checked_mul(unit).map(Memory::Bytes)
 }
 
+/// Up to eight, as the plan has room for.
+pub(super) fn exit_codes(value: &DeValue) -> Result<[u8; 8], String> {
+    let wrong = || "must be a list of at most eight exit statuses from 1 to 255".to_owned();
+    let given = value.as_array().ok_or_else(wrong)?;
+    let mut codes = [0; 8];
+    for (at, code) in given.iter().enumerate() {
+        *codes.get_mut(at).ok_or_else(wrong)? =
+            number(1..=255)(code.get_ref()).map_err(|_| wrong())?;
+    }
+    Ok(codes)
+}
+
+/// Milliseconds up to an hour, and at least `least`; 0 is no bound.
+pub(super) fn bound_ms(least: u32) -> impl Fn(&DeValue) -> Result<u32, String> {
+    move |value| match number(0..=3_600_000)(value)? {
+        ms if ms == 0 || ms >= least => Ok(ms),
+        ms => Err(format!("must be 0 or at least {least}, not {ms}")),
+    }
+}
+
 /// Of a file: bytes like `"1mb"`.
 pub(super) fn size(value: &DeValue) -> Result<u64, String> {
     let amount = text(value)?;
