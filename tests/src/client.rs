@@ -1,11 +1,15 @@
-//! A blocking RESP client over TCP or a unix socket, with raw access to the bytes.
+//! A blocking RESP client over TCP, TLS or a unix socket, with raw access to the bytes.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::resp::{self, Value, encode_command};
 use crate::wait::PATIENCE;
@@ -23,6 +27,7 @@ pub struct Client {
 enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 impl Read for Socket {
@@ -30,6 +35,7 @@ impl Read for Socket {
         match self {
             Socket::Tcp(stream) => stream.read(buffer),
             Socket::Unix(stream) => stream.read(buffer),
+            Socket::Tls(stream) => stream.read(buffer),
         }
     }
 }
@@ -39,22 +45,48 @@ impl Write for Socket {
         match self {
             Socket::Tcp(stream) => stream.write(bytes),
             Socket::Unix(stream) => stream.write(bytes),
+            Socket::Tls(stream) => stream.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match self {
+            Socket::Tcp(_) | Socket::Unix(_) => Ok(()),
+            Socket::Tls(stream) => stream.flush(),
+        }
     }
+}
+
+fn open(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    // Without it the kernel would gather single bytes into one segment.
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
 }
 
 impl Client {
     pub fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        // Without it the kernel would gather single bytes into one segment.
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream: BufReader::new(Socket::Tcp(stream)) })
+        Ok(Self { stream: BufReader::new(Socket::Tcp(open(address)?)) })
+    }
+
+    /// The handshake is over when this returns.
+    pub fn connect_tls(address: SocketAddr, config: &Arc<ClientConfig>) -> io::Result<Self> {
+        let mut stream = open(address)?;
+        let name = ServerName::from(address.ip());
+        let tls = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
+        let mut tls = Box::new(StreamOwned::new(tls, stream.try_clone()?));
+        while tls.conn.is_handshaking() {
+            tls.conn.complete_io(&mut stream)?;
+        }
+        Ok(Self { stream: BufReader::new(Socket::Tls(tls)) })
+    }
+
+    /// DER of the certificate that the server showed in its handshake.
+    pub fn server_certificate(&self) -> Option<Vec<u8>> {
+        let Socket::Tls(tls) = self.stream.get_ref() else { return None };
+        Some(tls.conn.peer_certificates()?.first()?.to_vec())
     }
 
     pub fn connect_unix(path: &Path) -> io::Result<Self> {
@@ -69,6 +101,7 @@ impl Client {
         match self.stream.get_ref() {
             Socket::Tcp(stream) => stream.set_read_timeout(Some(limit)),
             Socket::Unix(stream) => stream.set_read_timeout(Some(limit)),
+            Socket::Tls(stream) => stream.sock.set_read_timeout(Some(limit)),
         }
     }
 

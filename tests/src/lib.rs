@@ -1,7 +1,7 @@
 //! The harness: what the tests, benches and tools of this crate share. Not the tests themselves.
 //!
 //! Reading order: [`wait`] (conditions with a deadline), [`resp`] and [`client`] (a small client of
-//! our own, so that a broken protocol can be driven too), [`binaries`] (which server is under
+//! our own, so that a broken protocol can be driven too; [`tls`]: whom it believes), [`binaries`] (which server is under
 //! test), [`server`] (a server process on a free port), [`transcript`] (the corpus),
 //! [`debian_source`] with [`valkey`] and [`redis`] (programs built from Debian's sources), [`tcl`]
 //! (Valkey's suite), [`volume`] (data of every kind, to be found elsewhere), [`process`] (what /proc
@@ -31,6 +31,7 @@ pub mod resp;
 pub mod server;
 pub mod suites;
 pub mod tcl;
+pub mod tls;
 pub mod transcript;
 pub mod valkey;
 pub mod volume;

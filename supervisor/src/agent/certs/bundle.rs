@@ -175,12 +175,18 @@ fn list(names: &[Name]) -> String {
 
 fn facts(leaf: &X509Certificate) -> Facts {
     Facts {
-        serial: leaf.raw_serial_as_string(),
+        serial: serial(leaf.raw_serial()),
         not_before: leaf.validity().not_before.timestamp(),
         not_after: leaf.validity().not_after.timestamp(),
         names: names_of(leaf),
         jitter: leaf.raw_serial().last().copied().unwrap_or_default(),
     }
+}
+
+/// As openssl and INFO write it.
+fn serial(bytes: &[u8]) -> String {
+    let from = bytes.iter().position(|&byte| byte != 0).unwrap_or(0);
+    bytes[from..].iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
 #[cfg(test)]

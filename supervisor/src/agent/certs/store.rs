@@ -164,15 +164,18 @@ fn write_new(path: &Path, bytes: &[u8], reader: Reader) -> io::Result<()> {
 }
 
 /// To the server's group, where the agent is in it. In a container where both are one user there
-/// is nothing to give, and the agent may not be allowed to.
+/// is nothing to give, the agent may not be allowed to, or the group does not exist.
 fn give_to_server(path: &Path) -> io::Result<()> {
     let metadata = fs::metadata(path)?;
     if metadata.gid() == SERVICE_GID {
         return Ok(());
     }
     match std::os::unix::fs::chown(path, None, Some(SERVICE_GID)) {
-        Err(error) if error.kind() != ErrorKind::PermissionDenied => Err(error),
-        _ => Ok(()),
+        Err(error) => match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::InvalidInput => Ok(()),
+            _ => Err(error),
+        },
+        Ok(()) => Ok(()),
     }
 }
 
