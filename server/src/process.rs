@@ -2,6 +2,7 @@
 
 pub mod cgroup;
 pub mod descriptors;
+pub mod manager;
 pub mod service;
 mod sys;
 
@@ -42,7 +43,7 @@ static FIXED: LazyLock<Process> = LazyLock::new(|| {
         id: std::process::id(),
         executable: std::env::current_exe().unwrap_or_default().display().to_string(),
         os: format!("{system} {release} {machine}"),
-        has_notify_socket: service::has_notify_socket(),
+        has_notify_socket: manager::manager().has_socket(),
         total_memory_bytes: (info.totalram as u64).saturating_mul(u64::from(info.mem_unit)),
         ..Process::default()
     }

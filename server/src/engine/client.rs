@@ -136,6 +136,9 @@ pub struct Client {
     pub db: usize,
     pub protocol: Protocol,
     pub authenticated: bool,
+    /// It came by the socket that our own init asks for: its probes are answered whatever the
+    /// clients do, so it counts as none of them.
+    pub is_admin: bool,
     /// It has shown once that it belongs here; it may leave more output unread than a stranger.
     pub ever_authenticated: bool,
     pub transaction: Option<Transaction>,
@@ -200,6 +203,7 @@ impl Client {
             db: 0,
             protocol: Protocol::Resp2,
             authenticated: false,
+            is_admin: false,
             ever_authenticated: false,
             transaction: None,
             watched: Vec::new(),

@@ -40,6 +40,8 @@ pub struct Clients {
     places: Vec<Place>,
     free: Vec<Slot>,
     by_id: HashMap<u64, Slot>,
+    /// How many of them came by the admin socket.
+    admins: usize,
     /// Bytes posted that connections have not collected.
     posted: usize,
     /// Bytes that all clients take, as counted when each was last looked at.
@@ -55,13 +57,13 @@ impl Clients {
         self.last_id
     }
 
-    /// Connected clients, the one executing included.
+    /// Connected clients, the one executing included, those of the admin socket not.
     pub fn len(&self) -> usize {
-        self.by_id.len()
+        self.by_id.len() - self.admins
     }
 
     pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
+        self.len() == 0
     }
 
     /// The place of the client with this id.
@@ -83,6 +85,7 @@ impl Clients {
         });
         let client = create(slot);
         self.by_id.insert(client.id, slot);
+        self.admins += usize::from(client.is_admin);
         let bell = Arc::clone(&client.bell);
         let outbox = Outbox { bytes: Vec::new(), protocol: client.protocol, bell };
         self.places[slot.0] = Place { counted: 0, client: Some(Box::new(client)), outbox };
@@ -129,7 +132,9 @@ impl Clients {
     pub(super) fn largest(&self) -> Option<(Slot, usize)> {
         let evictable = |place: &&Place| {
             let client = place.client.as_ref();
-            client.is_some_and(|c| !c.no_evict && !c.monitors && c.closing == Closing::No)
+            client.is_some_and(|c| {
+                !c.no_evict && !c.is_admin && !c.monitors && c.closing == Closing::No
+            })
         };
         let largest = self.places.iter().filter(evictable).max_by_key(|place| place.counted)?;
         let slot = largest.client.as_ref().map(|client| client.slot)?;
@@ -155,6 +160,7 @@ impl Clients {
         self.posted -= place.outbox.bytes.len();
         let client = place.client.expect("a connection removes its slot once");
         self.by_id.remove(&client.id);
+        self.admins -= usize::from(client.is_admin);
         self.free.push(slot);
         client
     }

@@ -222,6 +222,8 @@ impl Engine {
     /// Whether CLIENT PAUSE holds this command back.
     fn must_wait(&self, client: &Client, argv: Argv<'_>, now: Now) -> bool {
         let paused = self.pause.at(now.ms()).map(|(mode, _)| mode);
+        // A pause is meant for clients; whether the server is well is asked during one, too.
+        let paused = paused.filter(|_| !client.is_admin);
         let Some(mode) = paused.or(self.persistence.holds_writes()) else { return false };
         let Some(id) = self.names.find(argv.get(0).unwrap_or_default()) else { return false };
         let entry = id.entry();

@@ -331,6 +331,18 @@ impl Engine {
         }
     }
 
+    /// A new connection of whoever runs the server: it needs no password and no place among
+    /// `maxclients`.
+    pub fn connect_admin(&mut self, address: Address, fd: i32, now: Now) -> Slot {
+        let id = self.clients.next_id();
+        self.clients.insert(|slot| {
+            let mut client = Client::new(id, slot, address.clone(), address, fd, now);
+            client.is_admin = true;
+            client.authenticate();
+            client
+        })
+    }
+
     /// What this client may send, and leave unread.
     pub fn limits(&self, slot: Slot) -> ClientLimits {
         let settings = self.config.settings();

@@ -1,10 +1,15 @@
-//! Sockets: listeners ([`listen`]), what turns some of their sockets into TLS ([`tls`]), and one task
-//! per connection ([`connection`]). Everything between a socket and the engine is here; nothing here
-//! knows a command.
+//! Sockets: where we listen ([`sockets`]), who is accepted ([`listen`]), what turns some of their
+//! sockets into TLS ([`tls`]), and one task per connection ([`connection`]). Whoever runs the server
+//! hands listening sockets over ([`inherited`]) and has a door of its own ([`admin`]). Everything
+//! between a socket and the engine is here; nothing here knows a command.
 
 pub mod connection;
 pub mod listen;
+pub mod sockets;
 pub mod tls;
+
+pub mod admin;
+pub mod inherited;
 
 use std::sync::{Mutex, MutexGuard};
 

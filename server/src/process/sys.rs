@@ -1,6 +1,9 @@
-//! `getrusage` and `fork`, which rustix does not have.
+//! What takes `unsafe`: `getrusage` and `fork`, which rustix does not have, the environment, and
+//! descriptors that came with the process.
 
+use std::ffi::OsString;
 use std::io;
+use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd};
 use std::time::Duration;
 
 use super::CpuTime;
@@ -32,4 +35,24 @@ pub(super) fn fork() -> io::Result<bool> {
         0 => Ok(false),
         _ => Ok(true),
     }
+}
+
+/// Takes variables out of the environment. The caller must be the only thread.
+pub(super) fn take_variables<const N: usize>(names: &[&str; N]) -> [Option<OsString>; N] {
+    names.map(|name| {
+        let value = std::env::var_os(name)?;
+        // SAFETY: no other thread reads or writes the environment: there is none.
+        unsafe { std::env::remove_var(name) };
+        Some(value)
+    })
+}
+
+/// Owns a descriptor that the process was started with; `None` if there is none of this number.
+/// The caller must be the first to ask, before the process has opened anything.
+pub(super) fn take_descriptor(number: i32) -> Option<OwnedFd> {
+    // SAFETY: the number is only looked up, in a call that fails when it is no descriptor.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    rustix::io::fcntl_setfd(borrowed, rustix::io::FdFlags::CLOEXEC).ok()?;
+    // SAFETY: it is open, and nobody in this process has it: it came with the process.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
 }

@@ -14,7 +14,8 @@ use crate::engine::{
     SnapshotPurpose, SnapshotSink, SnapshotTask,
 };
 use crate::log;
-use crate::net::listen::{Bound, Sockets};
+use crate::net::inherited::Inherited;
+use crate::net::sockets::{Binding, Sockets};
 use crate::net::tls::Tls;
 use crate::persistence::aof::{self, Log};
 use crate::persistence::as_log;
@@ -26,7 +27,8 @@ use crate::storage::{Counters, Disk, Purpose, Storage, Written};
 
 /// What the engine asks of the process, carried out by the task that owns the sockets.
 pub(super) enum Request {
-    Listen(Vec<Bound>),
+    /// Accept there, and nowhere else.
+    Listen(Binding),
     Exit(u8),
     /// The file of a snapshot is where it belongs, or will never be.
     Written(SnapshotTask, Result<(), String>),
@@ -335,9 +337,9 @@ impl Host for Process {
 
 impl Process {
     fn listen(&mut self, settings: &Settings) -> Result<(), String> {
-        let bound = self.sockets.bind(settings)?;
+        let binding = self.sockets.bind(settings, &mut Inherited::default())?;
         // The receiver lives as long as the process.
-        let _ = self.requests.send(Request::Listen(bound));
+        let _ = self.requests.send(Request::Listen(binding));
         Ok(())
     }
 

@@ -4,10 +4,12 @@ mod host;
 mod start;
 mod tls;
 mod tools;
+mod watched;
 
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +24,12 @@ use crate::config::cli::{self, Invocation, Launch};
 use crate::config::{Config, Settings, load};
 use crate::engine::{Engine, Seed};
 use crate::log;
-use crate::net::Shared;
-use crate::net::listen::{self, Bound, Listeners, Sockets};
+use crate::net::inherited::Inherited;
+use crate::net::listen::Listeners;
+use crate::net::sockets::{Bound, BoundUnix, Sockets};
 use crate::net::tls::Tls;
+use crate::net::{Shared, admin};
+use crate::process::manager::{self, Handed, Manager};
 use crate::process::{self, descriptors, service};
 
 use host::{Files, Process, Request};
@@ -36,6 +41,8 @@ const QUIET_LOAD: Duration = Duration::from_millis(50);
 
 /// Runs the program; its exit status.
 pub fn main(args: &[OsString]) -> ExitCode {
+    // Before anything is opened that could be taken for what was handed over.
+    let handed = manager::take_over();
     if let Some(status) = tools::run(args) {
         return status;
     }
@@ -48,7 +55,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
     if let Some(defaults) = std::env::var_os("HOLDFAST_DEFAULTS") {
         launch.defaults = defaults.into_vec();
     }
-    match start(&launch) {
+    match start(&launch, handed) {
         Ok(status) => ExitCode::from(status),
         Err(reason) => fail(&reason),
     }
@@ -65,18 +72,23 @@ fn fail(reason: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn start(launch: &Launch) -> Result<u8, String> {
+fn start(launch: &Launch, handed: Vec<Handed>) -> Result<u8, String> {
     let mut config =
         load::load(launch, &mut load::SystemFiles).map_err(|fatal| fatal.to_string())?;
     let settings = config.settings().clone();
     log::configure(&settings.log);
-    if settings.daemonize && !service::is_supervised(settings.supervised) {
+    let manager = manager::manager();
+    let is_supervised = manager.is_served(settings.supervised);
+    if settings.daemonize && !is_supervised {
         service::to_background().map_err(|error| format!("Can't go to the background: {error}"))?;
     }
     announce(launch, &config);
     fit_max_clients(&mut config)?;
+    let supervisor = is_supervised.then_some(manager);
+    // Who connects from here on is not refused, but waits.
+    let open = Open::new(&settings, Inherited::from_manager(handed), supervisor)?;
     let runtime = runtime(&settings)?;
-    let status = runtime.block_on(serve(config))?;
+    let status = runtime.block_on(serve(config, open, supervisor))?;
     if let Some(path) = &settings.pid_file {
         // Written by us if at all; another process may have removed it.
         let _ = std::fs::remove_file(path);
@@ -143,27 +155,63 @@ fn runtime(settings: &Settings) -> Result<Runtime, String> {
         .map_err(|error| format!("Cannot start the runtime: {error}"))
 }
 
-async fn serve(config: Config) -> Result<u8, String> {
+/// Everything that listens, before anything is accepted.
+struct Open {
+    tls: Arc<Tls>,
+    sockets: Sockets,
+    tcp: Vec<Bound>,
+    unix: Option<BoundUnix>,
+}
+
+impl Open {
+    fn new(
+        settings: &Settings,
+        mut inherited: Inherited,
+        supervisor: Option<&Manager>,
+    ) -> Result<Self, String> {
+        let tls = Arc::new(Tls::default());
+        if tls.configure(&settings.tls).is_err() {
+            let reason = "Failed to configure TLS. Check logs for more info.";
+            log::warning!("{reason}");
+            return Err(reason.into());
+        }
+        let mut sockets = Sockets::default();
+        let mut tcp = sockets.bind(settings, &mut inherited)?;
+        let bind_unix = |path: &PathBuf| {
+            let (mode, backlog) = (settings.unix_socket_mode, settings.tcp_backlog);
+            BoundUnix::bind(path, mode, backlog, &mut inherited)
+        };
+        let unix = settings.unix_socket.as_ref().map(bind_unix).transpose()?;
+        if tcp.sockets.is_empty() && unix.is_none() {
+            let reason = "Configured to not listen anywhere, exiting.";
+            log::warning!("{reason}");
+            return Err(reason.into());
+        }
+        inherited.warn_of_rest();
+        tcp.forgets = inherited.has_held_rest();
+        if let Some(manager) = supervisor {
+            watched::keep_sockets(manager, &tcp, unix.as_ref());
+        }
+        Ok(Self { tls, sockets, tcp: tcp.sockets, unix })
+    }
+}
+
+async fn serve(
+    config: Config,
+    open: Open,
+    supervisor: Option<&'static Manager>,
+) -> Result<u8, String> {
     let settings = config.settings().clone();
     let names = Names::with_renames(config.renames());
     let clock = Clock::start();
     let (requests, mut inbox) = mpsc::unbounded_channel();
     let files = Files::new();
-    let tls = Arc::new(Tls::default());
-    if tls.configure(&settings.tls).is_err() {
-        let reason = "Failed to configure TLS. Check logs for more info.";
-        log::warning!("{reason}");
-        return Err(reason.into());
-    }
-    let mut sockets = Sockets::default();
-    let bound = bind(&settings, &mut sockets)?;
+    let Open { tls, sockets, tcp, unix } = open;
     let host = Process::new(requests, files.clone(), sockets, Arc::clone(&tls), &settings);
     let mut engine = Engine::new(config, names, seed()?, Box::new(host), clock.now());
     engine.memory_ceiling = memory_ceiling(&settings);
     let shared = Arc::new(Shared::new(engine, clock));
 
-    let unix = settings.unix_socket.as_deref();
-    let unix = unix.map(|path| listen::bind_unix(path, settings.unix_socket_mode)).transpose()?;
     if let Some(path) = &settings.pid_file
         && let Err(error) = std::fs::write(path, format!("{}\n", std::process::id()))
     {
@@ -172,17 +220,26 @@ async fn serve(config: Config) -> Result<u8, String> {
     log::notice!("Server initialized");
     let mut term = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut int = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
     tokio::spawn(background(Arc::clone(&shared)));
     tokio::spawn(follow_wall_clock(Arc::clone(&shared)));
     tokio::spawn(tls::follow_files(Arc::clone(&shared), Arc::clone(&tls)));
 
     let mut load = start::load(&shared, &files, &settings);
+    if let Some(manager) = supervisor {
+        tokio::spawn(watched::keep_alive(Arc::clone(&shared), manager));
+        tokio::spawn(watched::follow_loading(Arc::clone(&shared), manager));
+    }
+    if let Some(path) = &manager::manager().admin {
+        admin::listen(path, &shared);
+    }
     // Data that is there soon is there before anybody is let in, and nobody need know of LOADING.
     let early = tokio::time::timeout(QUIET_LOAD, &mut load).await;
-    let mut listeners = Listeners::new(tls);
-    listeners.replace_tcp(bound, &shared).map_err(|error| error.to_string())?;
-    if let Some(listener) = unix {
-        listeners.accept_unix(listener, &shared);
+    let mut listeners = Listeners::new(Arc::clone(&tls));
+    listeners.replace_tcp(tcp, &shared).map_err(|error| error.to_string())?;
+    let unix_twin = unix.as_ref().map(BoundUnix::twin).transpose().map_err(|e| e.to_string())?;
+    if let Some(unix) = unix {
+        listeners.accept_unix(unix, &shared).map_err(|error| error.to_string())?;
     }
     let is_loaded = match early {
         Ok(loaded) => start::outcome(loaded).map(|()| true)?,
@@ -192,9 +249,8 @@ async fn serve(config: Config) -> Result<u8, String> {
             _ = int.recv() => false,
         },
     };
-    let supervised = service::is_supervised(settings.supervised);
     if is_loaded {
-        tell_ready(&settings, supervised);
+        tell_ready(&settings, supervisor);
     }
     let status = loop {
         if !is_loaded {
@@ -209,10 +265,17 @@ async fn serve(config: Config) -> Result<u8, String> {
                 log::warning!("Received SIGINT, scheduling shutdown...");
                 shared.engine().config.settings().shutdown_on_int
             }
+            _ = hangup.recv() => {
+                reload(&shared, &tls, supervisor).await;
+                continue;
+            }
             Some(request) = inbox.recv() => match request {
                 Request::Exit(status) => break status,
-                Request::Listen(bound) => {
-                    if let Err(error) = listeners.replace_tcp(bound, &shared) {
+                Request::Listen(binding) => {
+                    if let Some(manager) = supervisor {
+                        watched::keep_sockets(manager, &binding, unix_twin.as_ref());
+                    }
+                    if let Err(error) = listeners.replace_tcp(binding.sockets, &shared) {
                         log::warning!("Cannot listen anew: {error}");
                     }
                     continue;
@@ -232,29 +295,28 @@ async fn serve(config: Config) -> Result<u8, String> {
         );
     };
     log::warning!("User requested shutdown...");
-    if supervised {
-        service::notify("STOPPING=1\n");
+    if let Some(manager) = supervisor {
+        manager.tell("STOPPING=1\n");
     }
     drop(listeners);
     files.close_log();
-    if let Some(path) = &settings.unix_socket {
+    // With a manager the socket may live on: who connects now is served by our next run.
+    if let Some(path) = settings.unix_socket.as_ref().filter(|_| supervisor.is_none()) {
         log::notice!("Removing the unix socket file.");
         let _ = std::fs::remove_file(path);
     }
     Ok(status)
 }
 
-fn bind(settings: &Settings, sockets: &mut Sockets) -> Result<Vec<Bound>, String> {
-    let bound = sockets.bind(settings)?;
-    if bound.is_empty() && settings.unix_socket.is_none() {
-        let reason = "Configured to not listen anywhere, exiting.";
-        log::warning!("{reason}");
-        return Err(reason.into());
-    }
-    Ok(bound)
+/// What SIGHUP asks for: certificates are read again. (Redis ignores it.)
+async fn reload(shared: &Shared, tls: &Arc<Tls>, supervisor: Option<&Manager>) {
+    log::notice!("Received SIGHUP, reading certificates again.");
+    supervisor.inspect(|manager| watched::tell_reloading(manager));
+    tls::reload(shared, tls).await;
+    supervisor.inspect(|manager| manager.tell("READY=1\n"));
 }
 
-fn tell_ready(settings: &Settings, supervised: bool) {
+fn tell_ready(settings: &Settings, supervisor: Option<&Manager>) {
     if settings.port != 0 {
         log::notice!("Ready to accept connections tcp");
     }
@@ -264,8 +326,8 @@ fn tell_ready(settings: &Settings, supervised: bool) {
     if settings.tls.port != 0 {
         log::notice!("Ready to accept connections tls");
     }
-    if supervised {
-        service::notify("STATUS=Ready to accept connections\nREADY=1\n");
+    if let Some(manager) = supervisor {
+        manager.tell("STATUS=Ready to accept connections\nREADY=1\n");
     }
 }
 
