@@ -32,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) status_listen: Option<SocketAddr>,
     pub(crate) logs: Keep,
     pub(crate) tls: Tls,
+    /// `None`: DHCP's, or the usual ones. An empty list asks nobody.
+    pub(crate) time_servers: Option<Vec<String>>,
 }
 
 /// How the server is asked whether it is well, in the kubelet's words.
@@ -93,6 +95,7 @@ impl Default for Config {
             status_listen: None,
             logs: Keep::STANDARD,
             tls: Tls::default(),
+            time_servers: None,
         }
     }
 }
@@ -135,6 +138,7 @@ impl Config {
         let hostname = root.read("hostname", standard.plan.hostname.clone(), value::hostname);
         let (service, probe) = read_server(root.section("server"), &standard);
         let network = read_network(root.section("network"));
+        let time_servers = read_time(root.section("time"));
         let status_listen = read_status(root.section("status"));
         let logs = read_logs(root.section("logs"));
         let tls = tls::read(root.section("tls"));
@@ -143,7 +147,7 @@ impl Config {
         plan.services.clear();
         // One is within the plan's bound.
         let _ = plan.services.push(service);
-        Self { plan, probe, status_listen, logs, tls }
+        Self { plan, probe, status_listen, logs, tls, time_servers }
     }
 }
 
@@ -278,6 +282,12 @@ fn read_static(network: &mut Section, wanted: bool, device: &Name) -> Option<Sta
     let dns = network.read("dns", [None; 2], value::dns);
     let (address, prefix) = address?;
     Some(StaticNetwork { device: device.clone(), address, prefix, gateway, dns })
+}
+
+fn read_time(mut time: Section) -> Option<Vec<String>> {
+    let servers = time.read("ntp", None, |value| value::servers(value).map(Some));
+    time.finish();
+    servers
 }
 
 fn read_status(mut status: Section) -> Option<SocketAddr> {

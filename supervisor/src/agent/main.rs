@@ -12,11 +12,13 @@ mod config;
 mod discover;
 mod link;
 mod logs;
+mod network;
 mod ping;
 mod prober;
 mod report;
 mod run;
 mod serve;
+mod time;
 
 use std::process::ExitCode;
 

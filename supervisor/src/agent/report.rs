@@ -12,7 +12,9 @@ use holdfast_supervisor::snapshot::{Mode, PlanSource, ServiceView, Snapshot};
 use serde::Serialize;
 
 use crate::certs::report::Certificates;
+use crate::network;
 use crate::run::{FileState, Shared};
+use crate::time;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
@@ -29,6 +31,9 @@ pub(crate) struct Report {
     config: ConfigFile,
     /// `null` while `[tls]` is off.
     certificates: Option<Certificates>,
+    /// `null` in a container.
+    network: Option<network::Report>,
+    time: Option<time::Report>,
     degraded: Vec<Degradation>,
 }
 
@@ -117,6 +122,8 @@ impl Report {
             },
             config: ConfigFile::new(&shared.file.borrow(), snapshot),
             certificates: Certificates::new(shared),
+            network: shared.network.view.borrow().report(),
+            time: shared.time.borrow().report(),
             degraded: degraded(snapshot, shared),
         }
     }
@@ -226,6 +233,12 @@ impl fmt::Display for Report {
         }
         if let Some(certificates) = &self.certificates {
             certificates.fmt(f)?;
+        }
+        if let Some(network) = &self.network {
+            write!(f, "{network}")?;
+        }
+        if let Some(time) = &self.time {
+            write!(f, "{time}")?;
         }
         for degraded in &self.degraded {
             writeln!(f, "degraded: {} ({})", degraded.text, degraded.code)?;

@@ -17,8 +17,9 @@ use crate::certs::{self, Certs};
 use crate::config::{Config, Problem};
 use crate::link::Link;
 use crate::logs::{self, Logs};
+use crate::network::{self, Network};
 use crate::ping::{Answer, Endpoint};
-use crate::{prober, serve};
+use crate::{prober, serve, time};
 
 /// init waits ten times as long.
 const ALIVE_EVERY: Duration = Duration::from_secs(1);
@@ -32,6 +33,10 @@ pub(crate) struct Shared {
     pub(crate) status_socket: Cell<Option<&'static str>>,
     pub(crate) logs: Logs,
     pub(crate) certs: Certs,
+    pub(crate) network: Network,
+    pub(crate) time: RefCell<time::View>,
+    /// Changes whenever the file was read again and was told to init.
+    pub(crate) loaded: watch::Sender<()>,
     config: RefCell<Config>,
 }
 
@@ -60,6 +65,9 @@ impl Shared {
             status_socket: Cell::new(None),
             logs: Logs::new(),
             certs: Certs::new(),
+            network: Network::default(),
+            time: RefCell::default(),
+            loaded: watch::Sender::new(()),
             config: RefCell::new(Config::default()),
         }
     }
@@ -122,6 +130,7 @@ impl Shared {
         if let Err(error) = self.link.send(message) {
             eprintln!("holdfast-agent: cannot give init its plan: {error}");
         }
+        self.loaded.send_replace(());
     }
 }
 
@@ -162,6 +171,8 @@ async fn serve_until_stopped() -> std::io::Result<()> {
         () = reloads => Ok(()),
         () = prober::watch_server(&shared) => Ok(()),
         () = certs::keep(&shared) => Ok(()),
+        () = network::manage(&shared) => Ok(()),
+        () = time::keep(&shared) => Ok(()),
         () = serve::local(&shared) => Ok(()),
         () = serve::remote(&shared) => Ok(()),
         () = say_alive(&shared.link) => Ok(()),

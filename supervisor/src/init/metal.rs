@@ -4,6 +4,7 @@
 
 mod blank;
 mod data;
+mod discipline;
 mod modules;
 mod mounts;
 mod netlink;
@@ -36,6 +37,7 @@ pub(crate) fn start() -> Machine {
     console::reopen();
     let cmdline = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
     let mut machine = Machine::new(Mode::Metal, cmdline);
+    machine.degraded.insert(Degraded::ClockUnset);
     machine.note(mounted, Degraded::Mounts);
     machine.note(modules::load_all(paths::MODULES), Degraded::Modules);
     raise_descriptor_limit();
@@ -82,9 +84,9 @@ impl Machine {
         }
     }
 
-    /// All that start-up found, in one go.
+    /// All that start-up found, in one go; but not what every start-up finds.
     pub(crate) fn say_degraded(&self) {
-        for degraded in self.degraded.iter() {
+        for degraded in self.degraded.iter().filter(|each| *each != Degraded::ClockUnset) {
             say!("degraded: {} ({})", degraded.text(), degraded.code());
         }
     }
@@ -110,6 +112,21 @@ impl Machine {
             self.degraded.remove(Degraded::NoNetwork);
         } else {
             self.degrade(Degraded::NoNetwork);
+        }
+    }
+}
+
+impl Machine {
+    /// As the agent's time servers say; in a container the clock is the host's.
+    pub(crate) fn step_clock(&mut self, unix_ms: u64) {
+        if self.mode == Mode::Metal && discipline::step(unix_ms) {
+            self.degraded.remove(Degraded::ClockUnset);
+        }
+    }
+
+    pub(crate) fn slew_clock(&mut self, offset_us: i64) {
+        if self.mode == Mode::Metal && discipline::slew(offset_us) {
+            self.degraded.remove(Degraded::ClockUnset);
         }
     }
 }

@@ -71,7 +71,7 @@ fn every_mistake_is_reported_at_once_where_it_is() {
             "7:14: server.limits.cpu_weight: must be from 0 to 10000, not 10001",
             "9:8: server.restart.when: must be \"always\", \"on-crash\" or \"never\", not \"often\"",
             "11:18: server.restart.backoff_max_ms is less than backoff_initial_ms",
-            "12:2: unknown key netwrok; known here: hostname, server, network, status, logs, tls",
+            "12:2: unknown key netwrok; known here: hostname, server, network, time, status, logs, tls",
         ],
     );
 }
@@ -97,6 +97,7 @@ fn a_fixed_address_and_dhcp_do_not_mix() {
             "5:8: network.ipv6: must be \"auto\" or \"off\", not \"on\"",
         ],
     );
+    check("[time]\nntp = [\"a b\"]\n", &["2:7: time.ntp: must be a list of at most 8"]);
     let off = Config::parse("[network]\nmode = \"off\"\nipv6 = \"off\"\n").expect("valid");
     assert_eq!(off.plan.network, Network { ipv4: Ipv4::Off, ipv6: false });
 }

@@ -171,6 +171,23 @@ pub(super) fn dns(value: &DeValue) -> Result<[Option<Ipv4Addr>; 2], String> {
     Ok(servers)
 }
 
+/// Names or addresses of at most eight servers.
+pub(super) fn servers(value: &DeValue) -> Result<Vec<String>, String> {
+    const MAX_SERVERS: usize = 8;
+    let wrong = || format!("must be a list of at most {MAX_SERVERS} host names or addresses");
+    let list = value.as_array().filter(|list| list.len() <= MAX_SERVERS).ok_or_else(wrong)?;
+    let good = |letter: char| letter.is_ascii_alphanumeric() || "-._:".contains(letter);
+    let names = list.iter().map(|name| text(name.get_ref()));
+    names
+        .map(|name| match name? {
+            name if !name.is_empty() && name.len() <= 253 && name.chars().all(good) => {
+                Ok(name.to_owned())
+            }
+            _ => Err(wrong()),
+        })
+        .collect()
+}
+
 pub(super) fn listen(value: &DeValue) -> Result<Option<SocketAddr>, String> {
     match text(value)? {
         "none" => Ok(None),

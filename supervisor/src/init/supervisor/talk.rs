@@ -18,7 +18,7 @@ use super::{AGENT, MAIN, Supervisor};
 use crate::console::say;
 use crate::finish::End;
 use crate::log::outlet::is_writable;
-use crate::metal::Network;
+use crate::metal::{Machine, Network};
 use crate::sys::heap;
 
 /// An agent that does not read is told again after this long.
@@ -142,7 +142,8 @@ impl Supervisor {
             Ok(ToInit::LinkUp { device }) => {
                 self.change_network(|network| network.link_up(&device))
             }
-            Ok(ToInit::StepClock { .. } | ToInit::SlewClock { .. }) => {}
+            Ok(ToInit::StepClock { unix_ms }) => self.set_clock(|m| m.step_clock(unix_ms)),
+            Ok(ToInit::SlewClock { offset_us }) => self.set_clock(|m| m.slew_clock(offset_us)),
             Ok(ToInit::End(end)) => self.end(end),
             Err(malformed) => say!("the agent sent nonsense: {}; ignored", malformed.0),
         }
@@ -150,6 +151,11 @@ impl Supervisor {
 
     fn change_network(&mut self, change: impl FnOnce(&mut Network)) {
         self.machine.change_network(change);
+        self.changed = true;
+    }
+
+    fn set_clock(&mut self, set: impl FnOnce(&mut Machine)) {
+        set(&mut self.machine);
         self.changed = true;
     }
 

@@ -1,8 +1,9 @@
 //! Everything unsafe that PID 1 does: the heap's guard, the child between clone and exec, datagrams
-//! with credentials, growing
-//! ext4, and the vectors that `execve` handed us. Each block says why it is sound.
+//! with credentials, growing ext4, steering the clock, and the vectors that `execve` handed us. Each
+//! block says why it is sound.
 
 pub(crate) mod child;
+pub(crate) mod clock;
 pub(crate) mod datagram;
 pub(crate) mod ext4;
 pub(crate) mod heap;

@@ -1,0 +1,159 @@
+//! A machine's network, as far as the agent has a part in it: it sees interfaces come and go, asks
+//! DHCP servers, and tells init what came of it. init applies it.
+//!
+//! A container's network is its runtime's; there this does nothing.
+
+mod devices;
+mod dhcp;
+mod interface;
+mod store;
+mod view;
+
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+
+use holdfast_supervisor::channel::ToInit;
+use holdfast_supervisor::cmdline;
+use holdfast_supervisor::plan::{Ipv4, text};
+
+use crate::run::{Shared, kernel_words};
+use devices::{Device, Links};
+use interface::Interface;
+
+pub(crate) use view::{Report, View};
+
+/// What other parts of the agent want to know of the network.
+#[derive(Debug, Default)]
+pub(crate) struct Network {
+    pub(crate) view: std::cell::RefCell<View>,
+    /// Time servers that DHCP named. Also told when they are the same, at another address.
+    pub(crate) time_servers: tokio::sync::watch::Sender<Vec<Ipv4Addr>>,
+}
+
+pub(crate) async fn manage(shared: &Rc<Shared>) {
+    let Some(line) = kernel_words(shared).await else { return std::future::pending().await };
+    let mut manager = Manager {
+        shared,
+        by_cmdline: cmdline::ip(&line).and_then(Result::ok),
+        known: Vec::new(),
+        interface: None,
+    };
+    manager.run().await;
+}
+
+struct Manager<'a> {
+    shared: &'a Shared,
+    /// `ip=` beats the file.
+    by_cmdline: Option<Ipv4>,
+    known: Vec<Device>,
+    /// The one that DHCP is for.
+    interface: Option<Interface>,
+}
+
+impl Manager<'_> {
+    async fn run(&mut self) {
+        let mut links = Links::open();
+        let mut loaded = self.shared.loaded.subscribe();
+        self.look_around();
+        loop {
+            let of_interface = async {
+                match &mut self.interface {
+                    Some(interface) => interface.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                event = of_interface => self.feed(event),
+                () = links.changed() => self.look_around(),
+                reloaded = loaded.changed() => match reloaded {
+                    Ok(()) => self.configure_anew(),
+                    Err(_) => return,
+                },
+            }
+        }
+    }
+
+    fn wanted(&self) -> Ipv4 {
+        let configured = || self.shared.config().plan.network.ipv4.clone();
+        self.by_cmdline.clone().unwrap_or_else(configured)
+    }
+
+    fn feed(&mut self, event: dhcp::machine::Event) {
+        if let Some(interface) = &mut self.interface {
+            interface.feed(event, self.shared);
+        }
+        self.show();
+    }
+
+    /// Interfaces that came are told to init, which brings them up; the one in use may be gone, have
+    /// lost its link or got it back.
+    fn look_around(&mut self) {
+        let found = devices::scan();
+        for device in &found {
+            if !self.known.iter().any(|known| known.index == device.index) {
+                self.tell(&ToInit::LinkUp { device: text(&device.name) });
+            }
+        }
+        self.known = found;
+        self.choose();
+        if let Some(interface) = &mut self.interface {
+            interface.see(&self.known, self.shared);
+        }
+        self.show();
+    }
+
+    /// Leases are told anew: the plan has just reset what they said.
+    fn configure_anew(&mut self) {
+        let wanted = self.wanted();
+        let stays = |interface: &Interface| match &wanted {
+            Ipv4::Dhcp { device } => device.is_empty() || *device == interface.device.name.as_str(),
+            Ipv4::Off | Ipv4::Static(_) => false,
+        };
+        if !self.interface.as_ref().is_some_and(stays) {
+            self.interface = None;
+        }
+        self.choose();
+        if let Some(interface) = &mut self.interface {
+            interface.tell_again(self.shared);
+        }
+        self.show();
+    }
+
+    /// The named interface, else the first one with a link. One that has a lease is kept while it
+    /// is there; one that waits is left for one with a link.
+    fn choose(&mut self) {
+        let Ipv4::Dhcp { device: name } = self.wanted() else { return };
+        let here =
+            |interface: &Interface| self.known.iter().any(|d| d.index == interface.device.index);
+        if let Some(interface) = self.interface.take_if(|interface| !here(interface)) {
+            interface.gone(self.shared);
+        }
+        let named = |device: &&Device| name.is_empty() || name == device.name.as_str();
+        let candidates = || self.known.iter().filter(named);
+        let best = candidates().find(|device| device.carrier).or_else(|| candidates().next());
+        let stays = self.interface.as_ref().is_some_and(|interface| {
+            interface.has_lease() || interface.has_link() || best.is_none_or(|best| !best.carrier)
+        });
+        if let (false, Some(best)) = (stays, best) {
+            self.interface = Some(Interface::new(best.clone()));
+        }
+    }
+
+    fn tell(&self, message: &ToInit) {
+        if let Err(error) = self.shared.link.send(message) {
+            eprintln!("holdfast-agent: cannot tell init of the network: {error}");
+        }
+    }
+
+    fn show(&self) {
+        let view = View::new(&self.wanted(), self.interface.as_ref());
+        let servers = self.interface.as_ref().map(Interface::time_servers).unwrap_or_default();
+        let address = view.address();
+        let moved = self.shared.network.view.replace(view).address() != address;
+        self.shared.network.time_servers.send_if_modified(|known| {
+            let differs = *known != servers;
+            *known = servers;
+            differs || moved
+        });
+    }
+}

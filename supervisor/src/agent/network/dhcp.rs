@@ -1,0 +1,7 @@
+//! A DHCP client for one interface: [`machine`] decides, [`message`] speaks, [`lease`] believes.
+
+pub(super) mod lease;
+pub(super) mod machine;
+mod message;
+
+pub(super) use message::{MAX_REPLY_BYTES, Mac, Reply, Request, read};

@@ -1,0 +1,244 @@
+//! DHCP on one interface: the state machine, its socket and its clock.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use holdfast_supervisor::channel::ToInit;
+use holdfast_supervisor::clock::{Ms, now_ms};
+use holdfast_supervisor::plan::network::{MAX_ROUTES, Route};
+use holdfast_supervisor::plan::{Lease as Applied, Plan, StaticNetwork, text};
+use rustix::net::{SendFlags, sendto};
+use rustix::rand::{GetRandomFlags, getrandom};
+use tokio::net::UdpSocket;
+
+use super::devices::Device;
+use super::dhcp::lease::Held;
+use super::dhcp::machine::{Client, Event, Loss, Tell};
+use super::dhcp::{self, MAX_REPLY_BYTES, Request};
+use super::store;
+use crate::run::Shared;
+
+const CLIENT_PORT: u16 = 68;
+const SERVER_PORT: u16 = 67;
+/// A port that somebody else has may become free.
+const SOCKET_AGAIN: Duration = Duration::from_secs(5);
+
+pub(super) struct Interface {
+    pub(super) device: Device,
+    client: Client,
+    socket: Option<UdpSocket>,
+    /// Said once, until it is another one.
+    last_error: Option<io::ErrorKind>,
+}
+
+impl Interface {
+    /// With the lease that was in force on it before the agent was started again, if there was one.
+    pub(super) fn new(device: Device) -> Self {
+        let (held, known) = store::load(&device);
+        let device = Device { carrier: false, ..device };
+        Self { device, client: Client::new(held, known), socket: None, last_error: None }
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn has_lease(&self) -> bool {
+        self.client.held().is_some()
+    }
+
+    pub(super) fn has_link(&self) -> bool {
+        self.device.carrier
+    }
+
+    pub(super) fn time_servers(&self) -> Vec<Ipv4Addr> {
+        self.client.held().map(|held| held.lease.ntp.clone()).unwrap_or_default()
+    }
+
+    /// An answer, or that it is time for something.
+    pub(super) async fn next(&mut self) -> Event {
+        let deadline = self.client.deadline();
+        let tick = async {
+            match deadline {
+                Some(at) => tokio::time::sleep(until(at)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            reply = hear(self.socket.as_ref(), &self.device) => Event::Heard(reply),
+            () = tick => Event::Tick,
+        }
+    }
+
+    pub(super) fn feed(&mut self, event: Event, shared: &Shared) {
+        let now = now_ms();
+        let (client, output) = std::mem::take(&mut self.client).step(event, now, chance());
+        self.client = client;
+        if let Some(request) = output.send {
+            let sent = self.send(&request);
+            self.note(sent);
+        }
+        match output.tell {
+            Some(Tell::Lease(_)) => self.leased(shared),
+            Some(Tell::Lost(loss)) => lost(&self.device, loss, shared),
+            None => {}
+        }
+    }
+
+    /// Its link as it is now.
+    pub(super) fn see(&mut self, devices: &[Device], shared: &Shared) {
+        let Some(now) = devices.iter().find(|device| device.index == self.device.index) else {
+            return;
+        };
+        let before = std::mem::replace(&mut self.device, now.clone());
+        match (before.carrier, now.carrier) {
+            (false, true) => self.feed(Event::LinkUp, shared),
+            (true, false) => self.feed(Event::LinkDown, shared),
+            _ => {}
+        }
+    }
+
+    /// It was taken away. Its address went with it; init forgets it, too.
+    pub(super) fn gone(mut self, shared: &Shared) {
+        self.feed(Event::Gone, shared);
+    }
+
+    /// The lease once more, as init has it to be told after a new plan.
+    pub(super) fn tell_again(&self, shared: &Shared) {
+        if let Some(held) = self.client.held() {
+            tell(shared, &ToInit::Lease(applied(&self.device, held, shared)));
+        }
+    }
+
+    fn leased(&self, shared: &Shared) {
+        let Some(held) = self.client.held() else { return };
+        let before = shared.network.view.borrow().address();
+        if before != Some((held.lease.address, held.lease.prefix)) {
+            let lease = &held.lease;
+            eprintln!(
+                "holdfast-agent: {}: {}/{} from {}",
+                self.device.name, lease.address, lease.prefix, lease.server
+            );
+        }
+        self.tell_again(shared);
+        store::keep(&self.device, held);
+    }
+
+    fn send(&mut self, request: &Request) -> io::Result<()> {
+        let name = rustix::system::uname();
+        let name = name.nodename().to_str().unwrap_or_default();
+        let packet = request.encode(self.device.mac, name).ok_or(io::ErrorKind::InvalidInput)?;
+        let to = SocketAddrV4::new(request.what.destination(), SERVER_PORT);
+        let socket = match self.socket.take() {
+            Some(socket) => socket,
+            None => open(&self.device)?,
+        };
+        // Not tokio's call: that one waits to be told that a new socket is writable.
+        sendto(&socket, &packet, SendFlags::DONTWAIT, &to)?;
+        // One that cannot send may be of an interface that was away: the next try opens another.
+        self.socket = Some(socket);
+        Ok(())
+    }
+
+    /// Requests repeat; what prevents them is said once.
+    fn note(&mut self, sent: io::Result<()>) {
+        let kind = sent.as_ref().err().map(io::Error::kind);
+        if let Err(error) = sent
+            && self.last_error != kind
+        {
+            eprintln!("holdfast-agent: {}: cannot ask for an address: {error}", self.device.name);
+        }
+        self.last_error = kind;
+    }
+}
+
+/// Broadcasts have no route before there is an address: the socket is tied to the interface.
+fn open(device: &Device) -> io::Result<UdpSocket> {
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, CLIENT_PORT))?;
+    socket.set_nonblocking(true)?;
+    socket.set_broadcast(true)?;
+    let socket = UdpSocket::from_std(socket)?;
+    socket.bind_device(Some(device.name.as_bytes()))?;
+    Ok(socket)
+}
+
+/// The next packet that is an answer to this machine.
+async fn hear(socket: Option<&UdpSocket>, device: &Device) -> dhcp::Reply {
+    let Some(socket) = socket else { return std::future::pending().await };
+    let mut buffer = [0; MAX_REPLY_BYTES];
+    loop {
+        match socket.recv_from(&mut buffer).await {
+            Ok((len, from)) if from.port() == SERVER_PORT => {
+                if let Some(reply) = dhcp::read(&buffer[..len], device.mac) {
+                    return reply;
+                }
+            }
+            Ok(_) => {}
+            // Such as ENETDOWN, over and over.
+            Err(_) => tokio::time::sleep(SOCKET_AGAIN).await,
+        }
+    }
+}
+
+fn until(at: Ms) -> Duration {
+    Duration::from_millis(at.saturating_sub(now_ms()))
+}
+
+/// Transaction ids and jitter: nobody on the network may guess them, but no key hangs on them, so
+/// the machine's start does not wait for entropy.
+fn chance() -> u64 {
+    let mut bytes = [0; 8];
+    let filled = getrandom(&mut bytes, GetRandomFlags::INSECURE);
+    // A kernel before 5.6 has no such flag; the clock is what is left.
+    if filled.is_ok() { u64::from_ne_bytes(bytes) } else { now_ms().wrapping_mul(0x9e37_79b9) }
+}
+
+fn lost(device: &Device, loss: Loss, shared: &Shared) {
+    let why = match loss {
+        Loss::Refused => "the server has taken its address back",
+        Loss::Expired => "its lease is over and nobody has renewed it",
+        Loss::Unplugged => "it was taken away",
+    };
+    eprintln!("holdfast-agent: {}: {why}", device.name);
+    tell(shared, &ToInit::NoLease);
+    if loss != Loss::Unplugged {
+        store::forget();
+    }
+}
+
+fn tell(shared: &Shared, message: &ToInit) {
+    if let Err(error) = shared.link.send(message) {
+        eprintln!("holdfast-agent: cannot tell init of the lease: {error}");
+    }
+}
+
+/// What init is told: the time that is left, and the server's name for the machine only where nobody
+/// else has named it.
+fn applied(device: &Device, held: &Held, shared: &Shared) -> Applied {
+    let lease = &held.lease;
+    let mut dns = lease.dns.iter().copied();
+    let left = |at: Ms| u32::try_from(at.saturating_sub(now_ms()) / 1000).unwrap_or(u32::MAX);
+    let nameless = shared.config().plan.hostname == Plan::built_in().hostname;
+    let hostname = lease.hostname.as_deref().filter(|_| nameless);
+    let route = |route: &dhcp::lease::Route| Route {
+        to: route.to,
+        prefix: route.prefix,
+        gateway: route.gateway,
+    };
+    Applied {
+        network: StaticNetwork {
+            device: text(&device.name),
+            address: lease.address,
+            prefix: lease.prefix,
+            gateway: lease.gateway,
+            dns: [dns.next(), dns.next()],
+        },
+        // 0 would be for ever.
+        lease_s: held.expires_at.map_or(0, |at| left(at).max(1)),
+        mtu: lease.mtu.unwrap_or(0),
+        hostname: text(hostname.unwrap_or_default()),
+        domain: text(lease.domain.as_deref().unwrap_or_default()),
+        routes: lease.routes.iter().map(route).take(MAX_ROUTES).collect(),
+    }
+}

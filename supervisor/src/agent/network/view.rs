@@ -1,0 +1,94 @@
+//! The network as `status` shows it.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use holdfast_supervisor::clock::{Ms, now_ms};
+use holdfast_supervisor::plan::Ipv4;
+use serde::Serialize;
+
+use super::interface::Interface;
+
+/// Times are instants; they become spans when they are shown.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct View {
+    mode: Option<&'static str>,
+    device: Option<String>,
+    state: Option<&'static str>,
+    lease: Option<super::dhcp::lease::Held>,
+}
+
+impl View {
+    pub(super) fn new(wanted: &Ipv4, interface: Option<&Interface>) -> Self {
+        let mode = match wanted {
+            Ipv4::Off => "off",
+            Ipv4::Static(_) => "static",
+            Ipv4::Dhcp { .. } => "dhcp",
+        };
+        Self {
+            mode: Some(mode),
+            device: interface.map(|interface| interface.device.name.clone()),
+            state: interface.map(|interface| interface.client().name()),
+            lease: interface.and_then(|interface| interface.client().held()).cloned(),
+        }
+    }
+
+    pub(super) fn address(&self) -> Option<(Ipv4Addr, u8)> {
+        self.lease.as_ref().map(|held| (held.lease.address, held.lease.prefix))
+    }
+
+    /// Nothing in a container.
+    pub(crate) fn report(&self) -> Option<Report> {
+        let left = |at: Ms| at.saturating_sub(now_ms());
+        Some(Report {
+            mode: self.mode?,
+            device: self.device.clone(),
+            state: self.state,
+            lease: self.lease.as_ref().map(|held| Lease {
+                address: format!("{}/{}", held.lease.address, held.lease.prefix),
+                server: held.lease.server,
+                gateway: held.lease.gateway,
+                dns: held.lease.dns.clone(),
+                domain: held.lease.domain.clone(),
+                renew_in_ms: left(held.renew_at),
+                expires_in_ms: held.expires_at.map(left),
+            }),
+        })
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// "dhcp", "static" or "off".
+    mode: &'static str,
+    /// Of DHCP.
+    device: Option<String>,
+    /// Of DHCP: "no link", "selecting", "requesting", "rebooting", "bound", "renewing", "rebinding".
+    state: Option<&'static str>,
+    lease: Option<Lease>,
+}
+
+#[derive(Debug, Serialize)]
+struct Lease {
+    address: String,
+    server: Ipv4Addr,
+    gateway: Option<Ipv4Addr>,
+    dns: Vec<Ipv4Addr>,
+    domain: Option<String>,
+    renew_in_ms: Ms,
+    /// `null`: never.
+    expires_in_ms: Option<Ms>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "network: {}", self.mode)?;
+        if let (Some(device), Some(state)) = (&self.device, self.state) {
+            write!(f, " on {device}, {state}")?;
+        }
+        if let Some(lease) = &self.lease {
+            write!(f, ", {} from {}", lease.address, lease.server)?;
+        }
+        writeln!(f)
+    }
+}
