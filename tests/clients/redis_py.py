@@ -1,6 +1,6 @@
 """Uses the delivered commands through redis-py, in RESP2 and RESP3.
 
-usage: redis_py.py PORT
+usage: redis_py.py PORT [CA CERTIFICATE KEY]: with files it speaks TLS, and looks at the server's name
 """
 
 import sys
@@ -89,8 +89,13 @@ def server(r):
 
 
 def main():
+    files = sys.argv[2:]
+    tls = {}
+    if files:
+        names = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+        tls = {"ssl": True, "ssl_check_hostname": True, **dict(zip(names, files))}
     for protocol in (2, 3):
-        r = redis.Redis(port=int(sys.argv[1]), protocol=protocol, decode_responses=True)
+        r = redis.Redis(port=int(sys.argv[1]), protocol=protocol, decode_responses=True, **tls)
         r.flushall()
         for part in (strings, keys, transactions, server):
             part(r)

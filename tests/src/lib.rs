@@ -3,7 +3,7 @@
 //! Reading order: [`wait`] (conditions with a deadline), [`resp`] and [`client`] (a small client of
 //! our own, so that a broken protocol can be driven too; [`tls`]: whom it believes), [`binaries`] (which server is under
 //! test), [`server`] (a server process on a free port), [`transcript`] (the corpus),
-//! [`debian_source`] with [`valkey`] and [`redis`] (programs built from Debian's sources), [`tcl`]
+//! [`authority`] and [`tls`] (certificates, and whom a client believes), [`debian_source`] with [`valkey`] and [`redis`] (programs built from Debian's sources), [`tcl`]
 //! (Valkey's suite), [`volume`] (data of every kind, to be found elsewhere), [`process`] (what /proc
 //! says), [`load`] (requests for the benches), [`bench_args`] (what they are asked for), [`fuzz`]
 //! (inputs and checks for the parsers), [`suites`] (client libraries' own suites), [`appliance`] (the
@@ -12,6 +12,7 @@
 //! Nothing here sleeps for a fixed time: whatever takes time is waited for by its condition.
 
 pub mod appliance;
+pub mod authority;
 pub mod bench_args;
 pub mod binaries;
 pub mod client;

@@ -22,6 +22,8 @@ use crate::net::{Shared, connection, listen};
 /// From the first byte to the last of a handshake. A slow machine with a thousand clients at once has
 /// time enough, a peer that says nothing does not keep its descriptor.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(30);
+/// The first byte of TLS: RFC 8446, section 5.1.
+const HANDSHAKE: u8 = 22;
 /// For a client that is refused to take the reason.
 const REFUSAL_TIME: Duration = Duration::from_secs(5);
 
@@ -66,8 +68,7 @@ pub(in crate::net) fn welcome(
 impl Newcomer {
     async fn shake_hands(self, stream: TcpStream, active: Arc<Active>) {
         let fd = stream.as_raw_fd();
-        let acceptor = TlsAcceptor::from(Arc::clone(&active.config));
-        let shaken = timeout(HANDSHAKE_TIME, acceptor.accept(stream)).await;
+        let shaken = timeout(HANDSHAKE_TIME, handshake(stream, &active)).await;
         match shaken.unwrap_or_else(|_| Err(io::Error::other("handshake takes too long"))) {
             Ok(stream) => self.admit(TlsStream::new(stream), &active, fd).await,
             // Whoever looks whether the port is open does just that.
@@ -107,6 +108,20 @@ impl Newcomer {
         }
         Ok(slot)
     }
+}
+
+async fn handshake(
+    stream: TcpStream,
+    active: &Active,
+) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
+    let mut first = [0];
+    match (stream.peek(&mut first).await?, first) {
+        (0, _) => return Err(io::ErrorKind::UnexpectedEof.into()),
+        (_, [HANDSHAKE]) => {}
+        // An alert would be noise to a client that speaks something else.
+        _ => return Err(io::Error::other("wrong version number")),
+    }
+    TlsAcceptor::from(Arc::clone(&active.config)).accept(stream).await
 }
 
 /// As Valkey's log tells of a connection.

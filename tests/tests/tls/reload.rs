@@ -1,0 +1,99 @@
+//! New certificates while a thousand clients are connected and more come all the time.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use holdfast_tests::authority::{Authority, HERE, Issued, Time};
+use holdfast_tests::client::Client;
+use holdfast_tests::resp::Value;
+use holdfast_tests::wait;
+
+use crate::rig::{Rig, connect};
+
+const CLIENTS: usize = 1_000;
+const RELOADS: usize = 50;
+/// Threads that connect, ask and leave.
+const COMERS: usize = 4;
+
+/// Puts the files of `new` where those of `old` are, each at once.
+fn put(new: &Issued, old: &Issued) {
+    for (from, to) in [(&new.cert, &old.cert), (&new.key, &old.key)] {
+        let aside = to.with_extension("new");
+        fs::copy(from, &aside).expect("the directory is ours");
+        fs::rename(&aside, to).expect("the directory is ours");
+    }
+}
+
+#[test]
+fn no_handshake_fails_while_certificates_change_under_a_thousand_clients() {
+    let authority = Authority::new();
+    let names = ["first", "second"];
+    let [first, second] = names.map(|name| authority.issue(name, HERE, Time::Now));
+    let used = Issued { cert: authority.path("used.crt"), key: authority.path("used.key") };
+    put(&first, &used);
+    let rig = Rig::start(authority, &used, &["--tls-auth-clients", "no"]);
+    let (port, config) = (rig.port(), rig.authority.client_config(None));
+    let come_in = || connect(port, &config).expect("a handshake");
+    let mut staying: Vec<Client> = (0..CLIENTS).map(|_| come_in()).collect();
+
+    let (done, came) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let failures: Vec<String> = thread::scope(|scope| {
+        let come = || {
+            let mut failures = Vec::new();
+            while !done.load(Ordering::Relaxed) {
+                let asked = connect(port, &config).and_then(|mut client| client.command(&["PING"]));
+                came.fetch_add(1, Ordering::Relaxed);
+                failures.extend(asked.err().map(|error| error.to_string()));
+            }
+            failures
+        };
+        let comers: Vec<_> = (0..COMERS).map(|_| scope.spawn(come)).collect();
+        let mut serial = String::new();
+        for round in 0..RELOADS {
+            put(if round % 2 == 0 { &second } else { &first }, &used);
+            rig.set(&["tls-cert-file", &used.cert.display().to_string()]);
+            let now = rig.info("tls_server_cert_serial");
+            assert_ne!(now, serial, "round {round}");
+            serial = now;
+            // Some come in each round.
+            let seen = came.load(Ordering::Relaxed);
+            wait::expect("newcomers", || came.load(Ordering::Relaxed) >= seen + COMERS);
+        }
+        done.store(true, Ordering::Relaxed);
+        comers.into_iter().flat_map(|comer| comer.join().expect("it does not panic")).collect()
+    });
+    assert_eq!(failures, Vec::<String>::new());
+    for client in &mut staying {
+        assert_eq!(client.run("PING"), Value::status("PONG"));
+    }
+    assert_eq!(rig.info("connected_clients"), (CLIENTS + 1).to_string());
+    println!("{} handshakes during {RELOADS} reloads, none failed", came.into_inner());
+}
+
+#[test]
+fn changed_files_are_found_by_themselves() {
+    let authority = Authority::new();
+    let names = ["first", "second"];
+    let [first, second] = names.map(|name| authority.issue(name, HERE, Time::Now));
+    let used = Issued { cert: authority.path("used.crt"), key: authority.path("used.key") };
+    put(&first, &used);
+    let args = ["--tls-auth-clients", "no", "--loglevel", "debug"];
+    let rig = Rig::start(authority, &used, &args);
+    let shown = |rig: &Rig| {
+        let client = rig.connect(&rig.authority.client_config(None));
+        client.expect("a handshake").server_certificate()
+    };
+    let before = shown(&rig);
+    rig.set(&["tls-auto-reload-interval", "1"]);
+    let has_said = |text: &str| rig.server.log().contains(text);
+    wait::expect("a look without a find", || has_said("TLS reload skipped: materials unchanged"));
+
+    // While only one of the two is there, nothing is taken.
+    fs::copy(&second.key, &used.key).expect("the directory is ours");
+    wait::expect("half a bundle is refused", || has_said("Background TLS reload failed"));
+    assert_eq!(shown(&rig), before);
+    put(&second, &used);
+    wait::expect("the reload", || has_said("TLS materials reloaded successfully"));
+    assert_ne!(shown(&rig), before);
+}
