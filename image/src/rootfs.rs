@@ -18,6 +18,7 @@ pub const REDIS: u32 = 999;
 const PASSWD: &[u8] = b"\
 root:x:0:0:root:/:/nonexistent
 redis:x:999:999:redis:/data:/nonexistent
+holdfast:x:998:998:agent:/data/holdfast:/nonexistent
 ";
 
 /// One thing in the file system. All of it belongs to root unless `owner` says otherwise.
@@ -97,7 +98,7 @@ impl Tree {
         let config = paths::workspace().join("supervisor/holdfast.toml");
         tree.file("etc/holdfast/holdfast.toml", read(&config)?);
         tree.file("etc/passwd", PASSWD.to_vec());
-        tree.file("etc/group", b"root:x:0:\nredis:x:999:\n".to_vec());
+        tree.file("etc/group", b"root:x:0:\nredis:x:999:holdfast\nholdfast:x:998:\n".to_vec());
         tree.file("etc/hosts", b"127.0.0.1 localhost\n::1 localhost\n".to_vec());
         tree.file("etc/nsswitch.conf", b"hosts: files dns\n".to_vec());
         Ok(tree)

@@ -7,7 +7,7 @@
 //! (Valkey's suite), [`volume`] (data of every kind, to be found elsewhere), [`process`] (what /proc
 //! says), [`load`] (requests for the benches), [`bench_args`] (what they are asked for), [`fuzz`]
 //! (inputs and checks for the parsers), [`suites`] (client libraries' own suites), [`appliance`] (the
-//! machine in QEMU), [`power_cuts`] (a server, or a whole machine, that ends at once under load).
+//! machine in QEMU), [`hurt`] (a service that misbehaves on demand), [`power_cuts`] (a server, or a whole machine, that ends at once under load).
 //!
 //! Nothing here sleeps for a fixed time: whatever takes time is waited for by its condition.
 
@@ -19,6 +19,7 @@ pub mod client;
 pub mod commands;
 pub mod debian_source;
 pub mod fuzz;
+pub mod hurt;
 pub mod load;
 pub mod packages;
 pub mod paths;

@@ -155,6 +155,7 @@ fn read_server(mut server: Section, standard: &Config) -> (Service, Probe) {
     let default = Service::server();
     let service = Service {
         args: server.read("args", default.args.clone(), value::args),
+        sandbox: server.read("sandbox", default.sandbox, value::switch),
         policy: Policy {
             stop_grace_ms: server.read(
                 "stop_grace_ms",

@@ -1,9 +1,10 @@
 //! Where a process listens, read from the kernel: the answer holds whatever its configuration says.
 
 use std::collections::HashSet;
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::{fs, io};
 
 use crate::ping::Endpoint;
 
@@ -14,9 +15,42 @@ const TCP_LISTEN: &str = "0A";
 /// `__SO_ACCEPTCON` of a listening unix socket in /proc/net/unix.
 const ACCEPTS: u32 = 0x1_0000;
 
+/// Whose listeners count.
+enum Own {
+    Sockets(HashSet<u64>),
+    /// Its descriptors cannot be read: it is another user's, or in another sandbox. Nobody listens as
+    /// that user but it, and maybe we.
+    OfUser {
+        user: u32,
+        except: HashSet<u64>,
+    },
+}
+
+impl Own {
+    fn of(pid: u32) -> Self {
+        match socket_inodes(pid) {
+            Ok(inodes) => Self::Sockets(inodes),
+            Err(_) => {
+                let owner = fs::metadata(format!("/proc/{pid}")).map(|process| process.uid());
+                let except = socket_inodes(std::process::id()).unwrap_or_default();
+                owner.map_or(Self::Sockets(HashSet::new()), |user| Self::OfUser { user, except })
+            }
+        }
+    }
+
+    fn has(&self, inode: u64, user: Option<u32>) -> bool {
+        match self {
+            Self::Sockets(inodes) => inodes.contains(&inode),
+            Self::OfUser { user: owner, except } => {
+                user == Some(*owner) && !except.contains(&inode)
+            }
+        }
+    }
+}
+
 /// Unix sockets first: they need no free port and no address.
 pub(crate) fn endpoints(pid: u32) -> Vec<Endpoint> {
-    let own = socket_inodes(pid);
+    let own = Own::of(pid);
     let table = |name: &str| fs::read_to_string(format!("/proc/{pid}/net/{name}"));
     let mut found: Vec<Endpoint> = Vec::new();
     found.extend(unix_listeners(&table("unix").unwrap_or_default(), &own));
@@ -35,24 +69,28 @@ pub(crate) fn server_pid() -> Option<u32> {
     })
 }
 
-fn socket_inodes(pid: u32) -> HashSet<u64> {
-    let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return HashSet::new() };
-    let links = descriptors.flatten().take(MAX_DESCRIPTORS).map(|fd| fs::read_link(fd.path()));
-    links.flatten().filter_map(|link| inode_of(link.to_str()?)).collect()
+/// An error when not one descriptor may be looked at: even standard input is one.
+fn socket_inodes(pid: u32) -> io::Result<HashSet<u64>> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd"))?;
+    let mut links = descriptors.flatten().take(MAX_DESCRIPTORS).map(|fd| fs::read_link(fd.path()));
+    let first = links.find(Result::is_ok).ok_or(io::ErrorKind::PermissionDenied)?;
+    let links = first.into_iter().chain(links.flatten());
+    Ok(links.filter_map(|link| inode_of(link.to_str()?)).collect())
 }
 
 fn inode_of(link: &str) -> Option<u64> {
     link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
-/// Columns: slot, local address, remote address, state, …, inode (the tenth).
-fn tcp_listeners(table: &str, own: &HashSet<u64>) -> Vec<Endpoint> {
+/// Columns: slot, local address, remote address, state, …, user (the eighth), …, inode (the tenth).
+fn tcp_listeners(table: &str, own: &Own) -> Vec<Endpoint> {
     let listeners = table.lines().skip(1).filter_map(|line| {
         let mut columns = line.split_whitespace().skip(1);
         let local = columns.next()?;
         let state = columns.nth(1)?;
-        let inode = columns.nth(5)?.parse().ok()?;
-        let ours = state == TCP_LISTEN && own.contains(&inode);
+        let user = columns.nth(3)?.parse().ok();
+        let inode = columns.nth(1)?.parse().ok()?;
+        let ours = state == TCP_LISTEN && own.has(inode, user);
         ours.then(|| parse_address(local).map(Endpoint::Tcp))?
     });
     listeners.collect()
@@ -87,15 +125,21 @@ fn reachable(address: IpAddr) -> IpAddr {
 }
 
 /// Columns: address, references, protocol, flags, type, state, inode, path.
-fn unix_listeners(table: &str, own: &HashSet<u64>) -> Vec<Endpoint> {
+fn unix_listeners(table: &str, own: &Own) -> Vec<Endpoint> {
     let listeners = table.lines().skip(1).filter_map(|line| {
         let mut columns = line.split_whitespace().skip(3);
         let flags = u32::from_str_radix(columns.next()?, 16).ok()?;
         let inode = columns.nth(2)?.parse().ok()?;
         let path = columns.next().filter(|path| path.starts_with('/'))?;
-        (flags & ACCEPTS != 0 && own.contains(&inode)).then(|| Endpoint::Unix(PathBuf::from(path)))
+        (flags & ACCEPTS != 0 && own.has(inode, owner(path)))
+            .then(|| Endpoint::Unix(PathBuf::from(path)))
     });
     listeners.collect()
+}
+
+/// The table of unix sockets does not say whose they are; their files do.
+fn owner(path: &str) -> Option<u32> {
+    fs::metadata(path).ok().map(|socket| socket.uid())
 }
 
 #[cfg(test)]
@@ -112,9 +156,18 @@ mod tests {
 
     #[test]
     fn only_the_process_own_listeners_are_found() {
-        let own = HashSet::from([41, 42, 43]);
+        let own = Own::Sockets(HashSet::from([41, 42, 43]));
         let found: Vec<String> = tcp_listeners(TCP, &own).iter().map(Endpoint::to_string).collect();
         assert_eq!(found, ["127.0.0.1:6379", "127.0.0.1:7000"]);
+    }
+
+    #[test]
+    fn where_descriptors_cannot_be_read_the_user_s_listeners_count() {
+        let of = |user, except| tcp_listeners(TCP, &Own::OfUser { user, except });
+        let local = |port: u16| Endpoint::Tcp(([127, 0, 0, 1], port).into());
+        assert_eq!(of(999, HashSet::new()), [local(6379), local(7000)]);
+        assert_eq!(of(999, HashSet::from([42])), [local(6379)]);
+        assert_eq!(of(0, HashSet::new()), [local(22)]);
     }
 
     #[test]
@@ -123,7 +176,7 @@ mod tests {
              0: 00000002 00000000 00010000 0001 01 51 /run/redis.sock\n\
              0: 00000002 00000000 00000000 0001 03 52 /run/redis.sock\n\
              0: 00000002 00000000 00010000 0001 01 53 @abstract\n";
-        let own = HashSet::from([51, 52, 53]);
+        let own = Own::Sockets(HashSet::from([51, 52, 53]));
         assert_eq!(unix_listeners(table, &own), [Endpoint::Unix("/run/redis.sock".into())]);
     }
 

@@ -9,15 +9,25 @@ use holdfast_supervisor::machine::{Policy, Restart};
 use holdfast_supervisor::paths::{self, ADMIN_ENV, CHANNEL_ENV, CHANNEL_VALUE};
 use holdfast_supervisor::plan::{Limits, Memory, Service, text};
 use holdfast_supervisor::snapshot::Mode;
+use rustix::thread::CapabilitySet;
 
 use crate::arguments::{self, Command};
 use crate::meeting_place;
 use crate::metal::Machine;
-use crate::sys::child::MAX_WORDS;
+use crate::sandbox::{Sandbox, Sandboxes};
+use crate::sys::child::{MAX_WORDS, User};
 use crate::sys::process::{Environment, environment, keep};
 
 /// Until its first word. It reads one file before, on a machine that is busy starting.
 const AGENT_STARTUP_MS: u32 = 30_000;
+/// How far the kernel spares the agent when the machine has no memory left: a service goes first.
+const AGENT_OOM_SCORE_ADJ: i16 = -900;
+/// Far more than the few connections, files and sockets it ever has open.
+const AGENT_DESCRIPTORS: u64 = 1_024;
+/// DHCP's port, and one interface before it has an address.
+const AGENT_CAPABILITIES: CapabilitySet =
+    CapabilitySet::NET_BIND_SERVICE.union(CapabilitySet::NET_RAW);
+
 /// Without a word; it says that it lives every second.
 const AGENT_SILENCE_MS: u32 = 10_000;
 
@@ -34,6 +44,11 @@ pub(crate) struct Launch {
     pub directory: &'static CStr,
     /// Services change to the user of the plan; otherwise they stay what init is.
     pub drops_privileges: bool,
+    /// init may take capabilities from its children for good.
+    bounds_capabilities: bool,
+    sandboxes: Sandboxes,
+    /// init's own, which services other than the agent get.
+    oom_score_adj: Option<i16>,
     mode: Mode,
 }
 
@@ -55,7 +70,12 @@ impl Launch {
             let admin = meeting_place::admin_socket(mode, drops_privileges);
             environment.push(keep(format!("{ADMIN_ENV}={admin}").as_bytes()));
         }
+        let words = command.as_ref().map_or(&[][..], |command| &command.words);
+        let sandboxes = Sandboxes::prepare(mode, words);
         Self {
+            sandboxes,
+            bounds_capabilities: may(CapabilitySet::SETPCAP),
+            oom_score_adj: spare_init(),
             command,
             tail: tail.map(|word| keep(word.as_bytes())).collect(),
             environment: Environment::new(&environment),
@@ -82,9 +102,42 @@ impl Launch {
     }
 
     /// A foreign command keeps the user the container was given, as in the official image.
-    pub(crate) fn user(&self, service: &Service) -> Option<(u32, u32)> {
-        (self.drops_privileges && !self.is_foreign() && service.uid != 0)
-            .then_some((service.uid, service.gid))
+    pub(crate) fn user(&self, service: &Service, of_agent: bool) -> Option<User> {
+        let on_metal = self.mode == Mode::Metal;
+        let is_wanted = self.drops_privileges && !self.is_foreign() && service.uid != 0;
+        is_wanted.then_some(User {
+            uid: service.uid,
+            gid: service.gid,
+            group: (of_agent && on_metal).then_some(paths::SERVICE_GID),
+            bounded: self.bounds_capabilities,
+            capabilities: match (of_agent, on_metal) {
+                (true, true) => AGENT_CAPABILITIES,
+                _ => CapabilitySet::empty(),
+            },
+        })
+    }
+
+    /// A foreign command has the container's own.
+    pub(crate) fn sandbox(&self, service: &Service, of_agent: bool) -> Option<&Sandbox> {
+        let of = if of_agent { &self.sandboxes.agent } else { &self.sandboxes.server };
+        (service.sandbox && !self.is_foreign()).then_some(of)
+    }
+
+    /// What no service here can be given, though its plan asks for it.
+    pub(crate) fn missing_sandbox(&self) -> [(bool, Degraded); 2] {
+        let sandbox = &self.sandboxes.server;
+        [
+            (sandbox.filters_calls(), Degraded::NoSeccomp),
+            (sandbox.confines_files(), Degraded::NoLandlock),
+        ]
+    }
+
+    pub(crate) fn oom_score_adj(&self, of_agent: bool) -> Option<i16> {
+        if of_agent { self.oom_score_adj.map(|_| AGENT_OOM_SCORE_ADJ) } else { self.oom_score_adj }
+    }
+
+    pub(crate) fn descriptors(&self, of_agent: bool) -> Option<u64> {
+        of_agent.then_some(AGENT_DESCRIPTORS)
     }
 
     /// `None` when there are more words than fit.
@@ -122,7 +175,7 @@ impl Launch {
         // One short word fits.
         let _ = agent.args.push(b"run");
         if self.mode == Mode::Metal {
-            (agent.uid, agent.gid) = (0, 0);
+            (agent.uid, agent.gid) = (paths::AGENT_UID, paths::AGENT_GID);
         }
         agent.policy = Policy {
             restart: Restart::Always,
@@ -182,4 +235,17 @@ fn metal_environment() -> std::vec::Vec<&'static CStr> {
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Whether init itself has this capability.
+pub(crate) fn may(capability: CapabilitySet) -> bool {
+    rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(capability))
+}
+
+/// In a container PID 1 is a process like others when memory runs out. Gives what its services are to
+/// go back to; `None` when it could not be changed, and then they keep what they inherit.
+fn spare_init() -> Option<i16> {
+    const FILE: &str = "/proc/self/oom_score_adj";
+    let given = std::fs::read_to_string(FILE).ok()?.trim().parse().ok()?;
+    std::fs::write(FILE, "-999").ok().map(|()| given)
 }

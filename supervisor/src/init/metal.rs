@@ -17,8 +17,10 @@ use holdfast_supervisor::plan::Plan;
 use holdfast_supervisor::snapshot::Mode;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::thread::CapabilitySet;
 
 use crate::console::{self, say};
+use crate::launch;
 pub(crate) use network::Network;
 
 /// Of one process.
@@ -56,7 +58,7 @@ impl Machine {
     pub(crate) fn container() -> Self {
         let mut machine = Self::new(Mode::Container, String::new());
         let root = rustix::process::geteuid().is_root();
-        let may_drop = !root || user_is_mapped(paths::SERVICE_UID);
+        let may_drop = !root || (user_is_mapped(paths::SERVICE_UID) && may_change_user());
         machine.note(may_drop, Degraded::NoPrivilegeDrop);
         let pid1 = rustix::process::getpid().is_init();
         if !pid1 {
@@ -137,6 +139,11 @@ fn raise_descriptor_limit() {
     if let Err(errno) = setrlimit(Resource::Nofile, limit) {
         say!("cannot raise the limit of open files: {errno}");
     }
+}
+
+/// Not after `docker run --cap-drop ALL`: then services have nothing to lose but the user's number.
+fn may_change_user() -> bool {
+    launch::may(CapabilitySet::SETUID.union(CapabilitySet::SETGID))
 }
 
 /// In a user namespace only some users exist.

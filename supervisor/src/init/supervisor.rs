@@ -105,6 +105,9 @@ impl Supervisor {
         machine.note(cgroups.is_some(), Degraded::NoCgroups);
         let complete = cgroups.as_ref().is_none_or(|cgroups| cgroups.complete);
         machine.note(complete, Degraded::PartialCgroups);
+        for (is_there, otherwise) in launch.missing_sandbox() {
+            machine.note(is_there, otherwise);
+        }
         let plan = Plan::built_in();
         let mut slots = Vec::new();
         for service in core::iter::once(launch.agent()).chain(plan.services.iter().cloned()) {

@@ -56,11 +56,19 @@ pub enum SpawnStep {
     Privileges = 3,
     Exec = 4,
     Prepare = 5,
+    Sandbox = 6,
 }
 
 impl SpawnStep {
-    pub const ALL: [Self; 6] =
-        [Self::Clone, Self::Stdio, Self::Directory, Self::Privileges, Self::Exec, Self::Prepare];
+    pub const ALL: [Self; 7] = [
+        Self::Clone,
+        Self::Stdio,
+        Self::Directory,
+        Self::Privileges,
+        Self::Exec,
+        Self::Prepare,
+        Self::Sandbox,
+    ];
 
     pub fn from_u8(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|step| *step as u8 == byte)
@@ -74,6 +82,7 @@ impl SpawnStep {
             Self::Privileges => "privilege drop",
             Self::Exec => "exec",
             Self::Prepare => "preparation",
+            Self::Sandbox => "sandbox",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! are those of the booted machine's tests, where the first such allocation ends PID 1.
 
 mod rig;
+mod sandbox;
 
 mod command;
 mod config;

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use holdfast_image::binaries::{Binaries, binaries_with_test_hooks, static_binaries};
 use holdfast_tests::client::Client;
+use holdfast_tests::hurt;
 use holdfast_tests::ports::PortLease;
 use holdfast_tests::wait;
 use rustix::process::{Pid, Signal, kill_process};
@@ -65,6 +66,23 @@ impl Rig {
 
     pub(crate) fn launch_by(script: &str, config: &str, command: &[&str], port: PortLease) -> Self {
         Self::enter(script, make_root(config), command, port)
+    }
+
+    /// With a service that misbehaves on demand in the server's place.
+    pub(crate) fn hurt(config: &str) -> Self {
+        let port = PortLease::acquire().expect("a free port");
+        let number = port.port().to_string();
+        let root = make_root(config);
+        let server = root.path().join("usr/bin/holdfast-server");
+        fs::copy(hurt::program(), server).expect("a program copied");
+        let rig = Self::enter(ENTER, root, &["redis-server", "--port", &number], port);
+        wait::expect("the service to be ready", || rig.status()["ready"] == true);
+        rig
+    }
+
+    /// What it answers to a line.
+    pub(crate) fn tell(&self, line: &str) -> String {
+        hurt::tell(self.port.port(), line).unwrap_or_else(|| panic!("no answer to {line}"))
     }
 
     fn enter(script: &str, root: TempDir, command: &[&str], port: PortLease) -> Self {

@@ -66,7 +66,7 @@ fn every_mistake_is_reported_at_once_where_it_is() {
         &[
             "1:12: hostname: must be a string, not a integer",
             "3:19: server.stop_grace_ms: must be from 0 to 600000, not -1",
-            "4:3: unknown key server.memory; known here: args, stop_grace_ms, startup_ms, watchdog_ms",
+            "4:3: unknown key server.memory; known here: args, sandbox, stop_grace_ms",
             "6:14: server.limits.memory_max: must be \"none\", a percentage",
             "7:14: server.limits.cpu_weight: must be from 0 to 10000, not 10001",
             "9:8: server.restart.when: must be \"always\", \"on-crash\" or \"never\", not \"often\"",

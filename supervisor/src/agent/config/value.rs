@@ -30,6 +30,11 @@ where
     }
 }
 
+pub(super) fn switch(value: &DeValue) -> Result<bool, String> {
+    let wrong = || format!("must be true or false, not a {}", value.type_str());
+    value.as_bool().ok_or_else(wrong)
+}
+
 pub(super) fn hostname(value: &DeValue) -> Result<HostName, String> {
     let name = text(value)?;
     let good = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '.';

@@ -83,7 +83,10 @@ impl Supervisor {
             argv: &argv,
             environment: self.launch.environment(channel.is_some()),
             directory: self.launch.directory,
-            user: self.launch.user(service),
+            user: self.launch.user(service, at == AGENT),
+            sandbox: self.launch.sandbox(service, at == AGENT),
+            oom_score_adj: self.launch.oom_score_adj(at == AGENT),
+            descriptors: self.launch.descriptors(at == AGENT),
             new_session,
             channel: channel.map(AsFd::as_fd),
             // A foreign command has its terminal, or whatever the container was given.

@@ -212,6 +212,7 @@ impl Supervisor {
         let Some(slot) = self.slots.get_mut(at) else { return };
         let old = &slot.service;
         let launched_otherwise = (old.uid, old.gid) != (service.uid, service.gid)
+            || old.sandbox != service.sandbox
             || (!of_command && (old.program != service.program || old.args != service.args));
         slot.pending_restart |= launched_otherwise && slot.process.is_some();
         slot.service = service.clone();

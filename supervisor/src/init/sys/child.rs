@@ -13,16 +13,17 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
-use heapless::Vec;
+use heapless::{String, Vec};
 use holdfast_supervisor::machine::SpawnStep;
 use holdfast_supervisor::plan::Args;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags};
-use rustix::thread::{Gid, Uid};
+use rustix::process::{Pid, PidfdFlags, Resource, Rlimit};
+use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets, Gid, Uid};
 
 use super::process::Environment;
 use crate::held::MAX_HELD;
+use crate::sandbox::Sandbox;
 
 /// Arguments of one service.
 pub(crate) const MAX_WORDS: usize = 512;
@@ -36,7 +37,13 @@ pub(crate) struct Child<'a> {
     pub environment: &'a Environment,
     pub directory: &'a CStr,
     /// `None` keeps the user init runs as.
-    pub user: Option<(u32, u32)>,
+    pub user: Option<User>,
+    /// What the child may do at all; the last thing it gives away.
+    pub sandbox: Option<&'a Sandbox>,
+    /// How readily the kernel kills it for want of memory: -1000 to 1000.
+    pub oom_score_adj: Option<i16>,
+    /// At most so many open files.
+    pub descriptors: Option<u64>,
     /// A session of its own, away from init's terminal.
     pub new_session: bool,
     /// The agent's end of the channel, to become its standard input.
@@ -49,6 +56,18 @@ pub(crate) struct Child<'a> {
     pub held: &'a [BorrowedFd<'a>],
     /// The cgroup to be born in.
     pub cgroup: Option<BorrowedFd<'a>>,
+}
+
+/// Who a service is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct User {
+    pub uid: u32,
+    pub gid: u32,
+    pub group: Option<u32>,
+    /// It may regain nothing but these; needs CAP_SETPCAP, without which there is nothing to regain.
+    pub bounded: bool,
+    /// What it keeps.
+    pub capabilities: CapabilitySet,
 }
 
 pub(crate) struct Spawned {
@@ -179,11 +198,13 @@ fn prepare(child: &Child, fell_back: bool) -> Result<(), (SpawnStep, Errno)> {
         rustix::process::setsid().map_err(at(SpawnStep::Prepare))?;
     }
     streams(child).map_err(at(SpawnStep::Stdio))?;
+    resources(child).map_err(at(SpawnStep::Prepare))?;
     rustix::process::chdir(child.directory).map_err(at(SpawnStep::Directory))?;
-    if let Some((uid, gid)) = child.user {
-        drop_privileges(uid, gid).map_err(at(SpawnStep::Privileges))?;
+    if let Some(user) = &child.user {
+        drop_privileges(user).map_err(at(SpawnStep::Privileges))?;
     }
-    rustix::thread::set_no_new_privs(true).map_err(at(SpawnStep::Privileges))
+    rustix::thread::set_no_new_privs(true).map_err(at(SpawnStep::Privileges))?;
+    child.sandbox.map_or(Ok(()), Sandbox::put_on).map_err(at(SpawnStep::Sandbox))
 }
 
 fn join_cgroup(cgroup: BorrowedFd) -> Result<(), Errno> {
@@ -241,9 +262,58 @@ fn hand_over(held: &[BorrowedFd]) -> Result<(), Errno> {
     Ok(())
 }
 
+/// A container may have been denied the right to be spared; that is its runtime's choice.
+fn resources(child: &Child) -> Result<(), Errno> {
+    if let Some(adjustment) = child.oom_score_adj {
+        let mut text = String::<8>::new();
+        let _ = write!(text, "{adjustment}");
+        let file = c"/proc/self/oom_score_adj";
+        if let Ok(file) = rustix::fs::open(file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
+            let _ = rustix::io::write(file, text.as_bytes());
+        }
+    }
+    match child.descriptors {
+        Some(most) => {
+            let limit = Rlimit { current: Some(most), maximum: Some(most) };
+            rustix::process::setrlimit(Resource::Nofile, limit)
+        }
+        None => Ok(()),
+    }
+}
+
 /// In this order: the later steps need what the earlier ones still have.
-fn drop_privileges(uid: u32, gid: u32) -> Result<(), Errno> {
+fn drop_privileges(user: &User) -> Result<(), Errno> {
+    use rustix::thread as own;
+
+    let kept = user.capabilities;
+    if user.bounded {
+        bound_capabilities(kept)?;
+        // The user 0 is nobody special from here on.
+        let bits = CapabilitiesSecureBits::NO_ROOT | CapabilitiesSecureBits::NO_ROOT_LOCKED;
+        own::set_capabilities_secure_bits(bits)?;
+    }
+    own::set_keep_capabilities(!kept.is_empty())?;
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    match user.group.map(Gid::from_raw) {
+        Some(group) => own::set_thread_groups(&[group])?,
+        None => own::set_thread_groups(&[])?,
+    }
+    own::set_thread_res_gid(gid, gid, gid)?;
+    own::set_thread_res_uid(uid, uid, uid)?;
+    own::set_capabilities(
+        None,
+        CapabilitySets { effective: kept, permitted: kept, inheritable: kept },
+    )?;
+    own::clear_ambient_capability_set()?;
+    kept.iter().try_for_each(|one| own::configure_capability_in_ambient_set(one, true))
+}
+
+/// What can never come back, not even by a program that is set-user-id.
+fn bound_capabilities(kept: CapabilitySet) -> Result<(), Errno> {
     for capability in 0..CAPABILITIES {
+        if kept.bits() & 1 << capability != 0 {
+            continue;
+        }
         // SAFETY: takes plain numbers. EINVAL marks the end of the kernel's list.
         if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } < 0 {
             match last_errno() {
@@ -252,8 +322,5 @@ fn drop_privileges(uid: u32, gid: u32) -> Result<(), Errno> {
             }
         }
     }
-    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-    rustix::thread::set_thread_groups(&[])?;
-    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
-    rustix::thread::set_thread_res_uid(uid, uid, uid)
+    Ok(())
 }

@@ -8,3 +8,4 @@ pub(crate) mod datagram;
 pub(crate) mod ext4;
 pub(crate) mod heap;
 pub(crate) mod process;
+pub(crate) mod sandbox;

@@ -1,0 +1,238 @@
+//! A service that misbehaves on demand. It stands where the server stands, answers PING like one, and
+//! does what a line on its port tells it; compiled by itself, statically, with nothing but `std`.
+//!
+//! ```text
+//!  PING            +PONG
+//!  TRY deed        +allowed, or -errno N
+//!  READ file       the file as a bulk string
+//!  FLOOD n         n lines of 100 bytes on standard output, then +OK
+//!  HOG n           takes n MiB for good, then +OK
+//!  CHILD n         a child takes n MiB and is gone or killed; +its wait status
+//!  STORM n         n processes, each in a session of its own and deaf to SIGTERM, then +OK
+//!  BOMB            processes that make processes until they cannot; +how often it could not
+//!  SPIN n          n processes that do nothing but run, then +OK
+//! ```
+
+use std::ffi::CString;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+
+const PORT: u16 = 6379;
+
+unsafe extern "C" {
+    fn fork() -> i32;
+    fn setsid() -> i32;
+    fn pause() -> i32;
+    fn signal(number: i32, handler: usize) -> usize;
+    fn waitpid(pid: i32, status: *mut i32, options: i32) -> i32;
+    fn _exit(code: i32) -> !;
+    fn syscall(number: i64, ...) -> i64;
+    fn mmap(at: usize, len: usize, prot: i32, flags: i32, fd: i32, offset: i64) -> usize;
+    fn execv(program: *const std::ffi::c_char, argv: *const *const std::ffi::c_char) -> i32;
+}
+
+const SIGTERM: i32 = 15;
+const SIG_IGN: usize = 1;
+
+fn main() {
+    if std::env::args().any(|word| word == "--version") {
+        return;
+    }
+    let port = std::env::args().skip_while(|word| word != "--port").nth(1);
+    let port = port.and_then(|port| port.parse().ok()).unwrap_or(PORT);
+    let listener = TcpListener::bind(("0.0.0.0", port)).expect("the port");
+    println!("hurt listens on {port}");
+    for stream in listener.incoming().flatten() {
+        std::thread::spawn(move || serve(stream));
+    }
+}
+
+/// Commands come as a server's do; every line that is not a length is a word.
+fn serve(mut stream: TcpStream) {
+    let Ok(reader) = stream.try_clone() else { return };
+    let mut lines = BufReader::new(reader).lines();
+    while let Some(Ok(line)) = lines.next() {
+        let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        if let Some(count) = line.strip_prefix('*').and_then(|count| count.parse::<usize>().ok()) {
+            let rest: Vec<String> = lines.by_ref().take(2 * count).map_while(Result::ok).collect();
+            words = rest.into_iter().skip(1).step_by(2).collect();
+        }
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        if stream.write_all(answer(&words).as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+fn answer(words: &[&str]) -> String {
+    let number = |at: usize| words.get(at).and_then(|word| word.parse::<usize>().ok()).unwrap_or(1);
+    match words {
+        ["PING"] => "+PONG\r\n".to_owned(),
+        ["TRY", deed] => attempt(deed),
+        ["READ", file] => match std::fs::read_to_string(file) {
+            Ok(text) => format!("${}\r\n{text}\r\n", text.len()),
+            Err(error) => refused(error),
+        },
+        ["FLOOD", _] => flood(number(1)),
+        ["HOG", _] => {
+            std::mem::forget(take(number(1)));
+            "+OK\r\n".to_owned()
+        }
+        ["CHILD", _] => child(number(1)),
+        ["STORM", _] => storm(number(1), || loop {
+            unsafe { pause() };
+        }),
+        ["SPIN", _] => storm(number(1), || loop {
+            std::hint::spin_loop();
+        }),
+        ["BOMB"] => bomb(),
+        _ => "-ERR unknown command\r\n".to_owned(),
+    }
+}
+
+fn refused(error: std::io::Error) -> String {
+    format!("-errno {}\r\n", error.raw_os_error().unwrap_or(0))
+}
+
+fn result(value: i64) -> String {
+    if value < 0 { refused(std::io::Error::last_os_error()) } else { "+allowed\r\n".to_owned() }
+}
+
+fn of_io<T>(outcome: std::io::Result<T>) -> String {
+    outcome.map_or_else(refused, |_| "+allowed\r\n".to_owned())
+}
+
+/// Numbers of x86-64's system calls, asm/unistd_64.h.
+fn attempt(deed: &str) -> String {
+    const PTRACE: i64 = 101;
+    const MOUNT: i64 = 165;
+    const UNSHARE: i64 = 272;
+    const BPF: i64 = 321;
+    const IO_URING_SETUP: i64 = 425;
+    const CLONE3: i64 = 435;
+    const SOCKET: i64 = 41;
+    const KILL: i64 = 62;
+    const NEWNS: i64 = 0x20000;
+    let path = |path: &str| CString::new(path).expect("no NUL");
+    match deed {
+        "ptrace" => result(unsafe { syscall(PTRACE, 0, 0, 0, 0) }),
+        "mount" => {
+            let (target, kind) = (path("/tmp"), path("tmpfs"));
+            let (target, kind) = (target.as_ptr(), kind.as_ptr());
+            result(unsafe { syscall(MOUNT, kind, target, kind, 0, 0) })
+        }
+        "unshare" => result(unsafe { syscall(UNSHARE, NEWNS) }),
+        "bpf" => result(unsafe { syscall(BPF, 0, 0, 0) }),
+        "io_uring" => result(unsafe { syscall(IO_URING_SETUP, 1, 0) }),
+        "clone3" => result(unsafe { syscall(CLONE3, 0, 0) }),
+        "packet-socket" => result(unsafe { syscall(SOCKET, 17, 3, 0) }),
+        "tcp-socket" => result(unsafe { syscall(SOCKET, 2, 1, 0) }),
+        "signal-init" => result(unsafe { syscall(KILL, 1, 0) }),
+        "executable-memory" => {
+            let memory = unsafe { mmap(0, 4096, 7, 0x22, -1, 0) };
+            if memory == usize::MAX { refused(std::io::Error::last_os_error()) } else { result(0) }
+        }
+        "exec" => exec("/usr/bin/holdfast-agent"),
+        "exec-itself" => exec("/usr/bin/holdfast-server"),
+        "thread" => of_io(std::thread::Builder::new().spawn(|| ())),
+        "write-data" => of_io(std::fs::write("/data/hurt", "x")),
+        "move-in-data" => of_io(
+            std::fs::create_dir_all("/data/folder")
+                .and_then(|()| std::fs::write("/data/hurt", "x"))
+                .and_then(|()| std::fs::rename("/data/hurt", "/data/folder/hurt")),
+        ),
+        "move-folder" => of_io(
+            std::fs::create_dir_all("/data/folder")
+                .and_then(|()| std::fs::rename("/data/folder", "/data/other")),
+        ),
+        "write-etc" => of_io(std::fs::write("/etc/hurt", "x")),
+        "write-config" => of_io(
+            std::fs::OpenOptions::new().append(true).open("/etc/holdfast/holdfast.toml"),
+        ),
+        "become-root" => result(unsafe { syscall(105, 0) }),
+        other => format!("-ERR no deed {other}\r\n"),
+    }
+}
+
+/// In a child, which execs or says why not.
+fn exec(program: &str) -> String {
+    let program = CString::new(program).expect("no NUL");
+    let help = CString::new("--version").expect("no NUL");
+    let argv = [program.as_ptr(), help.as_ptr(), std::ptr::null()];
+    let pid = unsafe { fork() };
+    if pid == 0 {
+        unsafe { execv(argv[0], argv.as_ptr()) };
+        let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
+        unsafe { _exit(100 + errno) };
+    }
+    let mut status = 0;
+    unsafe { waitpid(pid, &mut status, 0) };
+    match status >> 8 & 0xff {
+        code @ 100.. => format!("-errno {}\r\n", code - 100),
+        _ => "+allowed\r\n".to_owned(),
+    }
+}
+
+fn flood(lines: usize) -> String {
+    let mut out = std::io::stdout().lock();
+    for line in 0..lines {
+        let _ = writeln!(out, "flood {line:093}");
+    }
+    let _ = out.flush();
+    "+OK\r\n".to_owned()
+}
+
+fn take(mib: usize) -> Vec<u8> {
+    let mut memory = vec![0_u8; mib << 20];
+    for page in memory.chunks_mut(4096) {
+        page[0] = 1;
+    }
+    std::hint::black_box(memory)
+}
+
+fn child(mib: usize) -> String {
+    let pid = unsafe { fork() };
+    if pid == 0 {
+        take(mib);
+        unsafe { _exit(0) };
+    }
+    let mut status = 0;
+    unsafe { waitpid(pid, &mut status, 0) };
+    format!("+{status}\r\n")
+}
+
+fn storm(count: usize, what: impl Fn()) -> String {
+    for made in 0..count {
+        match unsafe { fork() } {
+            0 => {
+                unsafe { setsid() };
+                unsafe { signal(SIGTERM, SIG_IGN) };
+                what();
+            }
+            pid if pid < 0 => return format!("-ERR only {made}\r\n"),
+            _ => {}
+        }
+    }
+    "+OK\r\n".to_owned()
+}
+
+/// Doubles until the wall; what hits the wall stays.
+fn bomb() -> String {
+    let mut refused = 0;
+    for _ in 0..12 {
+        match unsafe { fork() } {
+            0 => {
+                unsafe { setsid() };
+                for _ in 0..12 {
+                    unsafe { fork() };
+                }
+                loop {
+                    unsafe { pause() };
+                }
+            }
+            pid if pid < 0 => refused += 1,
+            _ => std::thread::sleep(std::time::Duration::from_millis(50)),
+        }
+    }
+    format!("+{refused}\r\n")
+}
