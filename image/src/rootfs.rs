@@ -88,6 +88,9 @@ impl Tree {
         tree.dir("run/holdfast", 0o755);
         tree.program("usr/bin/holdfast-init", &binaries.init)?;
         tree.program("usr/bin/holdfast-agent", &binaries.agent)?;
+        for name in ["holdfast", "holdfastctl"] {
+            tree.link(&format!("usr/bin/{name}"), "holdfast-agent");
+        }
         tree.program("usr/bin/holdfast-server", &binaries.server)?;
         for name in ["server", "check-rdb", "check-aof"] {
             for by in ["redis", "valkey"] {

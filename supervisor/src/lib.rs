@@ -12,6 +12,7 @@ pub mod bytes;
 pub mod channel;
 pub mod clock;
 pub mod cmdline;
+pub mod control;
 pub mod degraded;
 pub mod machine;
 pub mod notify;

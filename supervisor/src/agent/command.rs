@@ -1,101 +1,196 @@
 //! The command line: `run` for init, the rest for people, scripts and health checks.
+//!
+//! One list, [`VERBS`]: what is understood, the overview and each verb's own help are read from it.
+//! The program has three names, `holdfast`, `holdfastctl` and `holdfast-agent`, and is the same.
 
+mod ask;
+mod backup;
+mod certs;
+mod check;
+mod doctor;
 mod healthcheck;
+mod help;
+mod logs;
+mod machine;
+mod service;
+mod status;
+mod verify;
+mod words;
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::io::Write;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::OnceLock;
 
-use holdfast_supervisor::paths;
-
-use crate::config::Config;
 use crate::run;
-
-const HELP: &str = "\
-holdfast-agent: asks and tells about the services of a Holdfast machine or container
-
-  holdfast-agent status [--json] [--ready] [--socket PATH | --connect ADDR:PORT]
-      What runs, since when, how often it was restarted and why, and every guarantee
-      that this machine cannot give. With --ready nothing is printed: the exit status
-      is 0 when the server answers PING, else 1. Nobody to ask: 2.
-
-  holdfast-agent healthcheck [--port N] [--socket PATH] [--timeout-ms N]
-      Asks the server itself, needs no running agent. Without an option it finds out
-      where the server listens. Exit status 0 when it answers PING, also when it wants a
-      password first; else 1 and a sentence.
-
-  holdfast-agent check [FILE]
-      Reads a holdfast.toml and reports every mistake as FILE:LINE:COLUMN: TEXT.
-      Exit status 0 when there is none, else 78. Default: /etc/holdfast/holdfast.toml
-
-  holdfast-agent certs check DIRECTORY | --cert FILE --key FILE [--ca FILE] [--name NAME]...
-      Judges a certificate, its key and its authority as [tls] does before it takes them: server.crt,
-      server.key and ca.crt of a directory, or files. Exit status 0 when they are good, else 1 and
-      a sentence for each fault.
-
-  holdfast-agent run
-      Started by holdfast-init, with its channel as standard input.
-
-  holdfast-agent --version | --help
-";
+use words::Words;
 
 /// EX_USAGE and EX_CONFIG of sysexits.h.
 const EXIT_USAGE: u8 = 64;
 const EXIT_CONFIG: u8 = 78;
+/// Nobody to ask, or nobody there any more.
 const EXIT_NOBODY: u8 = 2;
-const TIMEOUT: Duration = Duration::from_secs(3);
 
-pub(crate) fn main(words: Vec<String>) -> ExitCode {
-    let mut words = Words { words: words.into_iter(), given: String::new() };
-    let result = match words.next().as_deref() {
-        Some("run") => words.finish().map(|()| run::run()),
-        Some("status") => status(words),
-        Some("healthcheck") => healthcheck::main(words),
-        Some("check") => check(words),
-        Some("certs") => certs(words),
-        Some("--help" | "-h" | "help") => Ok(print(HELP)),
-        Some("--version" | "-V") => {
-            Ok(print(concat!("holdfast-agent ", env!("CARGO_PKG_VERSION"), "\n")))
-        }
-        Some(other) => Err(format!("unknown command {other}")),
-        None => Err("a command is missing".to_owned()),
-    };
-    result.unwrap_or_else(|message| {
-        eprintln!("holdfast-agent: {message}; see holdfast-agent --help");
+/// What the command comes to; a usage mistake is a message.
+type Outcome = Result<ExitCode, String>;
+
+struct Verb {
+    name: &'static str,
+    /// For the overview.
+    says: &'static str,
+    help: &'static str,
+    run: fn(Words) -> Outcome,
+}
+
+const VERBS: &[Verb] = &[
+    Verb {
+        name: "status",
+        says: "what runs, since when, and what is amiss",
+        help: help::STATUS,
+        run: status::main,
+    },
+    Verb {
+        name: "doctor",
+        says: "checks everything a person would check",
+        help: help::DOCTOR,
+        run: doctor::main,
+    },
+    Verb {
+        name: "start",
+        says: "starts a service and waits until it is ready",
+        help: help::START,
+        run: service::start,
+    },
+    Verb {
+        name: "stop",
+        says: "stops a service and waits until it is down",
+        help: help::STOP,
+        run: service::stop,
+    },
+    Verb {
+        name: "restart",
+        says: "ends a service and waits until it is back",
+        help: help::RESTART,
+        run: service::restart,
+    },
+    Verb {
+        name: "logs",
+        says: "shows what services and init have written",
+        help: help::LOGS,
+        run: logs::main,
+    },
+    Verb {
+        name: "reload",
+        says: "reads holdfast.toml again",
+        help: help::RELOAD,
+        run: service::reload,
+    },
+    Verb {
+        name: "backup",
+        says: "makes a verified backup, or lists them",
+        help: help::BACKUP,
+        run: backup::backup,
+    },
+    Verb {
+        name: "verify",
+        says: "checks a backup, or any RDB file",
+        help: help::VERIFY,
+        run: verify::main,
+    },
+    Verb {
+        name: "restore",
+        says: "puts a backup in the place of the data",
+        help: help::RESTORE,
+        run: backup::restore,
+    },
+    Verb {
+        name: "certs",
+        says: "tells about certificates, or judges them",
+        help: help::CERTS,
+        run: certs::main,
+    },
+    Verb {
+        name: "check",
+        says: "reports every mistake in a holdfast.toml",
+        help: help::CHECK,
+        run: check::main,
+    },
+    Verb {
+        name: "healthcheck",
+        says: "asks the server itself, without the agent",
+        help: help::HEALTHCHECK,
+        run: healthcheck::main,
+    },
+    Verb {
+        name: "reboot",
+        says: "stops everything in order and reboots",
+        help: help::REBOOT,
+        run: machine::reboot,
+    },
+    Verb {
+        name: "poweroff",
+        says: "stops everything in order and powers off",
+        help: help::POWEROFF,
+        run: machine::poweroff,
+    },
+    Verb {
+        name: "factory-reset",
+        says: "begins anew with an empty /data",
+        help: help::FACTORY_RESET,
+        run: machine::factory_reset,
+    },
+    Verb {
+        name: "run",
+        says: "for holdfast-init to start",
+        help: help::RUN,
+        run: |words| words.finish().map(|()| run::run()),
+    },
+];
+
+/// The words of the command line; the first is the name that it was called by.
+pub(crate) fn main(mut words: impl Iterator<Item = String>) -> ExitCode {
+    let path = words.next().unwrap_or_default();
+    let name = path.rsplit('/').next().filter(|name| !name.is_empty());
+    let name = PROGRAM.get_or_init(|| name.unwrap_or("holdfast").to_owned());
+    dispatch(words.collect()).unwrap_or_else(|message| {
+        eprintln!("{name}: {message}; see {name} --help");
         ExitCode::from(EXIT_USAGE)
     })
 }
 
-/// A cursor over the words of the command line.
-struct Words {
-    words: std::vec::IntoIter<String>,
-    /// The option whose value is read next, for the message when there is none.
-    given: String,
+static PROGRAM: OnceLock<String> = OnceLock::new();
+
+/// As messages and help call it.
+fn program() -> &'static str {
+    PROGRAM.get().map_or("holdfast", String::as_str)
 }
 
-impl Words {
-    fn next(&mut self) -> Option<String> {
-        let word = self.words.next()?;
-        self.given.clone_from(&word);
-        Some(word)
+fn dispatch(mut words: Vec<String>) -> Outcome {
+    if words.is_empty() {
+        return Err("a command is missing".to_owned());
     }
-
-    fn value<T: std::str::FromStr>(&mut self) -> Result<T, String> {
-        let option = self.given.clone();
-        let value = self.words.next().ok_or_else(|| format!("{option} needs a value"))?;
-        value.parse().map_err(|_| format!("{option} {value} is not valid"))
+    let first = words.remove(0);
+    match first.as_str() {
+        "--help" | "-h" | "help" => {
+            return match words.first() {
+                Some(name) => verb(name).map(|verb| print(&help::of(verb))),
+                None => Ok(print(&help::overview())),
+            };
+        }
+        "--version" | "-V" => {
+            return Ok(print(&format!("{} {}\n", program(), env!("CARGO_PKG_VERSION"))));
+        }
+        _ => {}
     }
-
-    fn finish(mut self) -> Result<(), String> {
-        self.next().map_or(Ok(()), |word| Err(unknown(&word)))
+    let verb = verb(&first)?;
+    if words.iter().any(|word| word == "--help" || word == "-h") {
+        return Ok(print(&help::of(verb)));
     }
+    (verb.run)(Words::new(words))
 }
 
-fn unknown(word: &str) -> String {
-    format!("unknown option {word}")
+fn verb(name: &str) -> Result<&'static Verb, String> {
+    let found = VERBS.iter().find(|verb| verb.name == name);
+    found.ok_or_else(|| format!("unknown command {name}"))
 }
 
 /// A reader that went away is no error of ours.
@@ -104,91 +199,7 @@ pub(crate) fn print(text: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn check(mut words: Words) -> Result<ExitCode, String> {
-    let file = words.next().unwrap_or_else(|| paths::CONFIG.to_owned());
-    words.finish()?;
-    Ok(match Config::load(Path::new(&file)) {
-        Ok(Some(_)) => print(&format!("{file}: good\n")),
-        Ok(None) => {
-            eprintln!("{file}: there is no such file");
-            ExitCode::from(EXIT_CONFIG)
-        }
-        Err(problems) => {
-            for problem in problems {
-                eprintln!("{file}:{problem}");
-            }
-            ExitCode::from(EXIT_CONFIG)
-        }
-    })
-}
-
-fn certs(mut words: Words) -> Result<ExitCode, String> {
-    match words.next().as_deref() {
-        Some("check") => crate::certs::check::main(words.words.collect()),
-        _ => Err("certs needs: check".to_owned()),
-    }
-}
-
-#[derive(Default)]
-struct StatusOptions {
-    json: bool,
-    ready: bool,
-    socket: Option<String>,
-    connect: Option<SocketAddr>,
-}
-
-fn status(mut words: Words) -> Result<ExitCode, String> {
-    let mut options = StatusOptions::default();
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--json" => options.json = true,
-            "--ready" => options.ready = true,
-            "--socket" => options.socket = Some(words.value()?),
-            "--connect" => options.connect = Some(words.value()?),
-            other => return Err(unknown(other)),
-        }
-    }
-    let request = if options.json || options.ready { "status json\n" } else { "status\n" };
-    Ok(match ask(&options, request) {
-        Ok(answer) if options.ready => exit_ready(&answer),
-        Ok(answer) => print(&answer),
-        Err(error) => {
-            eprintln!("holdfast-agent: no agent to ask: {error}");
-            ExitCode::from(EXIT_NOBODY)
-        }
-    })
-}
-
-fn exit_ready(answer: &str) -> ExitCode {
-    let report: Option<serde_json::Value> = serde_json::from_str(answer).ok();
-    let ready = report.is_some_and(|report| report["ready"] == true);
-    if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn ask(options: &StatusOptions, request: &str) -> std::io::Result<String> {
-    if let Some(address) = options.connect {
-        let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        return exchange(stream, request);
-    }
-    let known = paths::STATUS_SOCKETS.map(str::to_owned);
-    let places = options.socket.as_ref().map_or(&known[..], std::slice::from_ref);
-    let mut last = std::io::Error::from(std::io::ErrorKind::NotFound);
-    for place in places {
-        match UnixStream::connect(place) {
-            Ok(stream) => {
-                stream.set_read_timeout(Some(TIMEOUT))?;
-                return exchange(stream, request);
-            }
-            Err(error) => last = std::io::Error::new(error.kind(), format!("{place}: {error}")),
-        }
-    }
-    Err(last)
-}
-
-fn exchange(mut stream: impl Read + Write, request: &str) -> std::io::Result<String> {
-    stream.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
+fn fail(message: &str) -> ExitCode {
+    eprintln!("{}: {message}", program());
+    ExitCode::FAILURE
 }

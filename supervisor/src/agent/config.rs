@@ -15,6 +15,7 @@ use holdfast_supervisor::plan::{
     Ipv4, Limits, MIN_BACKOFF_MS, MIN_GOOD_RUN_MS, Name, Network, Plan, Service, StaticNetwork,
 };
 
+use crate::backup::Settings;
 use crate::logs::Keep;
 use section::{Problems, Section};
 use tls::Tls;
@@ -34,6 +35,7 @@ pub(crate) struct Config {
     pub(crate) tls: Tls,
     /// `None`: DHCP's, or the usual ones. An empty list asks nobody.
     pub(crate) time_servers: Option<Vec<String>>,
+    pub(crate) backup: Settings,
 }
 
 /// How the server is asked whether it is well, in the kubelet's words.
@@ -96,6 +98,7 @@ impl Default for Config {
             logs: Keep::STANDARD,
             tls: Tls::default(),
             time_servers: None,
+            backup: Settings::default(),
         }
     }
 }
@@ -142,12 +145,13 @@ impl Config {
         let status_listen = read_status(root.section("status"));
         let logs = read_logs(root.section("logs"));
         let tls = tls::read(root.section("tls"));
+        let backup = read_backup(root.section("backup"));
         root.finish();
         let mut plan = Plan { hostname, network, ..standard.plan };
         plan.services.clear();
         // One is within the plan's bound.
         let _ = plan.services.push(service);
-        Self { plan, probe, status_listen, logs, tls, time_servers }
+        Self { plan, probe, status_listen, logs, tls, time_servers, backup }
     }
 }
 
@@ -289,6 +293,17 @@ fn read_time(mut time: Section) -> Option<Vec<String>> {
     let servers = time.read("ntp", None, |value| value::servers(value).map(Some));
     time.finish();
     servers
+}
+
+fn read_backup(mut backup: Section) -> Settings {
+    let default = Settings::default();
+    let read = Settings {
+        every: backup.read("every", default.every, value::every),
+        keep: backup.read("keep", default.keep, value::number(1..=1_000)),
+        directory: backup.read("directory", default.directory.clone(), value::directory),
+    };
+    backup.finish();
+    read
 }
 
 fn read_status(mut status: Section) -> Option<SocketAddr> {

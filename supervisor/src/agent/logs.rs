@@ -135,7 +135,6 @@ fn printable(line: &[u8]) -> String {
 }
 
 /// Which stream is meant by a name: a service's, or `init`.
-#[allow(dead_code, reason = "the command `logs` asks")]
 pub(crate) fn slot_of(shared: &Shared, name: &str) -> Option<u8> {
     if name == "init" {
         return Some(INIT_SLOT);
@@ -160,7 +159,6 @@ fn name_of(shared: &Shared, slot: u8) -> String {
 }
 
 /// The newest lines, oldest first; of all streams with the stream's name before each.
-#[allow(dead_code, reason = "the command `logs` asks")]
 pub(crate) fn tail(shared: &Shared, slot: Option<u8>, lines: usize) -> Vec<String> {
     let all = shared.logs.lines.borrow();
     let wanted = all.iter().filter(|line| slot.is_none_or(|slot| line.slot == slot));
@@ -169,7 +167,6 @@ pub(crate) fn tail(shared: &Shared, slot: Option<u8>, lines: usize) -> Vec<Strin
 }
 
 /// The lines from now on.
-#[allow(dead_code, reason = "the command `logs` asks")]
 pub(crate) fn follow(shared: &Shared, slot: Option<u8>) -> Follow {
     Follow { news: shared.logs.news.subscribe(), slot }
 }
@@ -181,7 +178,6 @@ pub(crate) struct Follow {
 
 impl Follow {
     /// The next line, or how many went by unread.
-    #[allow(dead_code, reason = "the command `logs` asks")]
     pub(crate) async fn next(&mut self, shared: &Shared) -> Option<String> {
         loop {
             match self.news.recv().await {

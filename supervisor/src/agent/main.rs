@@ -6,10 +6,15 @@
 //! process itself: it asks init.
 #![forbid(unsafe_code)]
 
+mod backup;
 mod certs;
 mod command;
 mod config;
+mod control;
+mod dialogue;
 mod discover;
+mod doctor;
+mod last_good;
 mod link;
 mod logs;
 mod network;
@@ -23,5 +28,5 @@ mod time;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    command::main(std::env::args().skip(1).collect())
+    command::main(std::env::args_os().map(|word| word.to_string_lossy().into_owned()))
 }

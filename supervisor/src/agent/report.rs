@@ -11,7 +11,9 @@ use holdfast_supervisor::paths;
 use holdfast_supervisor::snapshot::{Mode, PlanSource, ServiceView, Snapshot};
 use serde::Serialize;
 
+use crate::backup;
 use crate::certs::report::Certificates;
+use crate::control::Counters;
 use crate::network;
 use crate::run::{FileState, Shared};
 use crate::time;
@@ -34,6 +36,8 @@ pub(crate) struct Report {
     /// `null` in a container.
     network: Option<network::Report>,
     time: Option<time::Report>,
+    backup: backup::Told,
+    control: Counters,
     degraded: Vec<Degradation>,
 }
 
@@ -77,7 +81,7 @@ struct Probe {
 struct ConfigFile {
     path: &'static str,
     present: bool,
-    /// Whose plan runs: "built-in" or "file".
+    /// Whose plan runs: "built-in", "file" or "last-good".
     plan: &'static str,
     errors: Vec<FileError>,
 }
@@ -106,10 +110,14 @@ impl Report {
             .map(|view| (view.name.to_string(), Service::new(view, now)))
             .collect();
         let probed = shared.probed.borrow();
-        let on_metal = snapshot.is_some_and(|snapshot| snapshot.mode == Mode::Metal);
+        let mode = snapshot.map_or(Mode::Container, |snapshot| snapshot.mode);
+        let backup = backup::Told::new(shared, mode, now);
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            mode: if on_metal { "metal" } else { "container" },
+            mode: match mode {
+                Mode::Metal => "metal",
+                Mode::Container => "container",
+            },
             ready: services.get("server").is_some_and(|server| server.state == "ready"),
             shutting_down: snapshot.is_some_and(|snapshot| snapshot.shutting_down),
             uptime_ms: snapshot.map_or(0, |snapshot| now.saturating_sub(snapshot.started_at)),
@@ -124,7 +132,9 @@ impl Report {
             certificates: Certificates::new(shared),
             network: shared.network.view.borrow().report(),
             time: shared.time.borrow().report(),
-            degraded: degraded(snapshot, shared),
+            degraded: degraded(snapshot, shared, &backup),
+            backup,
+            control: shared.counters.get(),
         }
     }
 
@@ -133,13 +143,20 @@ impl Report {
     }
 }
 
-fn degraded(snapshot: Option<&Snapshot>, shared: &Shared) -> Vec<Degradation> {
+fn degraded(
+    snapshot: Option<&Snapshot>,
+    shared: &Shared,
+    backup: &backup::Told,
+) -> Vec<Degradation> {
     let mut set = snapshot.map(|snapshot| snapshot.degraded).unwrap_or_default();
     if shared.status_socket.get().is_none() {
         set.insert(Degraded::NoStatusSocket);
     }
     for degraded in shared.certs.degraded() {
         set.insert(degraded);
+    }
+    if backup.has_failed() {
+        set.insert(Degraded::BackupFailed);
     }
     set.iter().map(|each| Degradation { code: each.code(), text: each.text() }).collect()
 }
@@ -180,19 +197,24 @@ impl Ended {
             Exit::Late => ("startup", None, Some(9), None),
             Exit::Spawn { errno, .. } => ("spawn", None, None, Some(errno)),
         };
-        let text = match last.exit {
-            Exit::Code(code) => format!("exited with status {code}"),
-            Exit::Signal(signal) => format!("killed by signal {signal}"),
-            Exit::Oom => "killed: out of memory".to_owned(),
-            Exit::Hung => "killed: it hung".to_owned(),
-            Exit::Late => "killed: it did not become ready in time".to_owned(),
-            Exit::Spawn { step, errno } => {
-                let error = std::io::Error::from_raw_os_error(i32::from(errno));
-                format!("could not be started: {}: {error}", step.name())
-            }
-        };
+        let text = exit_text(last.exit);
         let ago_ms = now.saturating_sub(last.at);
         Self { cause, code, signal, errno, text, ran_ms: last.ran_ms, ago_ms }
+    }
+}
+
+/// How a process ended, in words.
+pub(crate) fn exit_text(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exited with status {code}"),
+        Exit::Signal(signal) => format!("killed by signal {signal}"),
+        Exit::Oom => "killed: out of memory".to_owned(),
+        Exit::Hung => "killed: it hung".to_owned(),
+        Exit::Late => "killed: it did not become ready in time".to_owned(),
+        Exit::Spawn { step, errno } => {
+            let error = std::io::Error::from_raw_os_error(i32::from(errno));
+            format!("could not be started: {}: {error}", step.name())
+        }
     }
 }
 
@@ -207,7 +229,11 @@ impl ConfigFile {
         Self {
             path: paths::CONFIG,
             present: file.present,
-            plan: if from_agent { "file" } else { "built-in" },
+            plan: match from_agent {
+                true if file.is_last_good => "last-good",
+                true => "file",
+                false => "built-in",
+            },
             errors: errors.collect(),
         }
     }
@@ -240,6 +266,7 @@ impl fmt::Display for Report {
         if let Some(time) = &self.time {
             write!(f, "{time}")?;
         }
+        write!(f, "{}", self.backup)?;
         for degraded in &self.degraded {
             writeln!(f, "degraded: {} ({})", degraded.text, degraded.code)?;
         }
@@ -279,7 +306,7 @@ impl fmt::Display for Service {
 }
 
 /// `1.2 s`, `3 min 4 s`, `2 d 3 h`.
-struct Span(Ms);
+pub(crate) struct Span(pub(crate) Ms);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {

@@ -11,15 +11,17 @@ use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::snapshot::{Mode, Snapshot};
 use holdfast_supervisor::{cmdline, paths};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::certs::{self, Certs};
 use crate::config::{Config, Problem};
+use crate::control::rate::Rate;
+use crate::control::{Counters, MAX_FOLLOWERS};
 use crate::link::Link;
 use crate::logs::{self, Logs};
 use crate::network::{self, Network};
 use crate::ping::{Answer, Endpoint};
-use crate::{prober, serve, time};
+use crate::{backup, last_good, prober, serve, time};
 
 /// init waits ten times as long.
 const ALIVE_EVERY: Duration = Duration::from_secs(1);
@@ -37,7 +39,16 @@ pub(crate) struct Shared {
     pub(crate) time: RefCell<time::View>,
     /// Changes whenever the file was read again and was told to init.
     pub(crate) loaded: watch::Sender<()>,
+    /// Held by a backup or a restore for as long as it lasts.
+    pub(crate) operation: Mutex<()>,
+    pub(crate) backup: RefCell<backup::State>,
+    pub(crate) counters: Cell<Counters>,
+    pub(crate) rate: RefCell<Rate>,
+    /// Places for those who read the log.
+    pub(crate) followers: Semaphore,
     config: RefCell<Config>,
+    /// Nothing was loaded yet.
+    is_fresh: Cell<bool>,
 }
 
 /// What became of holdfast.toml.
@@ -45,6 +56,8 @@ pub(crate) struct Shared {
 pub(crate) struct FileState {
     pub(crate) present: bool,
     pub(crate) problems: Vec<Problem>,
+    /// What runs is the file as it was before its mistakes.
+    pub(crate) is_last_good: bool,
 }
 
 /// The last probe.
@@ -68,12 +81,24 @@ impl Shared {
             network: Network::default(),
             time: RefCell::default(),
             loaded: watch::Sender::new(()),
+            operation: Mutex::new(()),
+            backup: RefCell::default(),
+            counters: Cell::default(),
+            rate: RefCell::new(Rate::new(now_ms())),
+            followers: Semaphore::new(MAX_FOLLOWERS),
             config: RefCell::new(Config::default()),
+            is_fresh: Cell::new(true),
         }
     }
 
     pub(crate) fn config(&self) -> std::cell::Ref<'_, Config> {
         self.config.borrow()
+    }
+
+    pub(crate) fn count(&self, change: impl FnOnce(&mut Counters)) {
+        let mut counters = self.counters.get();
+        change(&mut counters);
+        self.counters.set(counters);
     }
 
     pub(crate) fn note_probe(
@@ -88,28 +113,39 @@ impl Shared {
         };
     }
 
-    /// Reads the file; false: it is refused, and init goes on with the plan it has.
+    /// Reads the file; false: it is refused, and init goes on with the plan it has. An agent that
+    /// has none yet takes the last that was good.
     fn read_config(&self) -> bool {
         match Config::load(Path::new(paths::CONFIG)) {
             Ok(config) => {
+                if config.is_some() {
+                    last_good::keep(Path::new(paths::CONFIG));
+                }
                 let present = config.is_some();
-                *self.file.borrow_mut() = FileState { present, problems: Vec::new() };
+                *self.file.borrow_mut() = FileState { present, ..FileState::default() };
                 *self.config.borrow_mut() = config.unwrap_or_default();
                 true
             }
-            Err(problems) => {
-                self.refuse(problems);
-                false
-            }
+            Err(problems) => self.do_without(problems),
         }
     }
 
+    fn do_without(&self, problems: Vec<Problem>) -> bool {
+        let known = self.is_fresh.get().then(last_good::load).flatten();
+        let Some(config) = known else {
+            self.refuse(problems);
+            return false;
+        };
+        say(&problems, "the last configuration that was good is used");
+        *self.file.borrow_mut() = FileState { present: true, problems, is_last_good: true };
+        *self.config.borrow_mut() = config;
+        true
+    }
+
     fn refuse(&self, problems: Vec<Problem>) {
-        for problem in &problems {
-            eprintln!("holdfast-agent: {}:{problem}", paths::CONFIG);
-        }
-        eprintln!("holdfast-agent: the configuration is unchanged");
-        *self.file.borrow_mut() = FileState { present: true, problems };
+        say(&problems, "the configuration is unchanged");
+        let is_last_good = self.file.borrow().is_last_good;
+        *self.file.borrow_mut() = FileState { present: true, problems, is_last_good };
         self.tell_init(&ToInit::KeepPlan);
     }
 
@@ -134,11 +170,29 @@ impl Shared {
     }
 }
 
+fn say(problems: &[Problem], what_then: &str) {
+    for problem in problems {
+        eprintln!("holdfast-agent: {}:{problem}", paths::CONFIG);
+    }
+    eprintln!("holdfast-agent: {what_then}");
+}
+
 /// Reads the file and tells init: the plan, or to go on with the one it has.
-async fn load(shared: &Rc<Shared>) {
-    if shared.read_config() {
+pub(crate) async fn load(shared: &Rc<Shared>) {
+    let is_good = shared.read_config();
+    shared.is_fresh.set(false);
+    if is_good {
         certs::prepare(shared).await;
         shared.send_plan();
+    }
+}
+
+/// Data that an interrupted restore left is put right before the server is given anything to load.
+async fn begin(shared: &Rc<Shared>) {
+    let is_recovered = backup::restore::recover(shared).await;
+    load(shared).await;
+    if is_recovered {
+        backup::restore::start_again(shared);
     }
 }
 
@@ -159,7 +213,12 @@ async fn serve_until_stopped() -> std::io::Result<()> {
     let shared = Rc::new(Shared::new(Link::inherited()?));
     let mut stop = signal(SignalKind::terminate())?;
     let mut reload = signal(SignalKind::hangup())?;
-    load(&shared).await;
+    tokio::select! {
+        _ = stop.recv() => return Ok(()),
+        ended = follow_init(&shared) => return ended,
+        () = say_alive(&shared.link) => {}
+        () = begin(&shared) => {}
+    }
     let reloads = async {
         while reload.recv().await.is_some() {
             load(&shared).await;
@@ -176,6 +235,7 @@ async fn serve_until_stopped() -> std::io::Result<()> {
         () = serve::local(&shared) => Ok(()),
         () = serve::remote(&shared) => Ok(()),
         () = say_alive(&shared.link) => Ok(()),
+        () = backup::schedule::keep(&shared) => Ok(()),
     }
 }
 

@@ -1,7 +1,8 @@
-//! Answers `status` on a local socket, and over TCP where that was asked for.
+//! The two doors: the local socket, where everything may be asked by those who may, and TCP where
+//! that was asked for, which answers `status` and nothing else.
 //!
 //! One request line in, one answer out, then the connection closes. Requests are bounded in
-//! length, time and number; whatever is not a request gets an error line.
+//! length, time, number and rate; whatever is not a request gets an error line.
 
 mod hooks;
 
@@ -13,44 +14,23 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use holdfast_supervisor::clock::now_ms;
+use holdfast_supervisor::control::{Line, MAX_REQUEST_BYTES, Request};
 use holdfast_supervisor::paths;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::control::{answer, peer};
 use crate::report::Report;
 use crate::run::{Shared, kernel_words, listen_word};
 
-const MAX_REQUEST_BYTES: usize = 128;
 /// Connections served at once; more wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 8;
+const MAX_CONNECTIONS: usize = 16;
+/// To bring a request, and to take the status.
 const DEADLINE: Duration = Duration::from_secs(2);
 /// After an error that may pass, such as no free descriptor.
 const RETRY: Duration = Duration::from_millis(200);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Request<'a> {
-    Status,
-    StatusJson,
-    /// `signal SERVICE NAME`; answered by `test-hooks` builds only.
-    Signal {
-        service: &'a str,
-        signal: &'a str,
-    },
-}
-
-impl<'a> Request<'a> {
-    pub(crate) fn parse(line: &'a [u8]) -> Option<Self> {
-        let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
-        let request = match (words.next()?, words.next(), words.next()) {
-            ("status", None, None) => Self::Status,
-            ("status", Some("json"), None) => Self::StatusJson,
-            ("signal", Some(service), Some(signal)) => Self::Signal { service, signal },
-            _ => return None,
-        };
-        words.next().is_none().then_some(request)
-    }
-}
 
 /// On the first of the known places that can be had.
 pub(crate) async fn local(shared: &Rc<Shared>) {
@@ -58,7 +38,7 @@ pub(crate) async fn local(shared: &Rc<Shared>) {
         match bind(Path::new(path)) {
             Ok(listener) => {
                 shared.status_socket.set(Some(path));
-                return accept(shared, || listener.accept()).await;
+                return accept(shared, || listener.accept(), admit).await;
             }
             Err(error) => eprintln!("holdfast-agent: no status socket at {path}: {error}"),
         }
@@ -74,7 +54,7 @@ pub(crate) async fn remote(shared: &Rc<Shared>) {
         return std::future::pending().await;
     };
     match TcpListener::bind(address).await {
-        Ok(listener) => accept(shared, || listener.accept()).await,
+        Ok(listener) => accept(shared, || listener.accept(), tell_status).await,
         Err(error) => {
             eprintln!("holdfast-agent: cannot serve status on {address}: {error}");
             std::future::pending().await
@@ -96,9 +76,15 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn accept<S, A, F>(shared: &Rc<Shared>, next: impl Fn() -> F)
-where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+/// A place among the connections that are served at once.
+type Seat = OwnedSemaphorePermit;
+
+async fn accept<S, A, F>(
+    shared: &Rc<Shared>,
+    next: impl Fn() -> F,
+    serve: impl AsyncFn(&Rc<Shared>, S, Seat) -> io::Result<()> + Copy + 'static,
+) where
+    S: 'static,
     F: Future<Output = io::Result<(S, A)>>,
 {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -107,30 +93,84 @@ where
         match next().await {
             Ok((stream, _)) => {
                 let shared = Rc::clone(shared);
-                tokio::task::spawn_local(async move {
-                    // A client that is slow or gone is its own problem.
-                    let _ = tokio::time::timeout(DEADLINE, answer(&shared, stream)).await;
-                    drop(place);
-                });
+                // A client that is slow or gone is its own problem.
+                tokio::task::spawn_local(async move { drop(serve(&shared, stream, place).await) });
             }
             Err(_) => tokio::time::sleep(RETRY).await,
         }
     }
 }
 
-async fn answer(
-    shared: &Shared,
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-) -> io::Result<()> {
-    let line = read_line(&mut stream).await?;
-    let reply = match line.as_deref().and_then(Request::parse) {
-        Some(Request::Status) => Report::new(shared).to_string(),
-        Some(Request::StatusJson) => Report::new(shared).to_json() + "\n",
-        Some(Request::Signal { service, signal }) => hooks::signal(shared, service, signal),
-        None => "error: the requests are: status, status json\n".to_owned(),
+async fn tell_status(shared: &Rc<Shared>, mut stream: TcpStream, _place: Seat) -> io::Result<()> {
+    let answered = async {
+        let line = read_line(&mut stream).await?;
+        let reply = match line.as_deref().and_then(Request::parse) {
+            Some(Request::Status { json }) => status(shared, json),
+            Some(Request::Signal { service, signal }) => hooks::signal(shared, service, signal),
+            _ => "error: the requests are: status, status json\n".to_owned(),
+        };
+        stream.write_all(reply.as_bytes()).await?;
+        stream.shutdown().await
     };
-    stream.write_all(reply.as_bytes()).await?;
-    stream.shutdown().await
+    tokio::time::timeout(DEADLINE, answered).await?
+}
+
+/// Whoever may not ask learns that, and nothing is read of what they sent.
+async fn admit(shared: &Rc<Shared>, mut stream: UnixStream, place: Seat) -> io::Result<()> {
+    let mut counters = shared.counters.get();
+    let refusal = if !peer::may_ask(&stream)? {
+        counters.refused += 1;
+        Some("only root and the agent's own user and group may ask")
+    } else if !shared.rate.borrow_mut().take(now_ms()) {
+        counters.limited += 1;
+        Some("too many requests")
+    } else {
+        counters.requests += 1;
+        None
+    };
+    shared.counters.set(counters);
+    match refusal {
+        Some(why) => say(&mut stream, Line::Failed(why)).await,
+        None => hear(shared, stream, place).await,
+    }
+}
+
+/// The place is given back when the request is read: an operation may take an hour.
+async fn hear(shared: &Rc<Shared>, mut stream: UnixStream, place: Seat) -> io::Result<()> {
+    let line = tokio::time::timeout(DEADLINE, read_line(&mut stream)).await;
+    let line = line.ok().transpose()?.flatten();
+    match line.as_deref().and_then(Request::parse) {
+        None => {
+            shared.count(|counters| counters.malformed += 1);
+            say(&mut stream, Line::Failed("this is no request; see holdfast --help")).await
+        }
+        Some(Request::Status { json }) => give(&mut stream, &status(shared, json)).await,
+        Some(Request::Signal { service, signal }) => {
+            give(&mut stream, &hooks::signal(shared, service, signal)).await
+        }
+        Some(request) => {
+            drop(place);
+            answer::answer(shared, request, &mut stream).await?;
+            stream.shutdown().await
+        }
+    }
+}
+
+fn status(shared: &Shared, json: bool) -> String {
+    let report = Report::new(shared);
+    if json { report.to_json() + "\n" } else { report.to_string() }
+}
+
+async fn say(stream: &mut UnixStream, line: Line<'_>) -> io::Result<()> {
+    give(stream, &line.to_string()).await
+}
+
+async fn give(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> io::Result<()> {
+    let given = async {
+        stream.write_all(text.as_bytes()).await?;
+        stream.shutdown().await
+    };
+    tokio::time::timeout(DEADLINE, given).await?
 }
 
 /// Without its line end; `None` when there is none within the bound.
@@ -144,32 +184,6 @@ async fn read_line(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<V
         }
         if stream.read_buf(&mut line).await? == 0 {
             return Ok(None);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn requests_are_whole_lines_of_known_words() {
-        assert_eq!(Request::parse(b"status"), Some(Request::Status));
-        assert_eq!(Request::parse(b" status  json\r"), Some(Request::StatusJson));
-        let signal = Request::Signal { service: "server", signal: "STOP" };
-        assert_eq!(Request::parse(b"signal server STOP"), Some(signal));
-        for odd in
-            [&b""[..], b"statu", b"status xml", b"status json now", b"signal server", b"\xff"]
-        {
-            assert_eq!(Request::parse(odd), None, "{odd:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn random_requests_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Request::parse(&bytes);
         }
     }
 }

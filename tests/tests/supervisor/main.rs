@@ -6,8 +6,10 @@
 mod rig;
 mod sandbox;
 
+mod backup;
 mod command;
 mod config;
+mod control;
 mod notices;
 mod pid_one;
 mod restarts;

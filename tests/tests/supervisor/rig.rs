@@ -52,10 +52,14 @@ impl Rig {
 
     /// The server under init, answering PING and known to be ready.
     pub(crate) fn start(config: &str, args: &[&str]) -> Self {
+        Self::start_by(ENTER, config, args)
+    }
+
+    pub(crate) fn start_by(script: &str, config: &str, args: &[&str]) -> Self {
         let port = PortLease::acquire().expect("a free port");
         let number = port.port().to_string();
         let command = [&["redis-server", "--port", &number, "--bind", "127.0.0.1"], args].concat();
-        let rig = Self::launch(config, &command, port);
+        let rig = Self::launch_by(script, config, &command, port);
         wait::expect("the server to be ready", || rig.status()["ready"] == true);
         rig
     }
@@ -93,6 +97,15 @@ impl Rig {
         rig
     }
 
+    /// The same root once more, after [`Self::wait_for_exit`].
+    pub(crate) fn enter_again(&mut self, args: &[&str]) {
+        let number = self.port.port().to_string();
+        let command = [&["redis-server", "--port", &number, "--bind", "127.0.0.1"], args].concat();
+        self.child = enter(ENTER, self.root.path(), &command);
+        self.init = self.find_init();
+        wait::expect("the server to be ready", || self.status()["ready"] == true);
+    }
+
     fn find_init(&self) -> i32 {
         let parent = self.child.id() as i32;
         let found = || children(parent).into_iter().find(|pid| program(*pid) == "holdfast-init");
@@ -107,6 +120,14 @@ impl Rig {
         let mut command = Command::new(&binaries().agent);
         command.args(words).arg("--socket").arg(&self.status_socket);
         command.output().expect("the agent's command runs")
+    }
+
+    /// A command of the machine's own, among its own files and processes.
+    pub(crate) fn inside(&self, words: &[&str]) -> Output {
+        let mut enter = Command::new("nsenter");
+        enter.args(["--user", "--mount", "--pid", "--root", "--wd", "--preserve-credentials"]);
+        enter.args(["--target", &self.init.to_string(), "--"]).args(words);
+        enter.env("PATH", "/usr/bin").output().expect("nsenter(1) of util-linux")
     }
 
     /// `Null` while nobody answers.
@@ -174,6 +195,10 @@ pub(crate) fn make_root(config: &str) -> TempDir {
     for file in [init, agent, server] {
         let name = file.file_name().expect("a program's name");
         fs::copy(file, root.path().join("usr/bin").join(name)).expect("a program copied");
+    }
+    for name in ["holdfast", "holdfastctl"] {
+        let link = root.path().join("usr/bin").join(name);
+        std::os::unix::fs::symlink("holdfast-agent", link).expect("a further name");
     }
     fs::write(root.path().join("etc/holdfast/holdfast.toml"), config).expect("written");
     root

@@ -4,14 +4,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::{Words, unknown};
+use super::words::{Words, unknown};
+use super::{Outcome, fail};
 use crate::discover;
 use crate::ping::{Answer, Endpoint, ping};
 
 const DEFAULT_PORT: u16 = 6379;
 const DEFAULT_TIMEOUT_MS: u64 = 2_000;
 
-pub(super) fn main(mut words: Words) -> Result<ExitCode, String> {
+pub(super) fn main(mut words: Words) -> Outcome {
     let mut endpoints = Vec::new();
     let mut timeout_ms = DEFAULT_TIMEOUT_MS;
     while let Some(word) = words.next() {
@@ -30,10 +31,7 @@ pub(super) fn main(mut words: Words) -> Result<ExitCode, String> {
     }
     Ok(match ask_any(&endpoints, Duration::from_millis(timeout_ms)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("holdfast-agent: unhealthy: {message}");
-            ExitCode::FAILURE
-        }
+        Err(message) => fail(&format!("unhealthy: {message}")),
     })
 }
 

@@ -3,12 +3,15 @@
 use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use holdfast_supervisor::machine::Restart;
 use holdfast_supervisor::plan::{Args, HostName, Memory, Name, text as bounded};
 use toml::de::DeValue;
 
 use super::{NetworkMode, Target};
+use crate::backup::Every;
 
 pub(super) fn text<'v>(value: &'v DeValue) -> Result<&'v str, String> {
     value.as_str().ok_or_else(|| format!("must be a string, not a {}", value.type_str()))
@@ -201,6 +204,36 @@ pub(super) fn listen(value: &DeValue) -> Result<Option<SocketAddr>, String> {
             .map(Some)
             .map_err(|_| format!("must be \"none\" or like \"127.0.0.1:9378\", not \"{given}\"")),
     }
+}
+
+/// `"auto"`, `"off"`, or a time like `"24h"`, from a second to a year.
+pub(super) fn every(value: &DeValue) -> Result<Every, String> {
+    let given = text(value)?;
+    match given {
+        "auto" => Ok(Every::Auto),
+        "off" => Ok(Every::Off),
+        _ => parse_period(given).map(Every::Period).ok_or_else(|| {
+            format!("must be \"auto\", \"off\" or from \"1s\" to \"365d\", like \"24h\", not \"{given}\"")
+        }),
+    }
+}
+
+fn parse_period(given: &str) -> Option<Duration> {
+    let unit: u64 = match given.as_bytes().last()? {
+        b's' => 1,
+        b'm' => 60,
+        b'h' => 3_600,
+        b'd' => 86_400,
+        _ => return None,
+    };
+    let seconds = given.get(..given.len() - 1)?.parse::<u64>().ok()?.checked_mul(unit)?;
+    (1..=365 * 86_400).contains(&seconds).then(|| Duration::from_secs(seconds))
+}
+
+pub(super) fn directory(value: &DeValue) -> Result<PathBuf, String> {
+    let given = text(value)?;
+    let good = given.starts_with('/') && !given.contains('\0');
+    good.then(|| given.into()).ok_or_else(|| format!("must begin with '/', not \"{given}\""))
 }
 
 pub(super) fn target(value: &DeValue) -> Result<Target, String> {

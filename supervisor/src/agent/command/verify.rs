@@ -1,0 +1,89 @@
+//! `verify`: a file is read from end to end here, and looked into by the server's own checker.
+
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use holdfast_supervisor::paths;
+
+use super::words::{Words, only};
+use super::{Outcome, fail, print};
+use crate::backup::store::{Size, read_sidecar};
+use crate::backup::{copy, unix_ms};
+
+/// How long the checker may take.
+const LIMIT: Duration = Duration::from_secs(3600);
+const POLL: Duration = Duration::from_millis(20);
+/// What is kept of what it says.
+const MAX_SAID_BYTES: u64 = 64 * 1024;
+
+pub(super) fn main(mut words: Words) -> Outcome {
+    let mut file = None;
+    while let Some(word) = words.next() {
+        only(&mut file, &word)?;
+    }
+    let file = file.ok_or("verify needs a file")?;
+    Ok(verify(Path::new(&file)).unwrap_or_else(|why| fail(&why)))
+}
+
+fn verify(file: &Path) -> Result<ExitCode, String> {
+    let contents = copy::verify(file, unix_ms())?;
+    let sidecar = read_sidecar(file);
+    if let Some(facts) = &sidecar {
+        facts.agree(&contents).map_err(|why| format!("{} {why}", file.display()))?;
+    }
+    let looked_into = Path::new(paths::SERVER).exists();
+    if looked_into {
+        look_into(file)?;
+    }
+    let (name, keys, size) = (file.display(), contents.keys, Size(contents.bytes));
+    let mut said = format!("{name}: good: {keys} keys, {size}, SHA-256 {}\n", contents.sha256);
+    let without = [
+        (contents.checksummed, "the file has no checksum of its own"),
+        (sidecar.is_some(), "there is no sidecar to compare it with"),
+        (looked_into, "the server's checker is not here: values were not looked into"),
+    ];
+    for (_, what) in without.into_iter().filter(|(has, _)| !has) {
+        said += &format!("note: {what}\n");
+    }
+    Ok(print(&said))
+}
+
+/// The server, called by its checker's name.
+fn look_into(file: &Path) -> Result<(), String> {
+    let mut checker = Command::new(paths::SERVER);
+    checker.arg0("redis-check-rdb").arg(file);
+    checker.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = checker.spawn().map_err(|error| format!("the checker: {error}"))?;
+    let output = child.stdout.take().expect("asked for");
+    let reader = std::thread::spawn(move || {
+        let (mut said, mut output) = (Vec::new(), output);
+        let _ = (&mut output).take(MAX_SAID_BYTES).read_to_end(&mut said);
+        let _ = std::io::copy(&mut output, &mut std::io::sink());
+        String::from_utf8_lossy(&said).into_owned()
+    });
+    let ended = wait(&mut child);
+    let said = reader.join().unwrap_or_default();
+    match ended? {
+        true => Ok(()),
+        false => Err(format!("{} is damaged:\n{}", file.display(), said.trim_end())),
+    }
+}
+
+fn wait(child: &mut Child) -> Result<bool, String> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(status.success()),
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(POLL),
+            other => {
+                let _ = child.kill();
+                let _ = child.wait();
+                let why = other.err().map_or("it took too long".to_owned(), |e| e.to_string());
+                return Err(format!("the checker: {why}"));
+            }
+        }
+    }
+}
