@@ -72,6 +72,7 @@ async fn accept_tcp(listener: TcpListener, shared: Arc<Shared>) {
                     admit(stream, address, local, fd, &shared);
                 }
             }
+            Err(error) if is_closed(&error) => return,
             Err(error) => accept_failed(&error).await,
         }
     }
@@ -85,6 +86,7 @@ async fn accept_tls(listener: TcpListener, shared: Arc<Shared>, tls: Arc<Tls>) {
                     tls::accept::welcome(stream, address, local, &shared, &tls);
                 }
             }
+            Err(error) if is_closed(&error) => return,
             Err(error) => accept_failed(&error).await,
         }
     }
@@ -106,6 +108,11 @@ async fn accept_unix(listener: UnixListener, shared: Arc<Shared>) {
             Err(error) => accept_failed(&error).await,
         }
     }
+}
+
+/// A changed configuration does not want the socket, and we are about to be told.
+fn is_closed(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidInput
 }
 
 pub(super) async fn accept_failed(error: &io::Error) {

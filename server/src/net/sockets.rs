@@ -2,12 +2,12 @@
 //! One that is open already is used again, with whoever waits in its queue.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::inherited::{Inherited, Listening};
 use crate::config::Settings;
@@ -83,7 +83,8 @@ impl Sockets {
             let bound = bound.into_iter();
             sockets.extend(bound.map(|(listener, is_held)| Bound { listener, kind, is_held }));
         }
-        let forgets = self.0.iter().any(|(address, _)| kept.at(*address).is_none());
+        let unwanted = self.0.iter().filter(|(address, _)| kept.at(*address).is_none());
+        let forgets = unwanted.map(|(_, listener)| close(listener)).count() > 0;
         *self = kept;
         Ok(Binding { sockets, forgets })
     }
@@ -144,6 +145,12 @@ impl Sockets {
     fn at(&self, address: SocketAddr) -> Option<&std::net::TcpListener> {
         self.0.iter().find(|(held, _)| *held == address).map(|(_, listener)| listener)
     }
+}
+
+/// Ends listening at once, whoever has the socket besides: its address may be bound again, and nobody
+/// waits in a queue that is not looked at. That fails only where nothing listens any more.
+fn close(listener: &std::net::TcpListener) {
+    let _ = SockRef::from(listener).shutdown(Shutdown::Read);
 }
 
 fn open(address: SocketAddr, backlog: u32) -> io::Result<std::net::TcpListener> {

@@ -138,3 +138,27 @@ fn a_port_that_is_taken_is_refused_and_the_old_one_stays() {
     let mut plain = Client::connect((Ipv4Addr::LOCALHOST, rig.port()).into()).expect("it listens");
     assert_eq!(plain.run("PING"), Value::status("PONG"));
 }
+
+/// A port's number may change its protocol in two steps, as fast as a client can ask.
+#[test]
+fn a_port_that_is_let_go_is_free_when_the_reply_comes() {
+    let authority = Authority::new();
+    let server = authority.issue("server", HERE, Time::Now);
+    let rig = Rig::start(authority, &server, &["--tls-auth-clients", "no"]);
+    let config = rig.authority.client_config(None);
+    let mut asking = rig.client();
+    for _ in 0..50 {
+        let port = rig.port();
+        for (old, new) in [("tls-port", "port"), ("port", "tls-port")] {
+            assert_eq!(asking.run(&format!("CONFIG SET {old} 0")), Value::status("OK"));
+            assert!(Client::connect((Ipv4Addr::LOCALHOST, port).into()).is_err(), "it listens");
+            assert_eq!(asking.run(&format!("CONFIG SET {new} {port}")), Value::status("OK"));
+            let client = match new {
+                "port" => Client::connect((Ipv4Addr::LOCALHOST, port).into()),
+                _ => connect(port, &config),
+            };
+            assert_eq!(client.expect("it listens").run("PING"), Value::status("PONG"));
+        }
+    }
+    assert!(!rig.server.log().contains("Accepting client connection"), "{}", rig.server.log());
+}
