@@ -7,6 +7,7 @@
 //!   keeper             what is held and what to do next
 //!   job                the work, in a thread of its own
 //!   store, set         the files, switched in one step
+//!   server             has the running server serve them
 //! ```
 
 mod authority;
@@ -14,6 +15,7 @@ mod bundle;
 mod chain;
 pub(crate) mod check;
 mod clock;
+mod command;
 mod fault;
 mod files;
 mod issue;
@@ -23,6 +25,7 @@ pub(crate) mod names;
 mod pem;
 pub(crate) mod report;
 pub(crate) mod schedule;
+mod server;
 mod set;
 mod store;
 mod utc;
@@ -33,19 +36,22 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use holdfast_supervisor::bytes::Malformed;
-use holdfast_supervisor::channel::{Control, ToInit};
 use holdfast_supervisor::clock::now_ms;
 use holdfast_supervisor::degraded::Degraded;
 use holdfast_supervisor::paths;
-use holdfast_supervisor::plan::{Args, Plan};
+use holdfast_supervisor::plan::Plan;
 use holdfast_supervisor::snapshot::Mode;
 use rustix::rand::{GetRandomFlags, getrandom};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
+
+pub(crate) use command::command;
 
 use crate::config::tls::{Origin, Tls};
 use crate::run::Shared;
+use job::{Done, Job};
 use keeper::{Keeper, Look};
 use schedule::Decision;
+use server::Shown;
 
 /// Between two looks at the clocks, the names and an operator's files.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -62,9 +68,10 @@ pub(crate) struct Certs {
     no_store: RefCell<Option<String>>,
     /// The plan that init has asks for TLS.
     offered: Cell<bool>,
+    /// What the server shows.
+    shown: RefCell<Shown>,
     /// One look at a time, with its work.
     turn: Mutex<()>,
-    look_now: Notify,
 }
 
 impl Certs {
@@ -74,8 +81,8 @@ impl Certs {
             keeper: RefCell::default(),
             no_store: RefCell::default(),
             offered: Cell::new(false),
+            shown: RefCell::default(),
             turn: Mutex::new(()),
-            look_now: Notify::new(),
         }
     }
 
@@ -97,29 +104,59 @@ impl Certs {
         }
     }
 
-    /// What the server must be told at its start. Without a certificate that is only what it must
-    /// not do: answer without TLS where that is not wanted.
+    /// The plan's server gets what makes it speak TLS.
     pub(crate) fn add_arguments(&self, tls: &Tls, plan: &mut Plan) -> Result<(), Malformed> {
-        let Some(server) = plan.services.iter_mut().find(|service| service.name == "server") else {
-            return Ok(());
-        };
-        let args = &mut server.args;
+        let directives = self.directives(tls);
+        self.offered.set(directives.iter().any(|(name, _)| *name == "tls-port"));
+        let server = plan.services.iter_mut().find(|service| service.name == "server");
+        let Some(server) = server else { return Ok(()) };
+        directives.iter().try_for_each(|(name, value)| {
+            server.args.push(format!("--{name}").as_bytes())?;
+            server.args.push(value.as_bytes())
+        })
+    }
+
+    /// Without a certificate that is only what the server must not do: answer without TLS where that
+    /// is not wanted.
+    fn directives(&self, tls: &Tls) -> Vec<(&'static str, String)> {
+        let mut directives = Vec::new();
         if tls.origin != Origin::Off && !tls.plaintext {
-            push(args, &["--port", "0"])?;
+            directives.push(("port", "0".to_owned()));
         }
         let keeper = self.keeper.borrow();
         let in_use = keeper.as_ref().and_then(|keeper| Some((keeper, keeper.in_use.as_ref()?)));
-        self.offered.set(in_use.is_some());
-        let Some((keeper, in_use)) = in_use else { return Ok(()) };
+        let Some((keeper, in_use)) = in_use else { return directives };
         let current = keeper.store().current();
         let file = |name: &str| current.join(name).display().to_string();
-        push(args, &["--tls-port", &tls.port.to_string()])?;
-        push(args, &["--tls-cert-file", &file(set::CERTIFICATE)])?;
-        push(args, &["--tls-key-file", &file(set::KEY)])?;
+        directives.push(("tls-cert-file", file(set::CERTIFICATE)));
+        directives.push(("tls-key-file", file(set::KEY)));
         if in_use.set.bundle.authority.is_some() {
-            push(args, &["--tls-ca-cert-file", &file(set::AUTHORITY)])?;
+            directives.push(("tls-ca-cert-file", file(set::AUTHORITY)));
         }
-        push(args, &["--tls-auth-clients", tls.auth_clients.word()])
+        directives.push(("tls-auth-clients", tls.auth_clients.word().to_owned()));
+        directives.push(("tls-port", tls.port.to_string()));
+        directives
+    }
+
+    /// After a job: what became of it is said. True when there is a new certificate.
+    fn conclude(&self, job: &Job, result: Result<Done, String>) -> bool {
+        let mut keeper = self.keeper.borrow_mut();
+        let Some(keeper) = keeper.as_mut() else { return false };
+        let before = keeper.trouble.clone();
+        let installed = keeper.done(job, result, now_ms());
+        if let Some(trouble) = keeper.trouble.as_ref().filter(|now| before.as_ref() != Some(now)) {
+            eprintln!("holdfast-agent: certificate not taken: {trouble}");
+        }
+        if let Some(in_use) = keeper.in_use.as_ref().filter(|_| installed) {
+            let (serial, until) = (&in_use.facts.serial, utc::Utc(in_use.facts.not_after));
+            eprintln!("holdfast-agent: new certificate, serial {serial}, valid until {until}");
+        }
+        installed
+    }
+
+    /// Of the certificate in use.
+    fn serial(&self) -> Option<String> {
+        Some(self.keeper.borrow().as_ref()?.in_use.as_ref()?.facts.serial.clone())
     }
 
     pub(crate) fn degraded(&self) -> Vec<Degraded> {
@@ -132,15 +169,12 @@ impl Certs {
         let all = [
             (keeper.is_late(), Degraded::CertificateExpiring),
             (files && keeper.trouble.is_some(), Degraded::CertificateRefused),
+            (self.shown.borrow().trouble().is_some(), Degraded::CertificateRefused),
             (keeper.decision == Decision::AwaitEntropy, Degraded::NoEntropy),
             (keeper.decision == Decision::AwaitClock, Degraded::ClockUnset),
         ];
         all.into_iter().filter(|(holds, _)| *holds).map(|(_, code)| code).collect()
     }
-}
-
-fn push(args: &mut Args, words: &[&str]) -> Result<(), Malformed> {
-    words.iter().try_for_each(|word| args.push(word.as_bytes()))
 }
 
 /// Before a plan is sent: whatever can be made in a moment is made, so that the server starts with it.
@@ -150,9 +184,7 @@ pub(crate) async fn prepare(shared: &Rc<Shared>) {
     let first = tokio::task::spawn_local({
         let shared = Rc::clone(shared);
         async move {
-            if look(&shared).await {
-                tell_server(&shared);
-            }
+            look(&shared).await;
         }
     });
     // What takes longer goes on, and the server is told then.
@@ -162,39 +194,29 @@ pub(crate) async fn prepare(shared: &Rc<Shared>) {
 /// Never ends.
 pub(crate) async fn keep(shared: &Rc<Shared>) {
     loop {
-        // Whoever asked, or the time: both mean a look.
-        let _ = tokio::time::timeout(LOOK_EVERY, shared.certs.look_now.notified()).await;
-        if look(shared).await {
-            tell_server(shared);
-        }
+        tokio::time::sleep(LOOK_EVERY).await;
+        look(shared).await;
+        server::follow(shared).await;
     }
 }
 
-/// A look and the work that follows from it; true when the server has something new to read.
-async fn look(shared: &Rc<Shared>) -> bool {
+/// A look and the work that follows from it.
+async fn look(shared: &Rc<Shared>) {
     let certs = &shared.certs;
     let _turn = certs.turn.lock().await;
-    let Some((job, store)) = next_job(shared) else { return false };
+    let Some((job, store)) = next_job(shared) else { return };
     let work = tokio::task::spawn_blocking(move || {
         let result = job.run(&store);
         (job, result)
     });
-    let Ok((job, result)) = work.await else { return false };
-    let mut keeper = certs.keeper.borrow_mut();
-    let Some(keeper) = keeper.as_mut() else { return false };
-    let before = keeper.trouble.clone();
-    let installed = keeper.done(&job, result, now_ms());
-    if let Some(trouble) = keeper.trouble.as_ref().filter(|now| before.as_ref() != Some(now)) {
-        eprintln!("holdfast-agent: certificate not taken: {trouble}");
+    let Ok((job, result)) = work.await else { return };
+    let installed = certs.conclude(&job, result);
+    if installed && !certs.offered.get() {
+        shared.send_plan();
     }
-    if let Some(in_use) = keeper.in_use.as_ref().filter(|_| installed) {
-        let (serial, until) = (&in_use.facts.serial, utc::Utc(in_use.facts.not_after));
-        eprintln!("holdfast-agent: new certificate, serial {serial}, valid until {until}");
-    }
-    installed
 }
 
-fn next_job(shared: &Shared) -> Option<(job::Job, store::Store)> {
+fn next_job(shared: &Shared) -> Option<(Job, store::Store)> {
     let mut keeper = shared.certs.keeper.borrow_mut();
     let keeper = keeper.as_mut()?;
     let job = keeper.look(&present(shared, &keeper.tls))?;
@@ -231,19 +253,4 @@ fn is_clock_confirmed(shared: &Shared) -> bool {
     snapshot.as_ref().is_some_and(|snapshot| {
         snapshot.mode == Mode::Metal && !snapshot.degraded.contains(Degraded::ClockUnset)
     })
-}
-
-/// One that was started with TLS reads its files again; one that was not gets them with the plan.
-fn tell_server(shared: &Shared) {
-    if !shared.certs.offered.get() {
-        shared.send_plan();
-        return;
-    }
-    let snapshot = shared.snapshot.borrow();
-    let server = snapshot.as_ref().and_then(|snapshot| snapshot.service("server"));
-    let Some((slot, _)) = server.filter(|(_, server)| server.pid.is_some()) else { return };
-    let message = ToInit::Control { slot: slot as u8, what: Control::Reload };
-    if let Err(error) = shared.link.send(&message) {
-        eprintln!("holdfast-agent: cannot have the server read its certificate: {error}");
-    }
 }

@@ -5,7 +5,7 @@ use super::bundle::Bundle;
 use super::issue::{self, Pair};
 use super::names::Name;
 use super::pem::Source;
-use super::schedule::{Anchor, Now, anchor};
+use super::schedule::{Anchor, Now, Unix, anchor};
 use super::set::{self, Set};
 use super::store::Store;
 use super::{files::Prints, utc::Utc};
@@ -17,6 +17,8 @@ pub(crate) enum Job {
     Make { host: String, names: Vec<Name>, life_s: i64, now: Now },
     /// Take over the operator's files if they are good.
     Adopt { files: Files, prints: Prints, names: Vec<Name>, now: i64, in_use: Option<Box<Set>> },
+    /// The time, for the next start.
+    Remember { seen: Unix },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,11 @@ impl Job {
                     return Ok(Done::Unchanged);
                 }
                 set.install(store).map(|()| Done::Installed)
+            }
+            Self::Remember { seen } => {
+                // Best effort: without it only the release is the floor.
+                let _ = store.save_seen(*seen);
+                Ok(Done::Unchanged)
             }
         }
     }

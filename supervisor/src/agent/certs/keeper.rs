@@ -15,7 +15,7 @@ use super::store::Store;
 use crate::config::tls::{Files, Origin, Tls};
 
 /// How far the last time seen may be behind on disk: a write of flash each.
-const SAVE_SEEN_S: i64 = 3600;
+const SAVE_SEEN_S: u64 = 3600;
 
 /// What one look sees of the world.
 #[derive(Debug, Clone)]
@@ -82,6 +82,11 @@ impl Keeper {
         self.reload();
     }
 
+    /// At the next look, whatever the schedule says.
+    pub(crate) fn ask(&mut self) {
+        self.asked = true;
+    }
+
     fn reload(&mut self) {
         match InUse::load(&self.store) {
             Ok(in_use) => self.in_use = in_use,
@@ -94,14 +99,14 @@ impl Keeper {
     pub(crate) fn look(&mut self, look: &Look) -> Option<Job> {
         let standing = self.clock.look(look.wall, look.mono, look.confirmed);
         self.seen_wall = look.wall;
-        self.save_seen();
         let (wall, mono, entropy) = (look.wall, look.mono, look.entropy);
         let now = Now { wall, mono, standing, entropy };
-        match self.tls.origin.clone() {
-            Origin::Off => None,
+        let job = match self.tls.origin.clone() {
+            Origin::Off => return None,
             Origin::SelfCa { life_s } => self.look_at_own(look, life_s, now),
             Origin::Files(files) => self.look_at_files(files, now),
-        }
+        };
+        job.or_else(|| self.remember())
     }
 
     fn look_at_own(&mut self, look: &Look, life_s: i64, now: Now) -> Option<Job> {
@@ -149,8 +154,10 @@ impl Keeper {
 
     /// After a job: true when the server must be told.
     pub(crate) fn done(&mut self, job: &Job, result: Result<Done, String>, mono: u64) -> bool {
-        if let Job::Adopt { prints, .. } = job {
-            self.watch.judged(*prints, result.is_ok(), mono);
+        match job {
+            Job::Adopt { prints, .. } => self.watch.judged(*prints, result.is_ok(), mono),
+            Job::Remember { .. } => return false,
+            Job::Make { .. } => {}
         }
         let installed = result == Ok(Done::Installed);
         self.trouble = result.err();
@@ -181,13 +188,13 @@ impl Keeper {
             && (!held.is_valid_at(self.seen_wall) || self.seen_wall > due)
     }
 
-    fn save_seen(&mut self) {
+    fn remember(&mut self) -> Option<Job> {
         let seen = self.clock.seen();
-        if (seen - self.saved_seen).abs() >= SAVE_SEEN_S && self.tls.origin != Origin::Off {
-            // Best effort: without it only the build is the floor.
-            let _ = self.store.save_seen(seen);
+        let due = seen.abs_diff(self.saved_seen) >= SAVE_SEEN_S;
+        due.then(|| {
             self.saved_seen = seen;
-        }
+            Job::Remember { seen }
+        })
     }
 }
 

@@ -53,7 +53,9 @@ impl Certificates {
                 Decision::AwaitEntropy => Some("entropy"),
                 _ => None,
             }),
-            last_error: trouble.or_else(|| shared.certs.no_store.borrow().clone()),
+            last_error: trouble
+                .or_else(|| shared.certs.no_store.borrow().clone())
+                .or_else(|| shared.certs.shown.borrow().trouble()),
         })
     }
 }

@@ -39,7 +39,8 @@ impl Set {
         }
         if let Some((certificate, key)) = &self.client {
             files.push((CLIENT_CERTIFICATE, certificate, Reader::Anybody));
-            files.push((CLIENT_KEY, key, Reader::Server));
+            // The server must not be able to pass for those who look after it.
+            files.push((CLIENT_KEY, key, Reader::Nobody));
         }
         let installed = store.install(&files);
         installed.map(drop).map_err(|error| format!("cannot keep the certificate: {error}"))

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use super::service;
 use crate::backup::{self, store};
+use crate::certs;
 use crate::logs;
 use crate::run::{self, Shared};
 
@@ -61,6 +62,10 @@ pub(crate) async fn answer(
                 backup::restore::restore(&shared, &path, |text| tell.text(&text)).await
             })
             .await
+        }
+        Request::Certs { words } => {
+            let (shared, words) = (Rc::clone(shared), words.to_owned());
+            follow(stream, async move |_| certs::command(&shared, &words).await).await
         }
         Request::Reload => say(stream, reload(shared).await).await,
         Request::Logs { service, count, follow } => match log_slot(shared, service) {
