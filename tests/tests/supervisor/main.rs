@@ -7,6 +7,7 @@ mod rig;
 mod sandbox;
 
 mod backup;
+mod certificates;
 mod command;
 mod config;
 mod control;
