@@ -7,7 +7,7 @@
 //! (Valkey's suite), [`volume`] (data of every kind, to be found elsewhere), [`process`] (what /proc
 //! says), [`load`] (requests for the benches), [`bench_args`] (what they are asked for), [`fuzz`]
 //! (inputs and checks for the parsers), [`suites`] (client libraries' own suites), [`appliance`] (the
-//! machine in QEMU), [`hurt`] (a service that misbehaves on demand), [`power_cuts`] (a server, or a whole machine, that ends at once under load).
+//! machine in QEMU), [`programs`] and [`hurt`] (services in the server's place), [`power_cuts`] (a server, or a whole machine, that ends at once under load).
 //!
 //! Nothing here sleeps for a fixed time: whatever takes time is waited for by its condition.
 
@@ -26,6 +26,7 @@ pub mod paths;
 pub mod ports;
 pub mod power_cuts;
 pub mod process;
+pub mod programs;
 pub mod progress;
 pub mod python;
 pub mod redis;

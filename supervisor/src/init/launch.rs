@@ -91,9 +91,11 @@ impl Launch {
         self.command.as_ref().is_some_and(|command| !command.is_server)
     }
 
-    /// How the service ends is the runtime's business in a container, as long as it was an exit.
-    pub(crate) fn policy(&self, service: &Service) -> Policy {
+    /// How the command ends is the runtime's business in a container, as long as it was an exit. The
+    /// agent is init's own.
+    pub(crate) fn policy(&self, service: &Service, is_agent: bool) -> Policy {
         let restart = match (self.is_foreign(), self.mode, service.policy.restart) {
+            (_, _, restart) if is_agent => restart,
             (true, _, _) => Restart::Never,
             (_, Mode::Container, Restart::Always) => Restart::OnCrash,
             (_, _, restart) => restart,

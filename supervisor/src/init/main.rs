@@ -20,6 +20,7 @@ mod log;
 mod meeting_place;
 mod metal;
 mod notify;
+mod reserve;
 mod sandbox;
 mod service;
 mod signals;

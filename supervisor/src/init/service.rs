@@ -91,7 +91,20 @@ impl Slot {
     }
 }
 
+/// What is known of a run when its main process has been reaped.
+pub(crate) struct Ended {
+    pub exit: Exit,
+    pub group: Option<Group>,
+    pub session: Option<Pid>,
+}
+
 impl Process {
+    /// Lets go of its descriptors: the next run may need them.
+    pub(crate) fn end(self, code: Option<i32>, signal: Option<i32>) -> Ended {
+        let exit = self.exit(code, signal);
+        Ended { exit, group: self.group, session: self.session }
+    }
+
     /// The process is of this run: in its cgroup, or without one in its session.
     pub(crate) fn owns(&self, pid: Pid) -> bool {
         match &self.group {
@@ -101,7 +114,7 @@ impl Process {
     }
 
     /// What the status of `wait` means, given what else is known.
-    pub(crate) fn exit(&self, code: Option<i32>, signal: Option<i32>) -> Exit {
+    fn exit(&self, code: Option<i32>, signal: Option<i32>) -> Exit {
         if let Some(failure) = self.spawn_failure() {
             return failure;
         }

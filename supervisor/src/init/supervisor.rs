@@ -33,6 +33,7 @@ use crate::launch::Launch;
 use crate::log::Logs;
 use crate::metal::Machine;
 use crate::notify::NotifySocket;
+use crate::reserve::Reserve;
 use crate::service::Slot;
 use crate::signals::{self, Burst, Meaning};
 use crate::sys::heap;
@@ -77,6 +78,7 @@ pub(crate) struct Supervisor {
     changed: bool,
     logs: Logs,
     notify: Option<NotifySocket>,
+    reserve: Reserve,
     /// Notices of who is no service.
     strangers: u64,
     epoll: OwnedFd,
@@ -134,6 +136,7 @@ impl Supervisor {
             changed: true,
             logs,
             notify,
+            reserve: Reserve::default(),
             strangers: 0,
             epoll,
             signals,
@@ -160,6 +163,7 @@ impl Supervisor {
                 self.receive(event.data.u64());
             }
             more = self.reap();
+            self.reserve.fill();
             self.tick();
             self.go_on_stopping();
             self.pass_on_logs();
@@ -231,7 +235,7 @@ impl Supervisor {
     fn feed(&mut self, at: usize, event: Event) {
         let now = now_ms();
         let Some(slot) = self.slots.get_mut(at) else { return };
-        let policy = self.launch.policy(&slot.service);
+        let policy = self.launch.policy(&slot.service, at == AGENT);
         let before = slot.record;
         let (after, action) = step(&before, event, now, &policy);
         slot.record = after;

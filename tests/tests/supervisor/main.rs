@@ -6,13 +6,17 @@
 mod rig;
 mod sandbox;
 
+mod agent;
 mod backup;
 mod certificates;
 mod command;
 mod config;
 mod control;
+mod endings;
 mod notices;
 mod pid_one;
 mod restarts;
 mod shutdown;
 mod status;
+mod storms;
+mod trees;

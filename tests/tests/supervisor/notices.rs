@@ -27,11 +27,11 @@ fn a_service_says_that_it_is_ready_and_what_it_does() {
 #[test]
 fn a_service_that_never_becomes_ready_is_killed_when_its_time_is_up() {
     let rig = Rig::puppet(&bounds(300, 0), &["spawn:wait", "wait"]);
-    wait::expect("the failure to be counted", || rig.service("server")["failures"] == 1);
+    wait::expect("a failure", || rig.service("server")["last_exit"].is_object());
     let server = rig.service("server");
     assert_eq!(server["last_exit"]["cause"], "startup");
     assert!(server["last_exit"]["ran_ms"].as_u64().is_some_and(|ran| ran >= 300), "{server}");
-    assert_eq!((&server["hangs"], &server["restarts"]), (&0.into(), &0.into()));
+    assert!(server["failures"].as_u64() >= Some(1) && server["hangs"] == 0, "{server}");
     rig.stop();
 }
 

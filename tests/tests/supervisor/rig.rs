@@ -9,6 +9,7 @@ use holdfast_image::binaries::{Binaries, binaries_with_test_hooks, static_binari
 use holdfast_tests::client::Client;
 use holdfast_tests::hurt;
 use holdfast_tests::ports::PortLease;
+use holdfast_tests::programs;
 use holdfast_tests::wait;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -17,6 +18,19 @@ use tempfile::TempDir;
 /// Gives the new root its devices, then becomes a PID namespace's parent.
 pub(crate) const ENTER: &str = r#"mount --rbind /dev "$0/dev" &&
 exec unshare --pid --fork --kill-child --mount-proc --root "$0" /usr/bin/holdfast-init "$@""#;
+
+/// A user and a group whose processes the kernel counts, which it does not for root's.
+const NOBODY: &str = "65534";
+
+/// The same in a cgroup namespace whose root is the rig's own, as a container has it where cgroups
+/// may be written. Controllers are what the host leaves over; kill and events need none.
+pub(crate) fn enter_cgroup() -> String {
+    format!(
+        r#"own="$(awk '$3 == "cgroup2" {{ print $2; exit }}' /proc/mounts)/holdfast-rig.$$" &&
+mkdir "$own" && echo $$ > "$own/cgroup.procs" && mkdir -p "$0/sys/fs/cgroup" &&
+exec unshare --cgroup sh -c 'mount -t cgroup2 none "$0/sys/fs/cgroup" && {ENTER}' "$0" "$@""#
+    )
+}
 
 pub(crate) fn binaries() -> &'static Binaries {
     static BINARIES: OnceLock<Binaries> = OnceLock::new();
@@ -44,10 +58,38 @@ impl Rig {
     }
 
     pub(crate) fn puppet_by(script: &str, config: &str, words: &[&str]) -> Self {
-        let root = make_root(config);
+        Self::puppet_with(script, config, words, |_| {})
+    }
+
+    /// In a root that was changed before.
+    pub(crate) fn puppet_prepared(config: &str, words: &[&str], prepare: impl Fn(&Path)) -> Self {
+        Self::puppet_with(ENTER, config, words, prepare)
+    }
+
+    fn puppet_with(script: &str, config: &str, words: &[&str], prepare: impl Fn(&Path)) -> Self {
+        let root = make_root(&unconfined(config));
         install_puppet(root.path());
+        prepare(root.path());
         let command = [&["redis-server"], words].concat();
-        Self::enter(script, root, &command, PortLease::acquire().expect("a free port"))
+        Self::enter(
+            Command::new("unshare"),
+            script,
+            root,
+            &command,
+            PortLease::acquire().expect("a free port"),
+        )
+    }
+
+    /// Run by a user that has limits.
+    pub(crate) fn puppet_of_nobody(words: &[&str]) -> Self {
+        let root = make_root(&unconfined(""));
+        install_puppet(root.path());
+        let mut chown = Command::new("chown");
+        chown.args(["-R", NOBODY]).arg(root.path());
+        assert!(chown.status().expect("chown(1) of coreutils").success());
+        let command = [&["redis-server"], words].concat();
+        let port = PortLease::acquire().expect("a free port");
+        Self::enter(by_nobody("unshare"), ENTER, root, &command, port)
     }
 
     /// The server under init, answering PING and known to be ready.
@@ -69,7 +111,7 @@ impl Rig {
     }
 
     pub(crate) fn launch_by(script: &str, config: &str, command: &[&str], port: PortLease) -> Self {
-        Self::enter(script, make_root(config), command, port)
+        Self::enter(Command::new("unshare"), script, make_root(config), command, port)
     }
 
     /// With a service that misbehaves on demand in the server's place.
@@ -79,7 +121,13 @@ impl Rig {
         let root = make_root(config);
         let server = root.path().join("usr/bin/holdfast-server");
         fs::copy(hurt::program(), server).expect("a program copied");
-        let rig = Self::enter(ENTER, root, &["redis-server", "--port", &number], port);
+        let rig = Self::enter(
+            Command::new("unshare"),
+            ENTER,
+            root,
+            &["redis-server", "--port", &number],
+            port,
+        );
         wait::expect("the service to be ready", || rig.status()["ready"] == true);
         rig
     }
@@ -89,8 +137,14 @@ impl Rig {
         hurt::tell(self.port.port(), line).unwrap_or_else(|| panic!("no answer to {line}"))
     }
 
-    fn enter(script: &str, root: TempDir, command: &[&str], port: PortLease) -> Self {
-        let child = enter(script, root.path(), command);
+    fn enter(
+        unshare: Command,
+        script: &str,
+        root: TempDir,
+        command: &[&str],
+        port: PortLease,
+    ) -> Self {
+        let child = enter(unshare, script, root.path(), command);
         let status_socket = root.path().join("run/holdfast/agent.sock");
         let mut rig = Self { root, port, child, init: 0, status_socket };
         rig.init = rig.find_init();
@@ -101,9 +155,16 @@ impl Rig {
     pub(crate) fn enter_again(&mut self, args: &[&str]) {
         let number = self.port.port().to_string();
         let command = [&["redis-server", "--port", &number, "--bind", "127.0.0.1"], args].concat();
-        self.child = enter(ENTER, self.root.path(), &command);
+        self.child = enter(Command::new("unshare"), ENTER, self.root.path(), &command);
         self.init = self.find_init();
         wait::expect("the server to be ready", || self.status()["ready"] == true);
+    }
+
+    /// What stands in its cgroup's root ([`enter_cgroup`]).
+    pub(crate) fn groups(&self) -> Vec<String> {
+        let root = format!("/proc/{}/root/sys/fs/cgroup", self.init);
+        let entries = fs::read_dir(root).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
     }
 
     fn find_init(&self) -> i32 {
@@ -167,8 +228,20 @@ impl Rig {
         ended.unwrap_or_else(|| panic!("init did not end:\n{}", self.log()))
     }
 
-    pub(crate) fn stop(mut self) {
+    pub(crate) fn stop(self) {
         assert_eq!(self.status()["init_allocations"], 0, "PID 1 allocated after start-up");
+        self.end();
+    }
+
+    pub(crate) fn stop_and_log(mut self) -> String {
+        send(self.init, Signal::TERM);
+        assert_eq!(self.wait_for_exit().code(), Some(0), "{}", self.log());
+        self.log()
+    }
+
+    /// Without an agent to ask: an allocation would have ended PID 1 all the same.
+    pub(crate) fn end(mut self) {
+        wait::expect("no zombie", || !children(self.init).into_iter().any(is_zombie));
         send(self.init, Signal::TERM);
         let status = self.wait_for_exit();
         assert_eq!(status.code(), Some(0), "{}", self.log());
@@ -180,6 +253,7 @@ impl Drop for Rig {
         // The namespace goes with its PID 1, which goes with its parent.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        remove_cgroup(self.child.id());
         if std::thread::panicking() {
             eprintln!("--- log of the rig\n{}", self.log());
         }
@@ -204,22 +278,26 @@ pub(crate) fn make_root(config: &str) -> TempDir {
     root
 }
 
-/// With the libraries it is linked to, as the root has none.
+pub(crate) fn by_nobody(program: &str) -> Command {
+    let mut setpriv = Command::new("setpriv");
+    setpriv.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", program]);
+    setpriv
+}
+
+/// A puppet has children, which the server's sandbox does not allow.
+fn unconfined(config: &str) -> String {
+    format!("[server]\nsandbox = false\n{}", config.strip_prefix("[server]\n").unwrap_or(config))
+}
+
 fn install_puppet(root: &Path) {
-    let puppet = env!("CARGO_BIN_EXE_puppet");
-    fs::copy(puppet, root.join("usr/bin/holdfast-server")).expect("a program copied");
-    let libraries = Command::new("ldd").arg(puppet).output().expect("ldd(1) of libc-bin").stdout;
-    let libraries = String::from_utf8(libraries).expect("text");
-    for library in libraries.split_whitespace().filter(|word| word.starts_with('/')) {
-        let place = root.join(&library[1..]);
-        fs::create_dir_all(place.parent().expect("a folder")).expect("a folder in the root");
-        fs::copy(library, place).expect("a library copied");
+    let puppet = programs::built("puppet");
+    for name in ["holdfast-server", "puppet"] {
+        fs::copy(&puppet, root.join("usr/bin").join(name)).expect("a program copied");
     }
 }
 
-pub(crate) fn enter(script: &str, root: &Path, command: &[&str]) -> Child {
+fn enter(mut unshare: Command, script: &str, root: &Path, command: &[&str]) -> Child {
     let log = fs::File::create(root.join("log")).expect("a log file");
-    let mut unshare = Command::new("unshare");
     unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).arg(root);
     unshare.args(command).env("HOLDFAST_TEST_HOOKS", "1").stdin(Stdio::null());
     unshare.stdout(log.try_clone().expect("a descriptor")).stderr(log);
@@ -228,8 +306,19 @@ pub(crate) fn enter(script: &str, root: &Path, command: &[&str]) -> Child {
 
 /// Runs a command under init to its end.
 pub(crate) fn run_to_end(command: &[&str]) -> (ExitStatus, String) {
+    run(make_root(""), command)
+}
+
+/// The same, in a root that has the puppet and was changed before.
+pub(crate) fn run_prepared(command: &[&str], prepare: impl Fn(&Path)) -> (ExitStatus, String) {
     let root = make_root("");
-    let mut child = enter(ENTER, root.path(), command);
+    install_puppet(root.path());
+    prepare(root.path());
+    run(root, command)
+}
+
+fn run(root: TempDir, command: &[&str]) -> (ExitStatus, String) {
+    let mut child = enter(Command::new("unshare"), ENTER, root.path(), command);
     let ended = wait::until(wait::PATIENCE, || child.try_wait().expect("our child"));
     let _ = child.kill();
     let log = fs::read_to_string(root.path().join("log")).expect("the log");
@@ -241,10 +330,32 @@ pub(crate) fn children(pid: i32) -> Vec<i32> {
     list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
+/// What a rig of [`enter_cgroup`] leaves behind, once its processes are gone.
+fn remove_cgroup(rig: u32) {
+    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+    let mut fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let Some(mount) = fields.find(|fields| fields.get(2) == Some(&"cgroup2")) else { return };
+    let own = Path::new(mount[1]).join(format!("holdfast-rig.{rig}"));
+    let _ = wait::until(wait::PATIENCE, || {
+        for group in fs::read_dir(&own).into_iter().flatten().flatten() {
+            let _ = fs::remove_dir(group.path());
+        }
+        (!own.exists() || fs::remove_dir(&own).is_ok()).then_some(())
+    });
+}
+
 /// The file name of what it executes; empty for a zombie.
 pub(crate) fn program(pid: i32) -> String {
     let link = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
     link.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Processor time it has used, in ticks of 10 ms.
+pub(crate) fn cpu_ticks(pid: i32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+    // utime and stime, the 14th and 15th of proc(5); the state is the third.
+    fields.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
 /// How many descriptors it has open.

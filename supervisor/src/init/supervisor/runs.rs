@@ -15,7 +15,7 @@ use super::{AGENT, CGROUPS, MAIN, Supervisor};
 use crate::cgroup::Group;
 use crate::console::say;
 use crate::finish::End;
-use crate::service::Leaving;
+use crate::service::{Ended, Leaving};
 
 /// Children reaped per turn, so that a storm of orphans leaves room for everything else.
 const REAPS_PER_TURN: usize = 256;
@@ -49,12 +49,12 @@ impl Supervisor {
             return;
         };
         self.logs.drain(at);
-        let exit = process.exit(code, signal);
-        if let Some(session) = process.session {
+        let Ended { exit, group, session } = process.end(code, signal);
+        if let Some(session) = session {
             // Without a cgroup this is what can be found of its children.
             let _ = rustix::process::kill_process_group(session, Signal::KILL);
         }
-        if let (Some(group), Some(slot)) = (process.group, self.slots.get_mut(at)) {
+        if let (Some(group), Some(slot)) = (group, self.slots.get_mut(at)) {
             slot.leaving = Some(Leaving::new(group));
         }
         if at == AGENT {

@@ -25,7 +25,10 @@ const MAX_VARIABLE_BYTES: usize = 16 + MAX_HELD * 65;
 
 impl Supervisor {
     pub(super) fn spawn(&mut self, at: usize) {
-        if let Err((step, errno)) = self.try_spawn(at) {
+        self.reserve.give_up();
+        let started = self.try_spawn(at);
+        self.reserve.fill();
+        if let Err((step, errno)) = started {
             let errno = errno.raw_os_error() as u16;
             self.feed(at, Event::Exited(Exit::Spawn { step, errno }));
             self.look_whether_cleared(at);

@@ -12,25 +12,22 @@
 //!  sleep:MS  wait  exit:N  raise:N  deaf    `deaf` to SIGTERM
 //!  spawn:WORD,…      a child with these words; `leave` makes it leave the session
 //!  hand-over:WORD,…  the same, and it is the main process from now on
+//!  run               what init tells its agent: rubbish on the channel, then the end
 //! ```
 
+//!
+//! Without a library, so that one call of the compiler makes it, and static, so that it runs where
+//! nothing else is.
+
 use std::fs;
-use std::io::{IoSlice, Read, Write};
-use std::mem::MaybeUninit;
+use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::{Child, Command, exit};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::thread::sleep;
 use std::time::Duration;
-
-use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketType,
-};
-use rustix::process::{
-    PidfdFlags, PidfdGetfdFlags, Signal, getpid, kill_process, pidfd_getfd, pidfd_open, setsid,
-};
 
 const SIGTERM: i32 = 15;
 /// As many as the kernel takes with one datagram.
@@ -79,8 +76,9 @@ fn obey(word: &str, listener: &mut Option<TcpListener>) {
         "exit" => exit(number(rest) as i32),
         "raise" => raise(number(rest) as i32),
         "deaf" => deaf(),
-        "leave" => drop(setsid()),
+        "leave" => sys::leave_session(),
         "spawn" => drop(child(rest)),
+        "run" => garble(2_000),
         "hand-over" => notify(&format!("MAINPID={}", child(rest).id()), &[]),
         _ => panic!("no such word: {word}"),
     }
@@ -105,38 +103,52 @@ fn wait_for_ever() -> ! {
     }
 }
 
-/// SIGABRT, SIGKILL and their like have an end; the rest is waited for.
+/// Twice: Rust looks at the first SIGSEGV or SIGBUS itself, finds no stack overflow, and goes on.
 fn raise(number: i32) {
-    let signal = Signal::from_named_raw(number).expect("a signal");
-    kill_process(getpid(), signal).expect("ourselves");
-    sleep(Duration::from_millis(50));
+    for _ in 0..2 {
+        sys::raise(number);
+        sleep(Duration::from_millis(50));
+    }
 }
 
 fn deaf() {
-    let heard = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(SIGTERM, heard).expect("a handler");
+    sys::ignore(SIGTERM);
 }
 
-fn notify(text: &str, descriptors: &[BorrowedFd]) {
+fn notify(text: &str, descriptors: &[i32]) {
     let Ok(name) = std::env::var("NOTIFY_SOCKET") else { return };
     let name = name.strip_prefix('@').expect("an abstract name");
-    let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).expect("a name");
-    let socket =
-        rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None).expect("a socket");
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !descriptors.is_empty() {
-        assert!(control.push(SendAncillaryMessage::ScmRights(descriptors)));
-    }
-    let parts = [IoSlice::new(text.as_bytes())];
+    let address = SocketAddr::from_abstract_name(name).expect("a name");
+    let socket = UnixDatagram::unbound().expect("a socket");
+    socket.connect_addr(&address).expect("init's socket");
     // What is not taken is the other side's business.
-    let _ = rustix::net::sendmsg_addr(&socket, &address, &parts, &mut control, SendFlags::empty());
+    sys::send(socket.as_raw_fd(), text.as_bytes(), descriptors);
+}
+
+/// Every kind of message there is and some more, of every length, with bytes of no meaning.
+fn garble(count: u64) -> ! {
+    let mut random = count;
+    for _ in 0..count {
+        let mut next = || {
+            // xorshift64
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random
+        };
+        let len = next() % 200;
+        let mut message: Vec<u8> = (0..len).map(|_| next() as u8).collect();
+        if let Some(kind) = message.first_mut() {
+            *kind %= 20;
+        }
+        // A full queue waits for init.
+        sys::send(0, &message, &[]);
+    }
+    exit(1)
 }
 
 fn send_descriptors(count: usize) {
-    let input = std::io::stdin();
-    let each = [input.as_fd(); MAX_DESCRIPTORS];
-    notify("STATUS=descriptors", &each[..count.min(MAX_DESCRIPTORS)]);
+    notify("STATUS=descriptors", &[0; MAX_DESCRIPTORS][..count.min(MAX_DESCRIPTORS)]);
 }
 
 fn stay_alive(rest: &str) {
@@ -156,17 +168,11 @@ fn say_inherited() {
 fn give(rest: &str) -> TcpListener {
     let (name, port) = rest.split_once(':').expect("give:NAME:PORT");
     let listener = match std::env::var("LISTEN_FDS") {
-        Ok(_) => TcpListener::from(descriptor(3)),
+        Ok(_) => sys::inherited_listener(3),
         Err(_) => TcpListener::bind(("127.0.0.1", number(port) as u16)).expect("a free port"),
     };
-    notify(&format!("FDSTORE=1\nFDNAME={name}"), &[listener.as_fd()]);
+    notify(&format!("FDSTORE=1\nFDNAME={name}"), &[listener.as_raw_fd()]);
     listener
-}
-
-/// A copy of a descriptor that is known by its number alone.
-fn descriptor(number: i32) -> OwnedFd {
-    let this = pidfd_open(getpid(), PidfdFlags::empty()).expect("this process");
-    pidfd_getfd(this, number, PidfdGetfdFlags::empty()).expect("a descriptor")
 }
 
 fn pong(listener: &TcpListener) -> ! {
@@ -175,5 +181,90 @@ fn pong(listener: &TcpListener) -> ! {
         let mut request = [0; 64];
         let _ = client.read(&mut request);
         let _ = client.write_all(b"+PONG\r\n");
+    }
+}
+
+/// The calls that std does not have.
+mod sys {
+    use super::{FromRawFd, MAX_DESCRIPTORS, TcpListener};
+
+    const SOL_SOCKET: i32 = 1;
+    const SCM_RIGHTS: i32 = 1;
+    const SIG_IGN: usize = 1;
+    /// `cmsghdr` on 64 bits: a length, a level, a type.
+    const HEADER_BYTES: usize = 16;
+
+    #[repr(C)]
+    struct Part {
+        base: *const u8,
+        len: usize,
+    }
+
+    /// `msghdr` of 64-bit glibc.
+    #[repr(C)]
+    struct Message {
+        name: usize,
+        name_len: usize,
+        parts: *const Part,
+        part_count: usize,
+        control: *const u8,
+        control_len: usize,
+        flags: usize,
+    }
+
+    unsafe extern "C" {
+        fn getpid() -> i32;
+        fn kill(pid: i32, signal: i32) -> i32;
+        fn sendmsg(socket: i32, message: *const Message, flags: i32) -> isize;
+        fn setsid() -> i32;
+        fn signal(number: i32, handler: usize) -> usize;
+    }
+
+    pub fn leave_session() {
+        // SAFETY: takes nothing and touches no memory.
+        unsafe { setsid() };
+    }
+
+    pub fn raise(number: i32) {
+        // SAFETY: takes numbers alone.
+        unsafe { kill(getpid(), number) };
+    }
+
+    pub fn ignore(number: i32) {
+        // SAFETY: no handler of ours is installed.
+        unsafe { signal(number, SIG_IGN) };
+    }
+
+    pub fn inherited_listener(number: i32) -> TcpListener {
+        // SAFETY: the descriptor came with this process for it to take; nothing else knows it.
+        unsafe { TcpListener::from_raw_fd(number) }
+    }
+
+    pub fn send(socket: i32, text: &[u8], descriptors: &[i32]) {
+        let mut control = [0_u64; (HEADER_BYTES + MAX_DESCRIPTORS * 4).div_ceil(8)];
+        let used = HEADER_BYTES + descriptors.len() * 4;
+        let bytes: Vec<u8> = (used as u64)
+            .to_ne_bytes()
+            .into_iter()
+            .chain([SOL_SOCKET, SCM_RIGHTS].into_iter().flat_map(i32::to_ne_bytes))
+            .chain(descriptors.iter().flat_map(|each| each.to_ne_bytes()))
+            .collect();
+        for (word, chunk) in control.iter_mut().zip(bytes.chunks(8)) {
+            let mut whole = [0; 8];
+            whole[..chunk.len()].copy_from_slice(chunk);
+            *word = u64::from_ne_bytes(whole);
+        }
+        let part = Part { base: text.as_ptr(), len: text.len() };
+        let message = Message {
+            name: 0,
+            name_len: 0,
+            parts: &part,
+            part_count: 1,
+            control: control.as_ptr().cast(),
+            control_len: if descriptors.is_empty() { 0 } else { used },
+            flags: 0,
+        };
+        // SAFETY: every pointer is to a live value of the length beside it.
+        unsafe { sendmsg(socket, &message, 0) };
     }
 }

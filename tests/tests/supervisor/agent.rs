@@ -1,0 +1,82 @@
+//! The agent may die, hang and talk nonsense: the server serves on.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use holdfast_tests::resp::Value as Reply;
+use holdfast_tests::wait;
+use rustix::process::Signal;
+
+use crate::rig::{Rig, send};
+
+/// Set it to 1000 for the figure; each kill waits for the agent to be back.
+const KILLS_ENV: &str = "HOLDFAST_AGENT_KILLS";
+const KILLS: u64 = 8;
+
+/// Scenario 24: while clients ask without a pause.
+#[test]
+fn no_request_fails_while_the_agent_is_killed_again_and_again() {
+    let kills = std::env::var(KILLS_ENV).ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);
+    let rig = Rig::start("", &[]);
+    let server = rig.pid("holdfast-server");
+    let (over, asked) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        let _over = SetWhenDropped(&over);
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut client = rig.client();
+                while !over.load(Ordering::Relaxed) {
+                    assert_eq!(client.run("PING"), Reply::Status(b"PONG".to_vec()));
+                    asked.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for kill in 1..=kills {
+            // Killed, and as a corrupt heap ends it.
+            let signal = if kill % 2 == 0 { Signal::ABORT } else { Signal::KILL };
+            let before = rig.pid("holdfast-agent");
+            send(before, signal);
+            wait::expect("another agent", || rig.pid("holdfast-agent") != before);
+            wait::expect("it to answer", || rig.service("agent")["state"] == "ready");
+        }
+    });
+    assert!(asked.load(Ordering::Relaxed) > kills);
+    println!("{kills} kills, {} requests", asked.load(Ordering::Relaxed));
+    assert_eq!(rig.pid("holdfast-server"), server);
+    assert_eq!(rig.service("server")["restarts"], 0);
+    rig.stop();
+}
+
+/// The clients stop asking however the kills end.
+struct SetWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn an_agent_that_hangs_is_killed_and_started_again() {
+    let rig = Rig::start("", &[]);
+    let server = rig.pid("holdfast-server");
+    rig.signal("holdfast-agent", Signal::STOP);
+    wait::expect("another agent", || rig.log().matches("agent is ready").count() == 2);
+    wait::expect("it to answer", || rig.service("agent")["state"] == "ready");
+    assert_eq!(rig.service("agent")["last_exit"]["cause"], "hung");
+    assert_eq!(rig.pid("holdfast-server"), server);
+    rig.stop();
+}
+
+/// Scenario 35, on init's side: who has the agent's place says whatever it likes.
+#[test]
+fn nonsense_from_the_agent_is_said_and_never_felt() {
+    let rig = Rig::puppet_prepared("", &["notify:READY=1", "wait"], |root| {
+        let puppet = root.join("usr/bin/puppet");
+        fs::copy(puppet, root.join("usr/bin/holdfast-agent")).expect("a program copied");
+    });
+    wait::expect("nonsense to be heard", || rig.log().contains("the agent sent nonsense"));
+    wait::expect("an end of it", || rig.log().contains("agent exited"));
+    rig.end();
+}
