@@ -126,6 +126,8 @@ impl Machine {
         // No option ROM: nothing boots from the network, and a second is saved.
         qemu.args(["-netdev", &net, "-device", "virtio-net-pci,netdev=net,romfile="]);
         qemu.args(["-device", "virtio-rng-pci"]);
+        // What a board has: a timer that resets it when PID 1 is silent.
+        qemu.args(["-device", "i6300esb", "-watchdog-action", "reset"]);
         if !self.reboots {
             qemu.arg("-no-reboot");
         }
