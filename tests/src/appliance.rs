@@ -1,5 +1,10 @@
 //! The appliance booted in QEMU, from kernel and initramfs: how it is made, asked and waited for.
+//! With a disk of ours, which can fall silent, and QEMU's own control socket, when asked for.
 
+pub mod qmp;
+pub mod watchdog;
+
+use std::ffi::OsString;
 use std::fs;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -9,11 +14,13 @@ use holdfast_image::accel::Accel;
 use holdfast_image::binaries::{Binaries, binaries_with_test_hooks, static_binaries};
 use holdfast_image::kernel::Choice;
 use holdfast_image::machine::{Boot, Guest, Machine, WORDS};
-use holdfast_image::{appliance, ensure_packages, status};
+use holdfast_image::{appliance, disk, ensure_packages, status};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::power_cuts::disk::Disk;
 use crate::wait;
+use qmp::Qmp;
 
 /// Without KVM on a busy machine a boot takes its time, and so does a benchmark.
 pub const BOOT: Duration = Duration::from_secs(180);
@@ -21,9 +28,14 @@ pub const BOOT: Duration = Duration::from_secs(180);
 /// The least memory that is promised.
 pub const MEMORY_MIB: u32 = 96;
 
+/// Of the disk that [`Appliance::boot_with_disk`] makes.
+pub const DATA_MIB: u64 = 64;
+
 /// The appliance of the tests, and the files it booted from.
 pub struct Appliance {
     pub guest: Guest,
+    disk: Option<Disk>,
+    qmp: Option<Qmp>,
     _files: TempDir,
 }
 
@@ -40,11 +52,39 @@ impl Appliance {
         appliance
     }
 
+    /// With a fresh data disk and QMP; a machine that comes back when it is reset.
+    pub fn boot_with_disk(words: &[&str], shape: impl FnOnce(&mut Machine)) -> Self {
+        Self::boot_from(blank_disk(DATA_MIB), words, shape)
+    }
+
+    /// The same with a disk of these bytes.
+    pub fn boot_from(disk: Vec<u8>, words: &[&str], shape: impl FnOnce(&mut Machine)) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let disk = Disk::serve(disk, files.path().join("disk.socket")).unwrap();
+        let drive = format!("if=none,id=disk,format=raw,file=nbd:unix:{}", disk.socket().display());
+        let control = files.path().join("qmp.socket");
+        let words = [&["holdfast.data=disk"], words].concat();
+        let mut appliance = Self::power_on_in(files, &words, |machine| {
+            machine.reboots = true;
+            let words = ["-drive", &drive, "-device", "virtio-blk-pci,drive=disk"];
+            machine.extra.extend(words.map(OsString::from));
+            machine.extra.extend(Qmp::words(&control).map(OsString::from));
+            shape(machine);
+        });
+        appliance.disk = Some(disk);
+        appliance.qmp = Some(Qmp::connect(&control));
+        appliance.guest.wait_ready(BOOT, || false).unwrap_or_else(|why| panic!("{why:#}"));
+        appliance
+    }
+
     /// Started, not waited for.
     pub fn power_on(words: &[&str], shape: impl FnOnce(&mut Machine)) -> Self {
+        Self::power_on_in(tempfile::tempdir().unwrap(), words, shape)
+    }
+
+    fn power_on_in(files: TempDir, words: &[&str], shape: impl FnOnce(&mut Machine)) -> Self {
         ensure_packages(&["redis-tools"]).unwrap();
         let kernel = Choice::Quickest.get().unwrap();
-        let files = tempfile::tempdir().unwrap();
         let initramfs = files.path().join("initramfs");
         fs::write(&initramfs, appliance::initramfs(&kernel, programs()).unwrap()).unwrap();
         let words = [&WORDS[..], &["holdfast.test_hooks=1"], words].concat();
@@ -53,7 +93,17 @@ impl Appliance {
         let boot = Boot::Direct { kernel: kernel.image, initramfs: Some(initramfs), cmdline };
         let mut machine = Machine { memory_mib: MEMORY_MIB, ..Machine::new(boot, accel) };
         shape(&mut machine);
-        Self { guest: machine.start().unwrap(), _files: files }
+        Self { guest: machine.start().unwrap(), disk: None, qmp: None, _files: files }
+    }
+
+    /// The disk of one that was booted with it.
+    pub fn disk(&self) -> &Disk {
+        self.disk.as_ref().expect("booted with a disk")
+    }
+
+    /// QEMU's control socket, likewise.
+    pub fn qmp(&mut self) -> &mut Qmp {
+        self.qmp.as_mut().expect("booted with a disk")
     }
 
     /// The agent's report; nothing while it is busy.
@@ -62,21 +112,34 @@ impl Appliance {
         Some(serde_json::from_str(&reply).unwrap_or_else(|why| panic!("{why}: {reply}")))
     }
 
-    /// Waits until the report of the service `server` is as `holds` wants it.
+    /// Waits until the report is as `holds` wants it; the report.
     #[track_caller]
-    pub fn wait_for_server(&self, what: &str, mut holds: impl FnMut(&Value) -> bool) {
+    pub fn wait_for_status(&self, what: &str, mut holds: impl FnMut(&Value) -> bool) -> Value {
         let mut last = Value::Null;
         let reached = wait::until(BOOT, || {
             last = self.status()?;
-            holds(&last["services"]["server"]).then_some(())
+            holds(&last).then_some(())
         });
         let console = self.guest.console().tail();
         assert!(reached.is_some(), "{what}: never\n{last:#}\n{console}");
+        last
+    }
+
+    /// The same of the service `server`.
+    #[track_caller]
+    pub fn wait_for_server(&self, what: &str, mut holds: impl FnMut(&Value) -> bool) {
+        self.wait_for_status(what, |status| holds(&status["services"]["server"]));
     }
 
     pub fn signal(&self, name: &str) {
-        let request = format!("signal server {name}");
-        let reply = status::ask(self.guest.status_port(), &request).unwrap();
+        self.hurt("server", name);
+    }
+
+    /// Asks a build with test hooks for a signal to a service, or for PID 1's own failure.
+    #[track_caller]
+    pub fn hurt(&self, whom: &str, how: &str) {
+        let request = format!("signal {whom} {how}");
+        let reply = status::ask(self.guest.status_port(), &request).unwrap_or_default();
         assert!(!reply.starts_with("error"), "{request}: {reply}");
     }
 
@@ -89,6 +152,14 @@ impl Appliance {
         assert!(out.status.success(), "{program} {arguments:?}: {text}");
         text
     }
+}
+
+/// A disk as it is flashed, its data partition empty, without a kernel.
+pub fn blank_disk(data_mib: u64) -> Vec<u8> {
+    let files = tempfile::tempdir().unwrap();
+    let path = files.path().join("disk.img");
+    disk::write(&path, b"not used", data_mib).unwrap();
+    fs::read(&path).unwrap()
 }
 
 /// A folder of ready programs is taken as it is: they must be built with the features that

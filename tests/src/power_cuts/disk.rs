@@ -7,7 +7,7 @@
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::fuzz::Random;
@@ -40,6 +40,7 @@ const WRITE: u16 = 1;
 const DISCONNECT: u16 = 2;
 const FLUSH: u16 = 3;
 const FUA: u16 = 1;
+const IO: u32 = 5;
 const INVALID: u32 = 22;
 
 /// What the disk holds, and what it would lose.
@@ -50,6 +51,10 @@ struct Medium {
     /// Sectors that differ from what is lasting: where, and what was there.
     cached: Vec<(usize, [u8; SECTOR])>,
     is_on: bool,
+    /// Requests are taken and not answered.
+    is_silent: bool,
+    /// Writes are answered with an error.
+    refuses_writes: bool,
     writes: u64,
     flushes: u64,
     cuts: u64,
@@ -91,10 +96,29 @@ impl Medium {
     }
 }
 
+/// The medium, and the news that it answers again.
+#[derive(Debug)]
+struct Shared {
+    medium: Mutex<Medium>,
+    speaks: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Medium> {
+        self.medium.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The medium, once it is not silent.
+    fn when_it_speaks(&self) -> MutexGuard<'_, Medium> {
+        let answers = self.speaks.wait_while(self.lock(), |medium| medium.is_silent);
+        answers.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The disk, and the thread that serves it.
 #[derive(Debug)]
 pub struct Disk {
-    medium: Arc<Mutex<Medium>>,
+    medium: Arc<Shared>,
     socket: PathBuf,
 }
 
@@ -103,7 +127,7 @@ impl Disk {
     pub fn serve(bytes: Vec<u8>, socket: PathBuf) -> io::Result<Self> {
         let listener = UnixListener::bind(&socket)?;
         let medium = Medium { seen: bytes, is_on: true, ..Medium::default() };
-        let medium = Arc::new(Mutex::new(medium));
+        let medium = Arc::new(Shared { medium: Mutex::new(medium), speaks: Condvar::new() });
         let served = Arc::clone(&medium);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -120,18 +144,34 @@ impl Disk {
 
     /// From now on nothing is written, and of the cache `random` sectors are gone.
     pub fn cut(&self, random: &mut Random) {
-        let mut medium = lock(&self.medium);
+        let mut medium = self.medium.lock();
         medium.is_on = false;
         medium.lose(random);
     }
 
     pub fn power_on(&self) {
-        lock(&self.medium).is_on = true;
+        self.medium.lock().is_on = true;
+    }
+
+    /// Takes requests and answers none, as a disk whose controller died; or answers again.
+    pub fn silence(&self, silent: bool) {
+        self.medium.lock().is_silent = silent;
+        self.medium.speaks.notify_all();
+    }
+
+    /// Answers writes with an error, as a medium that is worn out; or takes them again.
+    pub fn refuse_writes(&self, refuse: bool) {
+        self.medium.lock().refuses_writes = refuse;
+    }
+
+    /// What the guest sees on it.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.medium.lock().seen.clone()
     }
 
     /// What it has done, in words.
     pub fn words(&self) -> String {
-        let medium = lock(&self.medium);
+        let medium = self.medium.lock();
         format!(
             "disk: {} writes, {} flushes, {} cuts, {} sectors lost",
             medium.writes, medium.flushes, medium.cuts, medium.lost
@@ -139,13 +179,9 @@ impl Disk {
     }
 }
 
-fn lock(medium: &Mutex<Medium>) -> MutexGuard<'_, Medium> {
-    medium.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn serve_connection(mut stream: UnixStream, medium: &Mutex<Medium>) -> io::Result<()> {
-    if negotiate(&mut stream, lock(medium).seen.len() as u64)? {
-        while serve_request(&mut stream, medium)? {}
+fn serve_connection(mut stream: UnixStream, shared: &Shared) -> io::Result<()> {
+    if negotiate(&mut stream, shared.lock().seen.len() as u64)? {
+        while serve_request(&mut stream, shared)? {}
     }
     Ok(())
 }
@@ -189,7 +225,7 @@ fn answer_option(stream: &mut UnixStream, option: u32, kind: u32, data: &[u8]) -
 }
 
 /// Whether there is more to come.
-fn serve_request(stream: &mut UnixStream, medium: &Mutex<Medium>) -> io::Result<bool> {
+fn serve_request(stream: &mut UnixStream, shared: &Shared) -> io::Result<bool> {
     let head: [u8; 28] = read(stream)?;
     let number = |from: usize, len: usize| {
         head[from..from + len].iter().fold(0_u64, |value, byte| value << 8 | u64::from(*byte))
@@ -200,7 +236,7 @@ fn serve_request(stream: &mut UnixStream, medium: &Mutex<Medium>) -> io::Result<
     let (flags, command) = (number(4, 2) as u16, number(6, 2) as u16);
     let (at, len) = (number(16, 8) as usize, number(24, 4) as usize);
     let data = read_len(stream, if command == WRITE { len } else { 0 })?;
-    let mut medium = lock(medium);
+    let mut medium = shared.when_it_speaks();
     if !medium.is_on || command == DISCONNECT {
         drop(medium);
         // Nothing answers any more; an error would be an answer.
@@ -211,11 +247,17 @@ fn serve_request(stream: &mut UnixStream, medium: &Mutex<Medium>) -> io::Result<
     let is_whole = at.is_multiple_of(SECTOR) && len.is_multiple_of(SECTOR);
     let mut answer = SIMPLE_REPLY_MAGIC.to_be_bytes().to_vec();
     let known = matches!(command, READ | WRITE | FLUSH) && is_inside && is_whole;
-    answer.extend(if known { 0 } else { INVALID }.to_be_bytes());
+    let refused = command == WRITE && medium.refuses_writes;
+    let error = match (known, refused) {
+        (false, _) => INVALID,
+        (true, true) => IO,
+        (true, false) => 0,
+    };
+    answer.extend(error.to_be_bytes());
     answer.extend(&head[8..16]);
     match command {
         READ if known => answer.extend(&medium.seen[at..at + len]),
-        WRITE if known => medium.write(at, &data),
+        WRITE if error == 0 => medium.write(at, &data),
         FLUSH => medium.flush(),
         _ => {}
     }

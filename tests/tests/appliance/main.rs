@@ -2,6 +2,9 @@
 
 mod rig;
 
+mod data;
+mod ends;
 mod healing;
 mod serving;
 mod tool;
+mod watchdog;

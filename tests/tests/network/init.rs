@@ -58,7 +58,7 @@ fn metal() -> Vec<u8> {
         degraded,
         started_at: 0,
         allocations: 0,
-        boot: Boot { count: 1, last: LastEnd::Unknown },
+        boot: Boot { count: 1, last: LastEnd::Unknown, ..Boot::default() },
         watchdog_s: 0,
         starved: Starved::No,
         services: Default::default(),

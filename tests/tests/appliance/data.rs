@@ -1,0 +1,116 @@
+//! The data partition and the machine's own end: power button, factory reset, a disk that refuses.
+
+use std::time::Duration;
+
+use holdfast_tests::appliance::{BOOT, blank_disk};
+use holdfast_tests::wait;
+use serde_json::{Value, json};
+
+use crate::rig::{Appliance, command};
+
+/// Where `blank_disk` puts the data partition.
+const DATA_AT: usize = 65 << 20;
+const MIB: usize = 1 << 20;
+
+fn set(appliance: &Appliance, value: &str) {
+    let reply = command(appliance.guest.port(), &["SET", "kept", value]);
+    assert_eq!(reply.as_deref(), Some("+OK\r\n"));
+}
+
+fn is_degraded(status: &Value, code: &str) -> bool {
+    status["degraded"].as_array().is_some_and(|all| all.iter().any(|each| each["code"] == code))
+}
+
+/// The machine has ended in order, said so, and keeps what it had.
+#[test]
+fn the_power_button_ends_it_in_order() {
+    let mut appliance = Appliance::boot_with_disk(&[], |machine| machine.reboots = false);
+    set(&appliance, "before");
+    appliance.qmp().ask("system_powerdown", json!({}));
+    assert!(appliance.guest.wait_ended(BOOT).unwrap(), "{}", appliance.guest.console().tail());
+    let console = appliance.guest.console().text();
+    assert!(console.contains("the power button was pressed"), "{console}");
+    let disk = appliance.disk().bytes();
+    drop(appliance);
+    let again = Appliance::boot_from(disk, &[], |_| ());
+    let status = again.wait_for_status("ready", |status| status["ready"] == true);
+    assert_eq!(
+        (&status["boot"]["count"], &status["boot"]["last_end"]),
+        (&json!(2), &json!("clean"))
+    );
+    assert_eq!(again.redis("redis-cli", &["get", "kept"]), "before\n");
+}
+
+/// Pulled without a word, it knows; what was on the disk is there.
+#[test]
+fn lost_power_is_told_from_an_orderly_end() {
+    let appliance = Appliance::boot_with_disk(&[], |_| ());
+    // The record is written every few seconds; the first write makes this run's.
+    wait::expect("a record of this boot", || record_count(&appliance.disk().bytes()) >= 1);
+    let disk = appliance.disk().bytes();
+    drop(appliance);
+    let again = Appliance::boot_from(disk, &[], |_| ());
+    let status = again.wait_for_status("ready", |status| status["ready"] == true);
+    assert_eq!(status["boot"]["last_end"], "power-lost", "{status:#}");
+}
+
+/// Whole blocks of the boot record on the disk.
+fn record_count(disk: &[u8]) -> usize {
+    disk[DATA_AT..].chunks(4096).filter(|block| block.starts_with(b"HFBOOT1\0")).count()
+}
+
+#[test]
+fn a_disk_that_became_larger_is_used_whole() {
+    let appliance = Appliance::boot_with_disk(&[], |_| ());
+    set(&appliance, "small");
+    appliance.redis("redis-cli", &["shutdown", "save"]);
+    let mut disk = appliance.disk().bytes();
+    drop(appliance);
+    let before = blocks(&disk);
+    disk.resize(disk.len() + 64 * MIB, 0);
+    let again = Appliance::boot_from(disk, &[], |_| ());
+    assert_eq!(again.redis("redis-cli", &["get", "kept"]), "small\n");
+    wait::expect("the file system has the rest", || {
+        blocks(&again.disk().bytes()) >= before + 63 * MIB as u64 / 4096
+    });
+    let console = again.guest.console().text();
+    assert!(console.contains("has the rest of its disk now"), "{console}");
+}
+
+/// Blocks of 4096, of the superblock.
+fn blocks(disk: &[u8]) -> u64 {
+    let field = &disk[DATA_AT + 1024 + 4..][..4];
+    u64::from(u32::from_le_bytes(field.try_into().unwrap()))
+}
+
+/// Writes fail: the file system turns read-only, reads go on, and the machine starts anew once.
+#[test]
+fn a_disk_that_refuses_writes_is_said_and_does_not_loop() {
+    let mut appliance = Appliance::boot_with_disk(&[], |_| ());
+    set(&appliance, "before");
+    appliance.wait_for_status("ready", |status| status["ready"] == true);
+    appliance.disk().refuse_writes(true);
+    let seen = appliance.wait_for_status("noticed", |status| {
+        is_degraded(status, "data-read-only") || status["boot"]["count"].as_u64() > Some(1)
+    });
+    appliance.disk().refuse_writes(false);
+    appliance.qmp().wait_for("RESET", BOOT + Duration::from_secs(60)).unwrap_or_else(|| {
+        panic!("no new start\n{seen:#}\n{}", appliance.guest.console().tail());
+    });
+    let status = appliance.wait_for_status("back", |status| {
+        status["ready"] == true && !is_degraded(status, "data-read-only")
+    });
+    assert!(!is_degraded(&status, "volatile-data"), "{status:#}");
+    assert_eq!(appliance.redis("redis-cli", &["get", "kept"]), "before\n");
+}
+
+/// Bytes of somebody else are no reason to format.
+#[test]
+fn a_partition_with_something_else_is_left_alone() {
+    let mut disk = blank_disk(64);
+    disk[DATA_AT + 100_000] = 1;
+    let appliance = Appliance::boot_from(disk.clone(), &[], |_| ());
+    let status = appliance.wait_for_status("ready", |status| status["ready"] == true);
+    assert!(is_degraded(&status, "volatile-data"), "{status:#}");
+    assert!(appliance.disk().bytes() == disk, "not a byte was written");
+}
