@@ -6,7 +6,7 @@
 //!                 2 keep the plan
 //!                 3 probe          1  slot   4  run   1  verdict: 0 not ready, 1 ready, 2 hung
 //!                 4 signal         1  slot   1  number
-//!                 5 fail           1  how: 0 panic, 1 allocate, 2 spin
+//!                 5 fail           1  how: 0 panic, 1 allocate, 2 spin, 3 fault, 4 no agent
 //!                 6 alive
 //!                 7 control        1  slot   1  what: 0 start, 1 stop, 2 restart, 3 reload
 //!                 8 lease          …  see `plan::network`
@@ -133,10 +133,14 @@ pub enum Failure {
     Allocate = 1,
     /// The loop never turns again.
     Spin = 2,
+    /// A bad memory access, which ends it without a word of its own.
+    Fault = 3,
+    /// Not PID 1 itself: the agent ends, and no new one can be started.
+    NoAgent = 4,
 }
 
 impl Failure {
-    const ALL: [Self; 3] = [Self::Panic, Self::Allocate, Self::Spin];
+    const ALL: [Self; 5] = [Self::Panic, Self::Allocate, Self::Spin, Self::Fault, Self::NoAgent];
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -32,10 +32,11 @@ pub enum Degraded {
     CertificateRefused = 22,
     LogsDropped = 23,
     LeftBehind = 24,
+    SafeMode = 25,
 }
 
 impl Degraded {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::NoCgroups,
         Self::PartialCgroups,
         Self::NoClone3,
@@ -61,6 +62,7 @@ impl Degraded {
         Self::CertificateRefused,
         Self::LogsDropped,
         Self::LeftBehind,
+        Self::SafeMode,
     ];
 
     /// Stable, for programs.
@@ -91,6 +93,7 @@ impl Degraded {
             Self::CertificateRefused => "certificate-refused",
             Self::LogsDropped => "logs-dropped",
             Self::LeftBehind => "left-behind",
+            Self::SafeMode => "safe-mode",
         }
     }
 
@@ -131,6 +134,9 @@ impl Degraded {
                 "log lines were dropped: they came faster than they could be written"
             }
             Self::LeftBehind => "processes of an ended run cannot be killed",
+            Self::SafeMode => {
+                "the last starts ended by the watchdog or a panic: it is fed for init's loop alone now"
+            }
         }
     }
 }

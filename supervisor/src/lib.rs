@@ -2,7 +2,9 @@
 //!
 //! Reading order: [`machine`] is the life of a service as a pure function; [`plan`] is what init is
 //! asked to run; [`channel`] is how the two processes talk; [`notify`] is what services say of
-//! themselves; [`snapshot`] is what init tells about itself. [`bytes`] carries all of them over the wire; [`cmdline`] reads what the kernel was told.
+//! themselves; [`snapshot`] is what init tells about itself; [`gate`] is when the watchdog is fed and
+//! [`record`] what a machine tells its next start. [`bytes`] carries all of them; [`cmdline`] reads
+//! what the kernel was told.
 //!
 //! Nothing here does I/O except [`clock`], and nothing allocates: init runs this code after it has
 //! sealed its heap.
@@ -14,8 +16,10 @@ pub mod clock;
 pub mod cmdline;
 pub mod control;
 pub mod degraded;
+pub mod gate;
 pub mod machine;
 pub mod notify;
 pub mod paths;
 pub mod plan;
+pub mod record;
 pub mod snapshot;

@@ -10,11 +10,11 @@
 //!     8  allocations after start-up              4  failures   4  restarts
 //!     4  boots of this installation              4  hangs      4  out-of-memory kills
 //!     1  how the last one ended (`LastEnd`)      1  last exit: kind (see `encode_exit`)
-//!     2  hardware watchdog, s; 0: none           4  last exit: value
-//!     1  why it is not fed (`Starved`)           8  last exit: how long it ran, ms
-//!     1  number of services                      8  last exit: when, ms
-//!     …  the services                            1  a newer plan waits for the next start
-//!                                               64  its own words (sd_notify's STATUS)
+//!     1  why the watchdog was not fed then       4  last exit: value
+//!     2  hardware watchdog, s; 0: none           8  last exit: how long it ran, ms
+//!     1  why it is not fed (`Starved`)           8  last exit: when, ms
+//!     1  number of services                      1  a newer plan waits for the next start
+//!     …  the services                           64  its own words (sd_notify's STATUS)
 //!                                                8  bytes of its log that were dropped
 //! ```
 
@@ -81,6 +81,8 @@ pub struct Boot {
     /// Counted from 1 since /data was made; 0: not counted.
     pub count: u32,
     pub last: LastEnd,
+    /// What init missed when the watchdog ended it; `No` when it was init's own loop.
+    pub starved: Starved,
 }
 
 /// How the machine ended the last time it ran.
@@ -123,10 +125,32 @@ pub enum Starved {
     Agent = 1,
     /// The data disk does not take a write.
     Disk = 2,
+    /// Of an earlier start, and nothing that could have told was left: init's loop or the disk.
+    Untold = 3,
 }
 
 impl Starved {
-    pub const ALL: [Self; 3] = [Self::No, Self::Agent, Self::Disk];
+    pub const ALL: [Self; 4] = [Self::No, Self::Agent, Self::Disk, Self::Untold];
+
+    /// Stable, for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Agent => "agent",
+            Self::Disk => "disk",
+            Self::Untold => "untold",
+        }
+    }
+
+    /// For people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::No => "nothing is missing",
+            Self::Agent => "the agent is silent",
+            Self::Disk => "the data disk does not take a write",
+            Self::Untold => "it is not known",
+        }
+    }
 }
 
 impl Snapshot {
@@ -139,7 +163,11 @@ impl Snapshot {
             degraded: DegradedSet::from_bits(reader.u32()?)?,
             started_at: reader.u64()?,
             allocations: reader.u64()?,
-            boot: Boot { count: reader.u32()?, last: one_of(&LastEnd::ALL, reader.u8()?)? },
+            boot: Boot {
+                count: reader.u32()?,
+                last: one_of(&LastEnd::ALL, reader.u8()?)?,
+                starved: one_of(&Starved::ALL, reader.u8()?)?,
+            },
             watchdog_s: reader.u16()?,
             starved: one_of(&Starved::ALL, reader.u8()?)?,
             services: Vec::new(),
@@ -161,6 +189,7 @@ impl Snapshot {
         writer.u64(self.allocations);
         writer.u32(self.boot.count);
         writer.u8(self.boot.last as u8);
+        writer.u8(self.boot.starved as u8);
         writer.u16(self.watchdog_s);
         writer.u8(self.starved as u8);
         writer.u8(self.services.len() as u8);
@@ -334,7 +363,7 @@ mod tests {
             degraded,
             started_at: 1,
             allocations: 2,
-            boot: Boot { count: 3, last: LastEnd::Watchdog },
+            boot: Boot { count: 3, last: LastEnd::Watchdog, starved: Starved::Agent },
             watchdog_s: 30,
             starved: Starved::Disk,
             services,

@@ -1,6 +1,8 @@
 //! The status report: one structure, shown as JSON and as text. Its fields are documented in the
 //! package's README.
 
+mod past;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -28,6 +30,8 @@ pub(crate) struct Report {
     uptime_ms: Ms,
     /// Heap allocations of PID 1 since it sealed its heap.
     init_allocations: u64,
+    boot: past::Boot,
+    watchdog: past::Watchdog,
     services: BTreeMap<String, Service>,
     probe: Probe,
     config: ConfigFile,
@@ -122,6 +126,8 @@ impl Report {
             shutting_down: snapshot.is_some_and(|snapshot| snapshot.shutting_down),
             uptime_ms: snapshot.map_or(0, |snapshot| now.saturating_sub(snapshot.started_at)),
             init_allocations: snapshot.map_or(0, |snapshot| snapshot.allocations),
+            boot: past::boot(snapshot),
+            watchdog: past::watchdog(snapshot),
             services,
             probe: Probe {
                 endpoint: probed.endpoint.clone(),

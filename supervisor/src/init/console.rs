@@ -3,14 +3,17 @@
 //! A console may be a serial line with flow control and a container's log a full pipe: a line waits in
 //! a ring, and what is overwritten there is counted and said with the next line that gets through.
 
+use core::ffi::CStr;
 use core::fmt::{Arguments, Write};
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, OnceLock};
 
 use heapless::String;
+use holdfast_supervisor::record::Words;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::keeper;
 use crate::log::outlet::Outlet;
 use crate::log::ring::{Lines, Ring};
 use crate::log::{self, Flow};
@@ -132,11 +135,26 @@ pub(crate) fn reopen() {
     }
 }
 
-/// To the kernel's log too, where it survives the console: for what ends a machine.
+/// To the kernel's log too, which a kernel that panics afterwards keeps.
 pub(crate) fn kernel_line(message: Arguments) {
     line(message);
+    put(c"/dev/kmsg", compose(message).as_bytes());
+}
+
+/// What ends a machine: also for its next start, in the boot record and in memory that survives a
+/// reset, where there is such memory.
+pub(crate) fn last_words(message: Arguments) {
+    kernel_line(message);
+    put(c"/dev/pmsg0", compose(message).as_bytes());
+    let mut words = Words::new();
+    // Cut where it is full.
+    let _ = words.write_fmt(message);
+    keeper::change(|record| record.words = words);
+}
+
+fn put(device: &CStr, text: &[u8]) {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    if let Ok(log) = rustix::fs::open(c"/dev/kmsg", flags, Mode::empty()) {
-        let _ = rustix::io::write(log, compose(message).as_bytes());
+    if let Ok(device) = rustix::fs::open(device, flags, Mode::empty()) {
+        let _ = rustix::io::write(device, text);
     }
 }

@@ -6,10 +6,11 @@
 use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use holdfast_supervisor::record::State;
 use holdfast_supervisor::snapshot::Mode;
 use rustix::system::RebootCommand;
 
-use crate::console::kernel_line;
+use crate::console::last_words;
 use crate::{finish, sys};
 
 /// Exit status of a container whose PID 1 failed (EX_SOFTWARE).
@@ -28,9 +29,9 @@ pub(crate) fn install_hook() {
 fn crashed(info: &PanicHookInfo) {
     let place = info.location().map_or(("?", 0), |place| (place.file(), place.line()));
     let message = info.payload_as_str().unwrap_or("no message");
-    kernel_line(format_args!("panicked at {}:{}: {message}", place.0, place.1));
+    last_words(format_args!("panicked at {}:{}: {message}", place.0, place.1));
     if METAL.load(Ordering::Relaxed) {
-        finish::sync_bounded();
+        finish::sync_bounded(State::Panicked, false);
         let _ = rustix::system::reboot(RebootCommand::Restart);
     }
     sys::process::exit_now(EXIT_CRASHED)

@@ -2,6 +2,7 @@
 
 use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::paths;
+use holdfast_supervisor::record::State;
 use holdfast_supervisor::snapshot::Mode;
 use rustix::mount::UnmountFlags;
 use rustix::process::{Pid, WaitOptions};
@@ -10,7 +11,8 @@ use rustix::thread::{NanosleepRelativeResult, nanosleep};
 use rustix::time::Timespec;
 
 use crate::console::kernel_line;
-use crate::sys;
+use crate::metal::{reset, seed};
+use crate::{keeper, sys};
 
 /// A disk that does not answer must not keep a machine from rebooting.
 const SYNC_BOUND_MS: Ms = 10_000;
@@ -21,6 +23,8 @@ pub(crate) enum End {
     Exit(i32),
     Reboot,
     PowerOff,
+    /// Reboot, and begin anew with an empty /data.
+    FactoryReset,
 }
 
 impl End {
@@ -29,6 +33,7 @@ impl End {
             Self::Exit(_) => "exit",
             Self::Reboot => "reboot",
             Self::PowerOff => "power off",
+            Self::FactoryReset => "reset to factory state",
         }
     }
 }
@@ -37,13 +42,13 @@ impl End {
 pub(crate) fn finish(end: End, mode: Mode) -> ! {
     let command = match end {
         End::Exit(code) => sys::process::exit_now(code),
-        End::Reboot => RebootCommand::Restart,
+        End::Reboot | End::FactoryReset => RebootCommand::Restart,
         End::PowerOff => RebootCommand::PowerOff,
     };
     if mode == Mode::Container {
         sys::process::exit_now(0);
     }
-    sync_bounded();
+    sync_bounded(State::Clean, end == End::FactoryReset);
     kernel_line(format_args!("{}", end.name()));
     let refused = rustix::system::reboot(command);
     kernel_line(format_args!("{} was refused: {refused:?}; rebooting", end.name()));
@@ -55,8 +60,8 @@ pub(crate) fn finish(end: End, mode: Mode) -> ! {
 
 /// Writes everything back and lets go of the data, in a child so that a dead disk costs a bounded
 /// time only.
-pub(crate) fn sync_bounded() {
-    let Ok(pid) = sys::child::run_aside(sync_and_unmount) else {
+pub(crate) fn sync_bounded(state: State, reset: bool) {
+    let Ok(pid) = sys::child::run_aside(|| sync_and_unmount(state, reset)) else {
         return;
     };
     if !ended_within(pid, SYNC_BOUND_MS) {
@@ -64,10 +69,15 @@ pub(crate) fn sync_bounded() {
     }
 }
 
-fn sync_and_unmount() {
+fn sync_and_unmount(state: State, reset: bool) {
+    seed::save();
+    keeper::write_end(state);
     rustix::fs::sync();
     let _ = rustix::mount::unmount(paths::DATA, UnmountFlags::empty())
         .or_else(|_| rustix::mount::unmount(paths::DATA, UnmountFlags::DETACH));
+    if reset {
+        reset::mark();
+    }
     rustix::fs::sync();
 }
 

@@ -14,7 +14,9 @@ mod cgroup;
 mod console;
 mod crash;
 mod finish;
+mod heart;
 mod held;
+mod keeper;
 mod launch;
 mod log;
 mod meeting_place;
@@ -26,6 +28,7 @@ mod service;
 mod signals;
 mod supervisor;
 mod sys;
+mod watchdog;
 
 use holdfast_supervisor::snapshot::Mode;
 

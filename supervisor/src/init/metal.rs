@@ -3,24 +3,39 @@
 //! Nothing here is fatal. What cannot be had is said once, shown by `status`, and done without.
 
 mod blank;
+mod boot;
+pub(crate) mod button;
+pub(crate) mod clock;
 mod data;
 mod discipline;
+mod fsck;
+mod gpt;
 mod modules;
 mod mounts;
 mod netlink;
 mod network;
+mod partition;
+pub(crate) mod reset;
+pub(crate) mod seed;
 
 use holdfast_supervisor::cmdline;
 use holdfast_supervisor::degraded::{Degraded, DegradedSet};
 use holdfast_supervisor::paths;
 use holdfast_supervisor::plan::Plan;
+use holdfast_supervisor::record::Record;
 use holdfast_supervisor::snapshot::Mode;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::thread::CapabilitySet;
 
 use crate::console::{self, say};
+use crate::finish::{self, End};
+use crate::heart::{self, Heart};
+use crate::keeper;
 use crate::launch;
+use crate::watchdog::{self, Watchdog};
+use button::Buttons;
+use data::Data;
 pub(crate) use network::Network;
 
 /// Of one process.
@@ -31,6 +46,9 @@ pub(crate) struct Machine {
     pub mode: Mode,
     pub degraded: DegradedSet,
     pub cmdline: String,
+    /// What keeps a machine going; a container has none of its own.
+    pub heart: Option<Heart>,
+    pub buttons: Buttons,
     network: Network,
 }
 
@@ -38,20 +56,63 @@ pub(crate) fn start() -> Machine {
     let mounted = mounts::mount_all();
     console::reopen();
     let cmdline = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    let fixed_s = cmdline::value(&cmdline, "holdfast.watchdog").and_then(|word| word.parse().ok());
+    let timeout_s = fixed_s.filter(|seconds| *seconds > 0).unwrap_or(watchdog::DEFAULT_S);
+    let built_in = Watchdog::open(timeout_s);
     let mut machine = Machine::new(Mode::Metal, cmdline);
     machine.degraded.insert(Degraded::ClockUnset);
     machine.note(mounted, Degraded::Mounts);
     machine.note(modules::load_all(paths::MODULES), Degraded::Modules);
+    let watchdog = built_in.or_else(|| Watchdog::open(timeout_s));
+    machine.note(watchdog.is_some(), Degraded::NoWatchdog);
     raise_descriptor_limit();
     machine.network = Network::from_cmdline(&machine.cmdline);
-    let persistent = data::mount(cmdline::data_hint(&machine.cmdline));
-    machine.note(persistent, Degraded::VolatileData);
+    let hint = cmdline::data_hint(&machine.cmdline);
+    let data = data::mount(hint, &mut || watchdog.iter().for_each(Watchdog::feed));
+    machine.note(data.persistent, Degraded::VolatileData);
+    machine.note(!data.unsound, Degraded::DataUnsound);
+    machine.buttons = button::open_all();
+    machine.start_heart(data, watchdog, fixed_s);
     machine
 }
 
 impl Machine {
     fn new(mode: Mode, cmdline: String) -> Self {
-        Self { mode, degraded: DegradedSet::default(), cmdline, network: Network::none() }
+        let degraded = DegradedSet::default();
+        Self {
+            mode,
+            degraded,
+            cmdline,
+            heart: None,
+            buttons: Buttons::new(),
+            network: Network::none(),
+        }
+    }
+
+    /// What the data partition knows of the past, and the beginning of this run.
+    fn start_heart(&mut self, data: Data, watchdog: Option<Watchdog>, fixed_s: Option<u16>) {
+        let by_watchdog = watchdog.as_ref().is_some_and(|dog| dog.caused_the_last_reset);
+        let opened = if data.persistent { open_record() } else { None };
+        let has_record = opened.is_some();
+        let past = boot::begin(opened.flatten(), by_watchdog, data.had_errors);
+        clock::raise_to(past.recorded_ms);
+        if has_record {
+            seed::carry();
+        }
+        let mut heart = Heart::new(watchdog, fixed_s, has_record, data.had_errors, past.boot);
+        if past.bad_ends >= heart::MAX_BAD_ENDS {
+            self.degraded.insert(Degraded::SafeMode);
+            heart.trust_loop_only();
+        }
+        self.heart = Some(heart);
+    }
+
+    /// Does not return.
+    pub(crate) fn finish(&mut self, end: End) -> ! {
+        if let Some(heart) = &mut self.heart {
+            heart.prepare_end();
+        }
+        finish::finish(end, self.mode)
     }
 
     /// Everything is there already, or is not and stays away.
@@ -131,6 +192,12 @@ impl Machine {
             self.degraded.remove(Degraded::ClockUnset);
         }
     }
+}
+
+/// The record on the data partition; the inner nothing is a partition that never had one.
+fn open_record() -> Option<Option<Record>> {
+    let opened = keeper::make_state_folder().and_then(|()| keeper::open());
+    opened.map_err(|error| say!("cannot keep a boot record: {error}")).ok()
 }
 
 /// The kernel's 4096 are fewer than the clients a server may have; services inherit this.

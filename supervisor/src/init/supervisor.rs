@@ -4,6 +4,7 @@
 //! Everything that can happen arrives on one epoll: signals (signalfd), ends of services (pidfd),
 //! time (timerfd), the agent's messages (seqpacket). Nothing in here waits for anything else.
 
+mod beat;
 mod notices;
 mod report;
 mod runs;
@@ -57,6 +58,8 @@ const CHANNEL: u64 = 2;
 const CONSOLE: u64 = 3;
 /// Services speak.
 const NOTICES: u64 = 4;
+/// The power button.
+const BUTTONS: u64 = 5;
 const PIDFDS: u64 = 16;
 const CGROUPS: u64 = 24;
 const LOGS: u64 = 32;
@@ -103,6 +106,9 @@ impl Supervisor {
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         watch(&epoll, &signals, SIGNALS)?;
         watch(&epoll, &timer, TIMER)?;
+        for button in &machine.buttons {
+            watch(&epoll, button, BUTTONS)?;
+        }
         let cgroups = Cgroups::open();
         machine.note(cgroups.is_some(), Degraded::NoCgroups);
         let complete = cgroups.as_ref().is_none_or(|cgroups| cgroups.complete);
@@ -166,6 +172,7 @@ impl Supervisor {
             self.reserve.fill();
             self.tick();
             self.go_on_stopping();
+            self.beat();
             self.pass_on_logs();
             self.push_snapshot();
             self.push_logs();
@@ -202,6 +209,7 @@ impl Supervisor {
             SIGNALS => self.read_signals(),
             TIMER => self.clear_timer(),
             CHANNEL => self.read_channel(),
+            BUTTONS => self.read_buttons(),
             NOTICES => self.read_notices(),
             token @ PIDFDS..CGROUPS => self.look_at_adopted((token - PIDFDS) as usize),
             token @ LOGS.. => {
@@ -217,7 +225,7 @@ impl Supervisor {
             match signals::meaning(info.ssi_signo, self.machine.mode, &mut self.burst) {
                 Meaning::ChildEnded => {}
                 Meaning::Finish(end) => self.stop(end),
-                Meaning::FinishNow(end) => crate::finish::finish(end, self.machine.mode),
+                Meaning::FinishNow(end) => self.machine.finish(end),
                 Meaning::Reload => self.signal(AGENT, Signal::HUP),
                 Meaning::SayState => self.say_state(),
                 Meaning::PassOn(number) => self.pass_on(number),
@@ -287,9 +295,10 @@ impl Supervisor {
     /// Gives what is due next.
     fn arm_timer(&self) -> Option<Ms> {
         let services = self.slots.iter().filter_map(|slot| slot.record.deadline());
+        let talk = [self.push_again_at(), self.logs.deadline()];
         let others =
-            [self.plan_due, self.phase.deadline(), self.push_again_at(), self.logs.deadline()];
-        let next = services.chain(others.into_iter().flatten()).min();
+            talk.into_iter().chain([self.plan_due, self.phase.deadline(), self.next_beat()]);
+        let next = services.chain(others.flatten()).min();
         let value = next.map_or(Timespec { tv_sec: 0, tv_nsec: 0 }, timespec);
         let when = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
         let _ = timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &when);

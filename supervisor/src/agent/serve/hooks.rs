@@ -1,5 +1,6 @@
 //! `signal SERVICE NAME`: how tests hurt a machine or container from outside. `signal init PANIC`,
-//! `signal init ALLOCATE` and `signal init SPIN` make PID 1 itself fail.
+//! `signal init ALLOCATE`, `signal init SPIN` and `signal init FAULT` make PID 1 itself fail;
+//! `signal init NOAGENT` takes the agent away for good.
 //!
 //! Only builds with the `test-hooks` feature do it, and only when the kernel command line has
 //! `holdfast.test_hooks=1` or the environment `HOLDFAST_TEST_HOOKS=1`. What ships answers with an
@@ -47,6 +48,8 @@ fn message(shared: &Shared, service: &str, signal: &str) -> Result<ToInit, Strin
         ("init", "PANIC") => return Ok(ToInit::Fail(Failure::Panic)),
         ("init", "ALLOCATE") => return Ok(ToInit::Fail(Failure::Allocate)),
         ("init", "SPIN") => return Ok(ToInit::Fail(Failure::Spin)),
+        ("init", "FAULT") => return Ok(ToInit::Fail(Failure::Fault)),
+        ("init", "NOAGENT") => return Ok(ToInit::Fail(Failure::NoAgent)),
         _ => {}
     }
     let number = match signal.trim_start_matches("SIG") {

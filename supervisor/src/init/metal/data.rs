@@ -8,7 +8,6 @@
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::cmdline::DataHint;
@@ -17,11 +16,12 @@ use rustix::fs::{Gid, Mode, Uid};
 use rustix::mount::MountFlags;
 
 use super::blank::Blank;
+use super::fsck::{self, Outcome};
+use super::{partition, reset};
 use crate::console::say;
 use crate::finish::pause;
-use crate::sys::ext4;
+use crate::sys;
 
-const PARTITION_NAME: &str = "PARTNAME=holdfast-data";
 /// USB disks and SD cards take seconds to appear.
 const DISK_WAIT_MS: Ms = 10_000;
 const HEAD_BYTES: usize = 1 << 20;
@@ -29,12 +29,18 @@ const TAIL_BYTES: usize = 64 << 10;
 /// Where ext4 keeps its magic number: superblock at 1024, field at 56 (ext4 layout, s_magic).
 const EXT4_MAGIC_AT: usize = 1024 + 56;
 const EXT4_MAGIC: [u8; 2] = [0x53, 0xef];
+/// The field behind it, s_state, and its bit for "errors were found".
+const EXT4_STATE_AT: usize = EXT4_MAGIC_AT + 2;
+const EXT4_ERRORS: u8 = 2;
 const BLANK: &str = "/usr/lib/holdfast/data.blank";
-const FSCK: &str = "/usr/sbin/e2fsck";
 /// Of the file systems we make.
 const BLOCK_BYTES: u64 = 4096;
-/// e2fsck(8): 1 is "errors corrected"; from 4 on the file system is not sound.
-const FSCK_UNSOUND: i32 = 4;
+/// What only the agent's group may fill is kept free by mke2fs; times are written when an inode is.
+const OPTIONS: &std::ffi::CStr = c"errors=remount-ro,resgid=998";
+const FLAGS: MountFlags = MountFlags::NOSUID
+    .union(MountFlags::NODEV)
+    .union(MountFlags::NOEXEC)
+    .union(MountFlags::LAZYTIME);
 
 #[derive(Debug, PartialEq, Eq)]
 enum Content {
@@ -43,18 +49,33 @@ enum Content {
     Other,
 }
 
-/// True when what is in /data outlives the power.
-pub(crate) fn mount(hint: DataHint) -> bool {
+/// What became of /data.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Data {
+    /// What is in it outlives the power.
+    pub persistent: bool,
+    /// The file system was marked with errors: the run before this one met some.
+    pub had_errors: bool,
+    /// It has errors still, or more than could be repaired.
+    pub unsound: bool,
+}
+
+/// `alive` is called while there is nothing to do but wait.
+pub(crate) fn mount(hint: DataHint, alive: &mut dyn FnMut()) -> Data {
     let _ = rustix::fs::mkdir(paths::DATA, Mode::from(0o755));
-    let persistent = match find_partition(hint) {
-        Some(device) => mount_partition(&device).map_err(|why| say!("data: {why}")).is_ok(),
-        None => false,
-    };
-    if !persistent {
+    let mut data = Data::default();
+    if let Some(device) = find_partition(hint, alive)
+        && let Err(why) = mount_partition(&device, &mut data, alive)
+    {
+        say!("data: {why}");
+    }
+    if !data.persistent {
         mount_memory();
     }
     give_to_service(paths::DATA);
-    persistent
+    // The agent, of the service's group, puts back what a backup held.
+    let _ = rustix::fs::chmod(paths::DATA, Mode::from(0o775));
+    data
 }
 
 /// The service's user owns its data; what is inside is its own business.
@@ -74,7 +95,7 @@ fn mount_memory() {
     }
 }
 
-fn find_partition(hint: DataHint) -> Option<PathBuf> {
+fn find_partition(hint: DataHint, alive: &mut dyn FnMut()) -> Option<PathBuf> {
     let wait_ms = match hint {
         DataHint::Memory => return None,
         DataHint::Unsaid => 0,
@@ -82,7 +103,7 @@ fn find_partition(hint: DataHint) -> Option<PathBuf> {
     };
     let until = now_ms() + wait_ms;
     loop {
-        if let Some(device) = look() {
+        if let Some(device) = partition::look() {
             return Some(device);
         }
         if now_ms() >= until {
@@ -91,56 +112,80 @@ fn find_partition(hint: DataHint) -> Option<PathBuf> {
             }
             return None;
         }
+        alive();
         pause();
     }
 }
 
-fn look() -> Option<PathBuf> {
-    fs::read_dir("/sys/class/block").ok()?.flatten().find_map(|entry| {
-        let uevent = fs::read_to_string(entry.path().join("uevent")).ok()?;
-        let ours = uevent.lines().any(|line| line == PARTITION_NAME);
-        let device = Path::new("/dev").join(entry.file_name());
-        (ours && device.exists()).then_some(device)
-    })
-}
-
-fn mount_partition(device: &Path) -> Result<(), String> {
-    let packed = fs::read(BLANK).unwrap_or_default();
-    let blank = Blank::parse(&packed);
+fn mount_partition(device: &Path, data: &mut Data, alive: &mut dyn FnMut()) -> Result<(), String> {
+    partition::grow(device);
+    let shown = device.display();
+    let blank = fs::read(BLANK).unwrap_or_default();
+    let blank = Blank::parse(&blank);
     let formatted = blank.as_ref().map(|blank| blank.head(HEAD_BYTES)).unwrap_or_default();
-    let content = content(device, &formatted);
-    match content.map_err(|error| format!("cannot read {}: {error}", device.display()))? {
-        Content::Ext4 => check(device)?,
+    let unreadable = |error| format!("cannot read {shown}: {error}");
+    let mut ends = Ends::read(device).map_err(unreadable)?;
+    if reset::is_marked(&ends.head) {
+        say!("data: {shown} is reset to factory state");
+        reset::wipe(device).map_err(|error| format!("cannot wipe {shown}: {error}"))?;
+        ends = Ends::read(device).map_err(unreadable)?;
+    }
+    match classify(&ends.head, &ends.tail, &formatted) {
+        Content::Ext4 => check(device, &ends, data, alive)?,
         Content::Blank => {
-            say!("data: {} is blank; making a file system", device.display());
+            say!("data: {shown} is blank; making a file system");
             let blank = blank.ok_or_else(|| format!("{BLANK} is missing or damaged"))?;
-            make(device, &blank)
-                .map_err(|why| format!("cannot format {}: {why}", device.display()))?;
+            make(device, &blank).map_err(|why| format!("cannot format {shown}: {why}"))?;
         }
         Content::Other => {
-            return Err(format!(
-                "{} holds something that is not ext4; it is left alone",
-                device.display()
-            ));
+            return Err(format!("{shown} holds something that is not ext4; it is left alone"));
         }
     }
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    rustix::mount::mount(device, paths::DATA, "ext4", flags, c"errors=remount-ro")
-        .map_err(|errno| format!("cannot mount {}: {errno}", device.display()))?;
+    rustix::mount::mount(device, paths::DATA, "ext4", FLAGS, OPTIONS)
+        .map_err(|errno| format!("cannot mount {shown}: {errno}"))?;
+    data.persistent = true;
+    reset::remember(device);
     grow(device);
     Ok(())
 }
 
-fn content(device: &Path, formatted: &[u8]) -> std::io::Result<Content> {
-    let mut file = File::open(device)?;
-    let len = file.seek(SeekFrom::End(0))?;
-    let mut head = vec![0; HEAD_BYTES.min(len as usize)];
-    file.seek(SeekFrom::Start(0))?;
-    file.read_exact(&mut head)?;
-    let mut tail = vec![0; TAIL_BYTES.min(len as usize)];
-    file.seek(SeekFrom::Start(len - tail.len() as u64))?;
-    file.read_exact(&mut tail)?;
-    Ok(classify(&head, &tail, formatted))
+fn check(
+    device: &Path,
+    ends: &Ends,
+    data: &mut Data,
+    alive: &mut dyn FnMut(),
+) -> Result<(), String> {
+    data.had_errors = ends.head.get(EXT4_STATE_AT).is_some_and(|state| state & EXT4_ERRORS != 0);
+    match fsck::check(device, alive) {
+        Outcome::Sound => {}
+        Outcome::Repaired => say!("data: {} was repaired", device.display()),
+        Outcome::Unchecked => data.unsound = data.had_errors,
+        Outcome::Unsound(why) => {
+            data.unsound = true;
+            return Err(format!("{} is damaged ({why}); it is left alone", device.display()));
+        }
+    }
+    Ok(())
+}
+
+/// The first MiB and the last 64 KiB, or what there is.
+struct Ends {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+impl Ends {
+    fn read(device: &Path) -> std::io::Result<Self> {
+        let mut file = File::open(device)?;
+        let len = file.seek(SeekFrom::End(0))?;
+        let mut head = vec![0; HEAD_BYTES.min(len as usize)];
+        file.seek(SeekFrom::Start(0))?;
+        file.read_exact(&mut head)?;
+        let mut tail = vec![0; TAIL_BYTES.min(len as usize)];
+        file.seek(SeekFrom::Start(len - tail.len() as u64))?;
+        file.read_exact(&mut tail)?;
+        Ok(Self { head, tail })
+    }
 }
 
 /// `formatted` is how the head looks after formatting; empty when that is not known.
@@ -177,32 +222,10 @@ fn make(device: &Path, blank: &Blank) -> Result<(), String> {
 fn grow(device: &Path) {
     let try_it = || -> std::io::Result<()> {
         let bytes = File::open(device)?.seek(SeekFrom::End(0))?;
-        Ok(ext4::resize(File::open(paths::DATA)?, bytes / BLOCK_BYTES)?)
+        Ok(sys::disk::resize(File::open(paths::DATA)?, bytes / BLOCK_BYTES)?)
     };
     if let Err(error) = try_it() {
         say!("data: the file system stays smaller than {}: {error}", device.display());
-    }
-}
-
-fn check(device: &Path) -> Result<(), String> {
-    if !Path::new(FSCK).exists() {
-        // The kernel replays the journal; a full check is for images that carry the tool.
-        return Ok(());
-    }
-    match run(FSCK, &["-p"], device)? {
-        code if code < FSCK_UNSOUND => Ok(()),
-        code => Err(format!(
-            "{} is damaged (e2fsck -p ended with {code}); it is left alone",
-            device.display()
-        )),
-    }
-}
-
-fn run(program: &str, options: &[&str], device: &Path) -> Result<i32, String> {
-    let status = Command::new(program).args(options).arg(device).status();
-    match status {
-        Ok(status) => Ok(status.code().unwrap_or(FSCK_UNSOUND)),
-        Err(error) => Err(format!("cannot run {program}: {error}")),
     }
 }
 

@@ -19,7 +19,7 @@ struct Mount {
 const BARE: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
 
 /// In this order: /dev/pts and /dev/shm live in what is mounted on /dev.
-const MOUNTS: [Mount; 8] = [
+const MOUNTS: [Mount; 9] = [
     Mount { source: "proc", target: "/proc", kind: "proc", flags: BARE, options: c"" },
     Mount { source: "sysfs", target: "/sys", kind: "sysfs", flags: BARE, options: c"" },
     Mount {
@@ -58,6 +58,7 @@ const MOUNTS: [Mount; 8] = [
         flags: BARE,
         options: c"nsdelegate,memory_recursiveprot",
     },
+    Mount { source: "pstore", target: "/sys/fs/pstore", kind: "pstore", flags: BARE, options: c"" },
 ];
 
 /// True when all of them are there.
@@ -77,6 +78,8 @@ fn mount_one(mount: &Mount) -> bool {
     match mounted {
         // Busy: mounted already, by the kernel or an earlier stage.
         Ok(()) | Err(Errno::BUSY) => true,
+        // Last words are kept by kernels that can; status tells where the record was kept.
+        Err(Errno::NODEV | Errno::NOENT) if kind == "pstore" => true,
         Err(errno) => {
             say!("cannot mount {kind} on {target}: {errno}");
             false

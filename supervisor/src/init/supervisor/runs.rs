@@ -30,6 +30,7 @@ impl Supervisor {
         while reaped < REAPS_PER_TURN {
             let Ok(Some((pid, status))) = rustix::process::wait(options) else { break };
             reaped += 1;
+            self.beat_ended(pid, status.exit_status());
             self.ended(pid, status.exit_status(), status.terminating_signal());
         }
         for at in 0..self.slots.len() {

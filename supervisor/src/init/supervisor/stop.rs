@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 
 use super::{AGENT, MAIN, Supervisor};
 use crate::console::say;
-use crate::finish::{End, finish};
+use crate::finish::End;
 use crate::service::Slot;
 
 /// For processes nobody supervises, between SIGTERM and SIGKILL and once more after it.
@@ -75,7 +75,7 @@ impl Supervisor {
         let over = now_ms() >= until;
         if no_children_left() || (over && killed) {
             self.logs.finish(LAST_LINES_MS);
-            finish(end, self.machine.mode);
+            self.machine.finish(end);
         }
         if over {
             self.phase = Phase::Strays { end, until: now_ms() + STRAY_GRACE_MS, killed: true };

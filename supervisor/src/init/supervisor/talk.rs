@@ -7,7 +7,7 @@ use holdfast_supervisor::channel::{
 };
 use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::machine::Event;
-use holdfast_supervisor::plan::{Plan, Service};
+use holdfast_supervisor::plan::{Plan, Service, text};
 use holdfast_supervisor::snapshot::{Boot, Mode, PlanSource, ServiceView, Snapshot, Starved};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
@@ -17,6 +17,7 @@ use rustix::process::Signal;
 use super::{AGENT, MAIN, Supervisor};
 use crate::console::say;
 use crate::finish::End;
+use crate::heart::Heart;
 use crate::log::outlet::is_writable;
 use crate::metal::{Machine, Network};
 use crate::sys::heap;
@@ -91,6 +92,7 @@ impl Supervisor {
             // As many places as slots.
             let _ = services.push(view);
         }
+        let heart = self.machine.heart.as_ref();
         Snapshot {
             mode: self.machine.mode,
             shutting_down: self.is_stopping(),
@@ -98,9 +100,9 @@ impl Supervisor {
             degraded: self.machine.degraded,
             started_at: self.started_at,
             allocations: heap::allocations(),
-            boot: Boot::default(),
-            watchdog_s: 0,
-            starved: Starved::No,
+            boot: heart.map_or(Boot::default(), |heart| heart.boot),
+            watchdog_s: heart.map_or(0, Heart::timeout_s),
+            starved: heart.map_or(Starved::No, |heart| heart.starved),
             services,
         }
     }
@@ -131,11 +133,14 @@ impl Supervisor {
             Ok(ToInit::Signal { slot, number }) if cfg!(feature = "test-hooks") => {
                 self.signal_for_test(slot, number);
             }
+            Ok(ToInit::Fail(Failure::NoAgent)) if cfg!(feature = "test-hooks") => {
+                self.lose_agent_for_test();
+            }
             Ok(ToInit::Fail(failure)) if cfg!(feature = "test-hooks") => fail_for_test(failure),
             Ok(ToInit::Signal { .. } | ToInit::Fail(_)) => {
                 say!("the agent asked for what only test builds do; ignored");
             }
-            Ok(ToInit::Alive) => {}
+            Ok(ToInit::Alive) => self.machine.heart.iter_mut().for_each(Heart::heard_agent),
             Ok(ToInit::Control { slot, what }) => self.control(usize::from(slot), what),
             Ok(ToInit::Lease(lease)) => self.change_network(|network| network.lease(lease)),
             Ok(ToInit::NoLease) => self.change_network(Network::no_lease),
@@ -180,7 +185,8 @@ impl Supervisor {
         let on_metal = self.machine.mode == Mode::Metal;
         self.stop(match end {
             _ if !on_metal => End::Exit(0),
-            channel::End::Reboot | channel::End::FactoryReset => End::Reboot,
+            channel::End::Reboot => End::Reboot,
+            channel::End::FactoryReset => End::FactoryReset,
             channel::End::PowerOff => End::PowerOff,
         });
     }
@@ -203,6 +209,9 @@ impl Supervisor {
             self.apply(MAIN + at, service);
         }
         self.machine.apply_network(&plan);
+        if let Some(heart) = &mut self.machine.heart {
+            heart.set_timeout(plan.watchdog_s);
+        }
         self.plan = plan;
         self.start_waiting_services();
     }
@@ -238,6 +247,13 @@ impl Supervisor {
         }
     }
 
+    fn lose_agent_for_test(&mut self) {
+        if let Some(agent) = self.slots.get_mut(AGENT) {
+            agent.service.program = text("/nonexistent");
+        }
+        self.signal(AGENT, Signal::KILL);
+    }
+
     fn signal_for_test(&self, slot: u8, number: u8) {
         if let Some(signal) = Signal::from_named_raw(i32::from(number)) {
             self.signal(usize::from(slot), signal);
@@ -258,5 +274,14 @@ fn fail_for_test(failure: Failure) {
         Failure::Spin => loop {
             std::hint::spin_loop();
         },
+        Failure::Fault => drop(overflow(1)),
+        Failure::NoAgent => {}
     }
+}
+
+/// The end of the stack is the one bad access that safe code can make.
+#[expect(unconditional_recursion, reason = "that is the point")]
+fn overflow(depth: u64) -> u64 {
+    let page = std::hint::black_box([depth; 512]);
+    overflow(depth + 1) + page.iter().sum::<u64>()
 }

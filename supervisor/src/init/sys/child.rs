@@ -103,7 +103,7 @@ pub(crate) fn spawn(child: &Child) -> Result<Spawned, Errno> {
 }
 
 /// Runs `work` in a child and returns its pid: for calls that may block for ever.
-pub(crate) fn run_aside(work: fn()) -> Result<Pid, Errno> {
+pub(crate) fn run_aside(work: impl FnOnce()) -> Result<Pid, Errno> {
     match Pid::from_raw(fork()?) {
         Some(pid) => Ok(pid),
         None => {

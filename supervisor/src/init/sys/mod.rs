@@ -1,11 +1,12 @@
 //! Everything unsafe that PID 1 does: the heap's guard, the child between clone and exec, datagrams
-//! with credentials, growing ext4, steering the clock, and the vectors that `execve` handed us. Each
-//! block says why it is sound.
+//! with credentials, disks, steering the clock, the watchdog, and the vectors that `execve` handed us.
+//! Each block says why it is sound.
 
 pub(crate) mod child;
 pub(crate) mod clock;
 pub(crate) mod datagram;
-pub(crate) mod ext4;
+pub(crate) mod disk;
 pub(crate) mod heap;
 pub(crate) mod process;
 pub(crate) mod sandbox;
+pub(crate) mod watchdog;
