@@ -44,7 +44,7 @@ fn who_speaks_without_tls_is_closed_without_a_word() {
     plain.write_all(b"PING\r\n").unwrap();
     assert_eq!(answer(plain), b"");
     let said = "Error accepting a client connection: wrong version number (addr=127.0.0.1:";
-    assert!(rig.server.log().contains(said), "{}", rig.server.log());
+    wait::expect(said, || rig.server.log().contains(said));
     serves(&rig);
 }
 

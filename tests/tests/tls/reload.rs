@@ -8,6 +8,7 @@ use holdfast_tests::authority::{Authority, HERE, Issued, Time};
 use holdfast_tests::client::Client;
 use holdfast_tests::resp::Value;
 use holdfast_tests::wait;
+use rustix::process::Signal;
 
 use crate::rig::{Rig, connect};
 
@@ -71,29 +72,62 @@ fn no_handshake_fails_while_certificates_change_under_a_thousand_clients() {
     println!("{} handshakes during {RELOADS} reloads, none failed", came.into_inner());
 }
 
+/// A server whose files may be replaced, and two bundles to do that with.
+struct Replaceable {
+    rig: Rig,
+    bundles: [Issued; 2],
+    used: Issued,
+}
+
+impl Replaceable {
+    /// Begins with the first of the two.
+    #[track_caller]
+    fn start() -> Self {
+        let authority = Authority::new();
+        let bundles = ["first", "second"].map(|name| authority.issue(name, HERE, Time::Now));
+        let used = Issued { cert: authority.path("used.crt"), key: authority.path("used.key") };
+        put(&bundles[0], &used);
+        let args = ["--tls-auth-clients", "no", "--loglevel", "debug"];
+        Self { rig: Rig::start(authority, &used, &args), bundles, used }
+    }
+
+    /// The certificate that a new client sees.
+    fn shown(&self) -> Option<Vec<u8>> {
+        let client = self.rig.connect(&self.rig.authority.client_config(None));
+        client.expect("a handshake").server_certificate()
+    }
+
+    #[track_caller]
+    fn expect_said(&self, text: &str) {
+        wait::expect(text, || self.rig.server.log().contains(text));
+    }
+}
+
 #[test]
 fn changed_files_are_found_by_themselves() {
-    let authority = Authority::new();
-    let names = ["first", "second"];
-    let [first, second] = names.map(|name| authority.issue(name, HERE, Time::Now));
-    let used = Issued { cert: authority.path("used.crt"), key: authority.path("used.key") };
-    put(&first, &used);
-    let args = ["--tls-auth-clients", "no", "--loglevel", "debug"];
-    let rig = Rig::start(authority, &used, &args);
-    let shown = |rig: &Rig| {
-        let client = rig.connect(&rig.authority.client_config(None));
-        client.expect("a handshake").server_certificate()
-    };
-    let before = shown(&rig);
-    rig.set(&["tls-auto-reload-interval", "1"]);
-    let has_said = |text: &str| rig.server.log().contains(text);
-    wait::expect("a look without a find", || has_said("TLS reload skipped: materials unchanged"));
-
+    let server = Replaceable::start();
+    let before = server.shown();
+    server.rig.set(&["tls-auto-reload-interval", "1"]);
+    server.expect_said("TLS reload skipped: materials unchanged");
     // While only one of the two is there, nothing is taken.
-    fs::copy(&second.key, &used.key).expect("the directory is ours");
-    wait::expect("half a bundle is refused", || has_said("Background TLS reload failed"));
-    assert_eq!(shown(&rig), before);
-    put(&second, &used);
-    wait::expect("the reload", || has_said("TLS materials reloaded successfully"));
-    assert_ne!(shown(&rig), before);
+    fs::copy(&server.bundles[1].key, &server.used.key).expect("the directory is ours");
+    server.expect_said("Background TLS reload failed");
+    assert_eq!(server.shown(), before);
+    put(&server.bundles[1], &server.used);
+    server.expect_said("TLS materials reloaded successfully");
+    assert_ne!(server.shown(), before);
+}
+
+#[test]
+fn a_signal_has_the_files_read_again() {
+    let server = Replaceable::start();
+    let before = server.shown();
+    fs::write(&server.used.cert, "broken").expect("the directory is ours");
+    server.rig.server.signal(Signal::HUP);
+    server.expect_said("Background TLS reload failed");
+    assert_eq!(server.shown(), before);
+    put(&server.bundles[1], &server.used);
+    server.rig.server.signal(Signal::HUP);
+    server.expect_said("TLS materials reloaded successfully");
+    assert_ne!(server.shown(), before);
 }

@@ -82,12 +82,14 @@ impl Verifier {
             .any(|algorithm| key.verifies(*algorithm, signed.content, signed.signature))
     }
 
-    /// The handshake's signature by the key of a version 1 certificate.
+    /// The handshake's signature by the key of a version 1 certificate, with the first `candidates` of
+    /// the algorithms that its scheme may mean.
     fn verify_handshake(
         &self,
         message: &[u8],
         facts: &Facts<'_>,
         signature: &DigitallySignedStruct,
+        candidates: usize,
     ) -> Result<HandshakeSignatureValid, Error> {
         let by_scheme = self.algorithms.mapping.iter();
         let mut by_scheme = by_scheme.filter(|(scheme, _)| *scheme == signature.scheme);
@@ -96,7 +98,8 @@ impl Verifier {
         let bad = Error::from(CertificateError::BadSignature);
         let (info, _) = element(facts.public_key()).ok_or(bad.clone())?;
         let key = PublicKey::read(info).ok_or(bad.clone())?;
-        match algorithms.iter().any(|by| key.verifies(*by, message, signature.signature())) {
+        let mut candidates = algorithms.iter().take(candidates);
+        match candidates.any(|by| key.verifies(*by, message, signature.signature())) {
             true => Ok(HandshakeSignatureValid::assertion()),
             false => Err(bad),
         }
@@ -137,7 +140,7 @@ impl ClientCertVerifier for Verifier {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         match v1(certificate) {
-            Some(facts) => self.verify_handshake(message, &facts, signature),
+            Some(facts) => self.verify_handshake(message, &facts, signature, usize::MAX),
             None => self.webpki.verify_tls12_signature(message, certificate, signature),
         }
     }
@@ -150,7 +153,8 @@ impl ClientCertVerifier for Verifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         match v1(certificate) {
             Some(facts) if is_for_tls13(signature.scheme) => {
-                self.verify_handshake(message, &facts, signature)
+                // Version 1.3 binds the curve to the scheme: webpki lists that one first.
+                self.verify_handshake(message, &facts, signature, 1)
             }
             Some(_) => Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into()),
             None => self.webpki.verify_tls13_signature(message, certificate, signature),
@@ -257,4 +261,36 @@ fn element(der: &[u8]) -> Option<(&[u8], &[u8])> {
         _ => return None,
     };
     rest.split_at_checked(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_element_ends_where_its_length_says() {
+        assert_eq!(element(&[0x30, 2, 7, 8, 9]), Some((&[7, 8][..], &[9][..])));
+        assert_eq!(element(&[0x30, 0x81, 1, 7]), Some((&[7][..], &[][..])));
+        assert_eq!(element(&[0x30, 0x82, 0, 1, 7]), Some((&[7][..], &[][..])));
+        assert_eq!(element(&[0x30, 3, 7]), None, "it is cut off");
+        assert_eq!(element(&[0x30, 0x84, 0, 0, 0, 1, 7]), None, "longer than any handshake");
+        assert_eq!(element(&[0x30]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_reading_panic(mut bytes in vec(any::<u8>(), 0..600), nest in 0..4_usize) {
+            // Lengths that fit lead further in.
+            for _ in 0..nest {
+                let len = u16::try_from(bytes.len()).expect("short").to_be_bytes();
+                bytes.splice(0..0, [0x30, 0x82, len[0], len[1]]);
+            }
+            let _ = Signed::read(&bytes);
+            let _ = PublicKey::read(&bytes);
+            let _ = Facts::read(&CertificateDer::from(bytes)).map(|facts| facts.summary());
+        }
+    }
 }
