@@ -50,6 +50,8 @@ pub(crate) struct Probe {
     pub(crate) readiness_failures: u32,
     /// Before a server that was ready is called hung and killed.
     pub(crate) liveness_failures: u32,
+    /// The same for a server that does not answer because it is at work.
+    pub(crate) busy_failures: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +95,7 @@ impl Default for Config {
                 startup_failures: 300,
                 readiness_failures: 1,
                 liveness_failures: 3,
+                busy_failures: 30,
             },
             status_listen: None,
             logs: Keep::STANDARD,
@@ -241,16 +244,23 @@ fn read_probe(server: &mut Section, default: &Probe) -> Probe {
         ..default.clone()
     };
     probe.finish();
+    let mut liveness = server.section("liveness");
+    let busy_failures =
+        liveness.read("busy_failure_threshold", default.busy_failures, value::number(COUNTS));
     Probe {
         startup_failures: threshold(server.section("startup"), default.startup_failures),
         readiness_failures: threshold(server.section("readiness"), default.readiness_failures),
-        liveness_failures: threshold(server.section("liveness"), default.liveness_failures),
+        liveness_failures: threshold(liveness, default.liveness_failures),
+        busy_failures,
         ..times
     }
 }
 
+/// Failures in a row.
+const COUNTS: std::ops::RangeInclusive<u32> = 1..=1_000_000;
+
 fn threshold(mut section: Section, default: u32) -> u32 {
-    let threshold = section.read("failure_threshold", default, value::number(1..=1_000_000));
+    let threshold = section.read("failure_threshold", default, value::number(COUNTS));
     section.finish();
     threshold
 }

@@ -6,6 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::{fs, io};
 
+use holdfast_supervisor::paths;
+
 use crate::ping::Endpoint;
 
 /// Listening sockets are among a server's first descriptors; its clients may hold thousands.
@@ -48,6 +50,15 @@ impl Own {
     }
 }
 
+/// Where init has the server answer those who look after it: before all others, as it is open when
+/// they are not.
+pub(crate) fn admin_sockets() -> impl Iterator<Item = Endpoint> {
+    let told = std::env::var_os(paths::ADMIN_ENV).map(PathBuf::from);
+    let usual = paths::ADMIN_SOCKETS.map(PathBuf::from);
+    let places = told.map_or_else(|| usual.to_vec(), |told| vec![told]);
+    places.into_iter().filter(|path| path.exists()).map(Endpoint::Unix)
+}
+
 /// Unix sockets first: they need no free port and no address.
 pub(crate) fn endpoints(pid: u32) -> Vec<Endpoint> {
     let own = Own::of(pid);
@@ -65,7 +76,7 @@ pub(crate) fn server_pid() -> Option<u32> {
     let pids = fs::read_dir("/proc").ok()?.flatten();
     pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(|pid: &u32| {
         let program = fs::read_link(format!("/proc/{pid}/exe"));
-        program.is_ok_and(|program| program.as_os_str() == holdfast_supervisor::paths::SERVER)
+        program.is_ok_and(|program| program.as_os_str() == paths::SERVER)
     })
 }
 

@@ -97,4 +97,27 @@ mod tests {
             assert_eq!(classify(reply), expected, "{:?}", String::from_utf8_lossy(reply));
         }
     }
+
+    /// Whoever never ends his line is given up in time, and his connection with him.
+    #[tokio::test]
+    async fn an_endless_answer_ends_with_the_deadline_or_the_limit() {
+        for (piece, pause_ms) in [(&b"+"[..], 5), (&[b'+'; 4096], 0), (b"", 5)] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("free");
+            let endpoint = Endpoint::Tcp(listener.local_addr().expect("bound"));
+            let talking = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.expect("a probe");
+                while stream.write_all(piece).await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+                    if piece.is_empty() && stream.read_u8().await.is_err() {
+                        break;
+                    }
+                }
+            });
+            let asked = ping(&endpoint, Duration::from_millis(200)).await;
+            let kind = asked.expect_err("no answer").kind();
+            assert!(matches!(kind, io::ErrorKind::TimedOut | io::ErrorKind::InvalidData), "{kind}");
+            let closed = tokio::time::timeout(Duration::from_secs(30), talking).await;
+            closed.expect("the connection is closed").expect("it only talks");
+        }
+    }
 }

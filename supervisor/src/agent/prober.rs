@@ -2,9 +2,14 @@
 //!
 //! Startup: until the first answer nothing else counts; `startup_failures` in a row and it is
 //! killed. Then one question serves both: `readiness_failures` without an answer and it is shown as
-//! not ready, `liveness_failures` and it is called hung. "Busy" (loading, a long script) is alive
-//! but not ready. After a verdict of hung the prober holds until there is a new process.
+//! not ready, `liveness_failures` and it is called hung ([`health`]). Before a silence counts, the
+//! kernel is asked why ([`vitals`]): a server that gets no processor is not ready, but never hung; one
+//! that is at work has longer. After a verdict of hung the prober holds until there is a new process.
 
+mod health;
+mod vitals;
+
+use std::io;
 use std::time::Duration;
 
 use holdfast_supervisor::channel::{ToInit, Verdict};
@@ -16,6 +21,8 @@ use crate::config::{Probe, Target};
 use crate::discover;
 use crate::ping::{Answer, Endpoint, ping};
 use crate::run::Shared;
+use health::{Health, Outcome};
+use vitals::{Cause, Vitals};
 
 /// A server takes milliseconds to start: asked often at first, then at the usual pace.
 const STARTUP_PERIOD: Duration = Duration::from_millis(20);
@@ -64,14 +71,20 @@ fn current_run(snapshot: Option<&Snapshot>) -> Option<Run> {
 /// Asks one run until it is called hung; dropped when there is another.
 async fn probe_run(shared: &Shared, run: Run) {
     let mut health = Health::default();
-    let mut endpoint = None;
+    let mut questions = Questions { pid: run.pid, known: None, before: None };
+    let mut hunger = Hunger::default();
     let mut period = STARTUP_PERIOD;
     loop {
         let probe = shared.config().probe.clone();
         let asked_at = Instant::now();
-        let outcome = ask(&probe, run.pid, &mut endpoint).await;
-        shared.note_probe(endpoint.as_ref(), &outcome);
-        if let Some(verdict) = health.judge(outcome.as_ref().ok().copied(), &probe) {
+        let answer = questions.ask(&probe).await;
+        shared.note_probe(questions.known.as_ref(), &answer);
+        let outcome = match answer {
+            Ok(answer) => Outcome::Answer(answer),
+            Err(error) => Outcome::Silence(questions.cause(&error, asked_at, &probe)),
+        };
+        hunger.note(outcome);
+        if let Some(verdict) = health.judge(outcome, &probe) {
             let message = ToInit::Probe { slot: run.slot, run: run.run, verdict };
             if let Err(error) = shared.link.send(&message) {
                 eprintln!("holdfast-agent: cannot tell init: {error}");
@@ -89,109 +102,103 @@ async fn probe_run(shared: &Shared, run: Run) {
     }
 }
 
-/// Where it listens is looked up once and again after a failure.
-async fn ask(probe: &Probe, pid: u32, known: &mut Option<Endpoint>) -> std::io::Result<Answer> {
-    let timeout = Duration::from_millis(u64::from(probe.timeout_ms));
-    if let Some(endpoint) = known.as_ref() {
-        return ping(endpoint, timeout).await;
-    }
-    let mut last = Err(std::io::Error::other("the server does not listen anywhere yet"));
-    for endpoint in candidates(probe, pid) {
-        last = ping(&endpoint, timeout).await;
-        if last.is_ok() {
-            *known = Some(endpoint);
-            break;
+/// Where a run is asked, and what is known of it besides its answers.
+struct Questions {
+    pid: u32,
+    /// Where it answered last.
+    known: Option<Endpoint>,
+    /// A reading from before the silence, or from its beginning.
+    before: Option<Vitals>,
+}
+
+impl Questions {
+    /// Silence where somebody listens is an answer of its own. Where nobody does, the next place is
+    /// tried.
+    async fn ask(&mut self, probe: &Probe) -> io::Result<Answer> {
+        let places = match self.known.take() {
+            Some(endpoint) => vec![endpoint],
+            None => candidates(probe, self.pid),
+        };
+        let mut last = Err(io::Error::other("the server does not listen anywhere yet"));
+        for endpoint in places {
+            last = self.ask_at(&endpoint, timeout(probe)).await;
+            let is_settled = last.as_ref().map_or_else(is_timeout, |_| true);
+            if is_settled {
+                self.known = Some(endpoint);
+                break;
+            }
         }
+        if last.is_ok() {
+            self.before = None;
+        }
+        last
     }
-    last
+
+    /// An answer takes less than a millisecond; the kernel is looked at only when it does not come.
+    async fn ask_at(&mut self, endpoint: &Endpoint, timeout: Duration) -> io::Result<Answer> {
+        let asked = ping(endpoint, timeout);
+        tokio::pin!(asked);
+        if let Ok(answer) = tokio::time::timeout(timeout / 4, &mut asked).await {
+            return answer;
+        }
+        self.before.get_or_insert_with(|| Vitals::read(self.pid));
+        asked.await
+    }
+
+    /// Why there was no answer; the reading it takes is the one before the next.
+    fn cause(&mut self, error: &io::Error, asked_at: Instant, probe: &Probe) -> Cause {
+        let late = match is_timeout(error) {
+            true => asked_at.elapsed().saturating_sub(timeout(probe)),
+            false => Duration::ZERO,
+        };
+        let now = Vitals::read(self.pid);
+        let cause = self.before.as_ref().map(|before| now.since(before, late));
+        self.before = Some(now);
+        cause.unwrap_or(Cause::Idle)
+    }
+}
+
+fn timeout(probe: &Probe) -> Duration {
+    Duration::from_millis(u64::from(probe.timeout_ms))
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::TimedOut
 }
 
 fn candidates(probe: &Probe, pid: u32) -> Vec<Endpoint> {
     match &probe.target {
-        Target::Auto => discover::endpoints(pid),
+        Target::Auto => discover::admin_sockets().chain(discover::endpoints(pid)).collect(),
         Target::Tcp(address) => vec![Endpoint::Tcp(*address)],
         Target::Unix(path) => vec![Endpoint::Unix(path.clone())],
     }
 }
 
-/// The thresholds: a pure count of failures in a row.
-#[derive(Debug, Default)]
-struct Health {
-    started: bool,
-    failures: u32,
-    /// What init was told last.
-    last: Option<Verdict>,
+/// Says once that the server starves, and once that it does not any more.
+#[derive(Default)]
+struct Hunger {
+    questions: u32,
 }
 
-impl Health {
-    /// A verdict that init does not know yet.
-    fn judge(&mut self, answer: Option<Answer>, probe: &Probe) -> Option<Verdict> {
-        self.failures = if answer.is_some() { 0 } else { self.failures.saturating_add(1) };
-        self.started |= answer == Some(Answer::Ready);
-        let limit = if self.started { probe.liveness_failures } else { probe.startup_failures };
-        let verdict = match answer {
-            Some(Answer::Ready) => Verdict::Ready,
-            Some(Answer::Busy) => Verdict::NotReady,
-            None if self.failures >= limit => Verdict::Hung,
-            None if self.failures >= probe.readiness_failures => Verdict::NotReady,
-            None => return None,
-        };
-        let news = self.last != Some(verdict) && (self.started || verdict == Verdict::Hung);
-        news.then_some(verdict)
-    }
-
-    fn told(&mut self, verdict: Verdict) {
-        self.last = Some(verdict);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Config;
-
-    fn verdicts(answers: &[Option<Answer>]) -> Vec<Option<Verdict>> {
-        let probe = Probe {
-            startup_failures: 4,
-            readiness_failures: 1,
-            liveness_failures: 3,
-            ..Config::default().probe
-        };
-        let mut health = Health::default();
-        let mut judge = |answer: &Option<Answer>| {
-            let verdict = health.judge(*answer, &probe);
-            verdict.inspect(|verdict| health.told(*verdict))
-        };
-        answers.iter().map(&mut judge).collect()
-    }
-
-    const READY: Option<Answer> = Some(Answer::Ready);
-    const BUSY: Option<Answer> = Some(Answer::Busy);
-
-    #[test]
-    fn before_the_first_answer_only_the_startup_threshold_counts() {
-        let none = None::<Verdict>;
-        assert_eq!(verdicts(&[None, None, None, READY]), [none, none, none, Some(Verdict::Ready)]);
-        assert_eq!(verdicts(&[None; 4]), [none, none, none, Some(Verdict::Hung)]);
-    }
-
-    #[test]
-    fn loading_is_neither_ready_nor_a_failure() {
-        let busy_for_long = [BUSY; 20];
-        assert_eq!(verdicts(&busy_for_long), [None; 20]);
-    }
-
-    #[test]
-    fn a_ready_server_is_unready_at_once_and_hung_after_three() {
-        let expected = [Some(Verdict::Ready), Some(Verdict::NotReady), None, Some(Verdict::Hung)];
-        assert_eq!(verdicts(&[READY, None, None, None]), expected);
-        let expected = [Some(Verdict::Ready), Some(Verdict::NotReady), Some(Verdict::Ready), None];
-        assert_eq!(verdicts(&[READY, None, READY, READY]), expected);
-    }
-
-    #[test]
-    fn a_busy_server_is_never_called_hung() {
-        let answers: Vec<_> = std::iter::once(READY).chain([BUSY; 50]).collect();
-        assert!(!verdicts(&answers).contains(&Some(Verdict::Hung)));
+impl Hunger {
+    fn note(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Silence(Cause::Starved { waited }) => {
+                if self.questions == 0 {
+                    eprintln!(
+                        "holdfast-agent: the server does not answer, but it starves: {} ms without a processor; it is not called hung",
+                        waited.as_millis()
+                    );
+                }
+                self.questions = self.questions.saturating_add(1);
+            }
+            Outcome::Answer(_) if self.questions > 0 => {
+                let questions = std::mem::take(&mut self.questions);
+                eprintln!(
+                    "holdfast-agent: the server answers again; it starved for {questions} probes"
+                );
+            }
+            _ => {}
+        }
     }
 }

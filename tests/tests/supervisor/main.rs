@@ -15,6 +15,7 @@ mod control;
 mod endings;
 mod notices;
 mod pid_one;
+mod probing;
 mod restarts;
 mod shutdown;
 mod status;

@@ -24,7 +24,8 @@ pub(super) fn main(mut words: Words) -> Outcome {
         }
     }
     if endpoints.is_empty() {
-        endpoints = discover::server_pid().map(discover::endpoints).unwrap_or_default();
+        endpoints.extend(discover::admin_sockets());
+        endpoints.extend(discover::server_pid().map(discover::endpoints).unwrap_or_default());
     }
     if endpoints.is_empty() {
         endpoints.push(on_loopback(DEFAULT_PORT));

@@ -30,7 +30,7 @@ fn values_reach_the_plan() {
          [server]\nargs = [\"--maxmemory\", \"32mb\"]\n\
          [server.limits]\nmemory_max = \"48mb\"\nmemory_high = \"50%\"\n\
          [server.probe]\naddress = \"unix:/run/redis.sock\"\n\
-         [server.liveness]\nfailure_threshold = 5\n\
+         [server.liveness]\nfailure_threshold = 5\nbusy_failure_threshold = 50\n\
          [network]\naddress = \"10.1.2.3/8\"\ngateway = \"10.0.0.1\"\n",
     )
     .expect("valid");
@@ -41,6 +41,7 @@ fn values_reach_the_plan() {
     assert_eq!(server.limits.memory_high, Memory::Percent(50));
     assert_eq!(config.probe.target, Target::Unix("/run/redis.sock".into()));
     assert_eq!(config.probe.liveness_failures, 5);
+    assert_eq!(config.probe.busy_failures, 50);
     let Ipv4::Static(network) = &config.plan.network.ipv4 else { panic!("an address is static") };
     assert_eq!((network.prefix, config.plan.network.ipv6), (8, true));
 }
