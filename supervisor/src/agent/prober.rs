@@ -27,6 +27,8 @@ use vitals::{Cause, Vitals};
 /// A server takes milliseconds to start: asked often at first, then at the usual pace.
 const STARTUP_PERIOD: Duration = Duration::from_millis(20);
 const STARTUP_PERIOD_MAX: Duration = Duration::from_millis(200);
+/// Who is stopped cannot answer: he is asked again in this part of the time.
+const HURRY: u32 = 4;
 
 /// The process that is being asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,22 +70,35 @@ fn current_run(snapshot: Option<&Snapshot>) -> Option<Run> {
     Some(Run { slot: slot as u8, run: service.run, pid })
 }
 
+fn has_started(snapshot: Option<&Snapshot>) -> bool {
+    use holdfast_supervisor::machine::State::{Ready, Unready};
+    let server = snapshot.and_then(|snapshot| snapshot.service("server"));
+    server.is_some_and(|(_, it)| matches!(it.record.state, Ready { .. } | Unready { .. }))
+}
+
 /// Asks one run until it is called hung; dropped when there is another.
 async fn probe_run(shared: &Shared, run: Run) {
     let mut health = Health::default();
     let mut questions = Questions { pid: run.pid, known: None, before: None };
     let mut hunger = Hunger::default();
     let mut period = STARTUP_PERIOD;
+    let mut patience = timeout(&shared.config().probe);
     loop {
         let probe = shared.config().probe.clone();
         let asked_at = Instant::now();
-        let answer = questions.ask(&probe).await;
+        let answer = questions.ask(&probe, patience).await;
         shared.note_probe(questions.known.as_ref(), &answer);
         let outcome = match answer {
             Ok(answer) => Outcome::Answer(answer),
-            Err(error) => Outcome::Silence(questions.cause(&error, asked_at, &probe)),
+            Err(error) => Outcome::Silence(questions.cause(&error, asked_at + patience)),
+        };
+        patience = match outcome {
+            Outcome::Silence(Cause::Stopped) => timeout(&probe) / HURRY,
+            _ => timeout(&probe),
         };
         hunger.note(outcome);
+        // It may have said so itself before it was asked for the first time.
+        health.started |= has_started(shared.snapshot.borrow().as_ref());
         if let Some(verdict) = health.judge(outcome, &probe) {
             let message = ToInit::Probe { slot: run.slot, run: run.run, verdict };
             if let Err(error) = shared.link.send(&message) {
@@ -95,7 +110,10 @@ async fn probe_run(shared: &Shared, run: Run) {
                 return std::future::pending().await;
             }
         }
-        let usual = Duration::from_millis(u64::from(probe.period_ms));
+        let usual = Duration::from_millis(u64::from(probe.period_ms)).min(match outcome {
+            Outcome::Silence(Cause::Stopped) => patience,
+            _ => Duration::MAX,
+        });
         let pause = if health.started { usual } else { period.min(usual) };
         tokio::time::sleep_until(asked_at + pause).await;
         period = (period * 2).min(STARTUP_PERIOD_MAX);
@@ -114,14 +132,14 @@ struct Questions {
 impl Questions {
     /// Silence where somebody listens is an answer of its own. Where nobody does, the next place is
     /// tried.
-    async fn ask(&mut self, probe: &Probe) -> io::Result<Answer> {
+    async fn ask(&mut self, probe: &Probe, patience: Duration) -> io::Result<Answer> {
         let places = match self.known.take() {
             Some(endpoint) => vec![endpoint],
             None => candidates(probe, self.pid),
         };
         let mut last = Err(io::Error::other("the server does not listen anywhere yet"));
         for endpoint in places {
-            last = self.ask_at(&endpoint, timeout(probe)).await;
+            last = self.ask_at(&endpoint, patience).await;
             let is_settled = last.as_ref().map_or_else(is_timeout, |_| true);
             if is_settled {
                 self.known = Some(endpoint);
@@ -135,10 +153,10 @@ impl Questions {
     }
 
     /// An answer takes less than a millisecond; the kernel is looked at only when it does not come.
-    async fn ask_at(&mut self, endpoint: &Endpoint, timeout: Duration) -> io::Result<Answer> {
-        let asked = ping(endpoint, timeout);
+    async fn ask_at(&mut self, endpoint: &Endpoint, patience: Duration) -> io::Result<Answer> {
+        let asked = ping(endpoint, patience);
         tokio::pin!(asked);
-        if let Ok(answer) = tokio::time::timeout(timeout / 4, &mut asked).await {
+        if let Ok(answer) = tokio::time::timeout(patience / 4, &mut asked).await {
             return answer;
         }
         self.before.get_or_insert_with(|| Vitals::read(self.pid));
@@ -146,9 +164,9 @@ impl Questions {
     }
 
     /// Why there was no answer; the reading it takes is the one before the next.
-    fn cause(&mut self, error: &io::Error, asked_at: Instant, probe: &Probe) -> Cause {
+    fn cause(&mut self, error: &io::Error, deadline: Instant) -> Cause {
         let late = match is_timeout(error) {
-            true => asked_at.elapsed().saturating_sub(timeout(probe)),
+            true => deadline.elapsed(),
             false => Duration::ZERO,
         };
         let now = Vitals::read(self.pid);

@@ -177,7 +177,7 @@ fn a_server_at_work_has_longer() {
     let rig = Rig::start("[server.liveness]\nfailure_threshold = 1\n", &[]);
     let mut client = rig.client();
     client
-        .pipeline(0..200_000, |n| ["SADD".to_owned(), "big".to_owned(), format!("member:{n}")])
+        .pipeline(0..200_000, |n| vec!["SADD".to_owned(), "big".to_owned(), format!("member:{n}")])
         .expect("written");
     // Minutes of work in one command.
     let words = std::iter::repeat_n("big", 2_000);
