@@ -11,9 +11,9 @@ use rustix::process::Signal;
 
 use crate::rig::{Rig, descriptors};
 
-/// Of every 100 ms, this many may be used by all of a starving rig together.
+/// Of every second, this much may be used by all of a starving rig together: the least there is.
 const QUOTA_US: u32 = 1_000;
-const PERIOD_US: u32 = 100_000;
+const PERIOD_US: u32 = 1_000_000;
 /// Processes that want all of it.
 const SPINNERS: usize = 100;
 /// Twice what a hung server is killed after.
