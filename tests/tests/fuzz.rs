@@ -4,8 +4,10 @@
 use holdfast_server::config::syntax;
 use holdfast_server::keyspace::{Keyspace, Value};
 use holdfast_server::types::collection::Collection;
+use holdfast_supervisor::channel::ToInit;
+use holdfast_supervisor::notify::Notice;
 use holdfast_tests::fuzz::resp::{Decode, Outcome, holdfast};
-use holdfast_tests::fuzz::{Random, conf, packed, rdb_file, resp, restore, seeds};
+use holdfast_tests::fuzz::{Random, conf, packed, rdb_file, resp, restore, seeds, supervisor};
 
 /// Inputs of one run: some seconds in a debug build.
 const INPUTS: usize = 20_000;
@@ -66,6 +68,49 @@ fn rdb_file_failure(load: rdb_file::Load) -> Option<String> {
     let generated = (0..INPUTS / 4).map(|_| rdb_file::generate(&mut random, &seeds));
     let inputs = seeds.iter().cloned().chain(generated);
     inputs.map(|bytes| rdb_file::check(load, &bytes)).find_map(Result::err)
+}
+
+/// The first message that `decode` understands as something that does not come back.
+fn channel_failure(decode: supervisor::Decode) -> Option<String> {
+    let mut random = Random::from_seed(SEED);
+    let inputs = (0..INPUTS).map(|_| supervisor::generate_channel(&mut random));
+    inputs.map(|bytes| supervisor::check_channel(decode, &bytes)).find_map(Result::err)
+}
+
+/// The first notice of which `parse` makes something that must not be shown or passed on.
+fn notice_failure(parse: supervisor::Parse) -> Option<String> {
+    let mut random = Random::from_seed(SEED);
+    let inputs = (0..INPUTS).map(|_| supervisor::generate_notice(&mut random));
+    inputs.map(|bytes| supervisor::check_notice(parse, &bytes)).find_map(Result::err)
+}
+
+#[test]
+fn what_pid_1_reads_never_makes_it_panic_and_comes_back_the_same() {
+    assert_eq!(channel_failure(supervisor::channel), None);
+    assert_eq!(notice_failure(Notice::parse), None);
+}
+
+#[test]
+fn canary_a_plan_whose_program_is_not_looked_at_is_caught() {
+    fn broken(bytes: &[u8]) -> Option<ToInit> {
+        let mut message = supervisor::channel(bytes)?;
+        if let ToInit::Plan(plan) = &mut message {
+            plan.services.iter_mut().for_each(|service| service.program.clear());
+        }
+        Some(message)
+    }
+    assert!(channel_failure(broken).is_some());
+}
+
+#[test]
+fn canary_a_status_that_is_shown_as_it_came_is_caught() {
+    fn broken(bytes: &[u8]) -> Notice {
+        let text = String::from_utf8_lossy(bytes);
+        let status = text.split('\n').find_map(|line| line.strip_prefix("STATUS="));
+        let status = status.and_then(|status| status.try_into().ok());
+        Notice { status, ..Notice::parse(bytes) }
+    }
+    assert!(notice_failure(broken).is_some());
 }
 
 #[test]

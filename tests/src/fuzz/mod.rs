@@ -6,6 +6,7 @@ pub mod packed;
 pub mod rdb_file;
 pub mod resp;
 pub mod restore;
+pub mod supervisor;
 
 use std::fs;
 

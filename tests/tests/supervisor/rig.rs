@@ -49,6 +49,8 @@ pub(crate) struct Rig {
     /// PID 1 as this test sees it.
     pub(crate) init: i32,
     pub(crate) status_socket: PathBuf,
+    /// Another user's: the agent answers nobody else.
+    is_nobodys: bool,
 }
 
 impl Rig {
@@ -89,7 +91,9 @@ impl Rig {
         assert!(chown.status().expect("chown(1) of coreutils").success());
         let command = [&["redis-server"], words].concat();
         let port = PortLease::acquire().expect("a free port");
-        Self::enter(by_nobody("unshare"), ENTER, root, &command, port)
+        let mut rig = Self::enter(by_nobody("unshare"), ENTER, root, &command, port);
+        rig.is_nobodys = true;
+        rig
     }
 
     /// The server under init, answering PING and known to be ready.
@@ -146,7 +150,7 @@ impl Rig {
     ) -> Self {
         let child = enter(unshare, script, root.path(), command);
         let status_socket = root.path().join("run/holdfast/agent.sock");
-        let mut rig = Self { root, port, child, init: 0, status_socket };
+        let mut rig = Self { root, port, child, init: 0, status_socket, is_nobodys: false };
         rig.init = rig.find_init();
         rig
     }
@@ -178,7 +182,11 @@ impl Rig {
     }
 
     pub(crate) fn agent(&self, words: &[&str]) -> Output {
-        let mut command = Command::new(&binaries().agent);
+        let agent = self.root.path().join("usr/bin/holdfast-agent");
+        let mut command = match self.is_nobodys {
+            true => by_nobody(&agent.to_string_lossy()),
+            false => Command::new(&binaries().agent),
+        };
         command.args(words).arg("--socket").arg(&self.status_socket);
         command.output().expect("the agent's command runs")
     }

@@ -14,6 +14,7 @@ use crate::rig::{Rig, by_nobody, children, descriptors, program, send};
 fn ten_thousand_orphans_that_end_at_once_are_reaped() {
     const ORPHANS: usize = 10_000;
     let rig = Rig::puppet("", &["notify:READY=1", "wait"]);
+    wait::expect("it to be ready", || rig.service("server")["state"] == "ready");
     let services = children(rig.init).len();
     // Each subshell ends at once, so what waits in it belongs to PID 1.
     let fifo = rig.root.path().join("fifo").display().to_string();
