@@ -122,6 +122,12 @@ impl Tree {
         Ok(())
     }
 
+    /// The same with another file in that place.
+    pub fn with_file(mut self, path: &str, bytes: Vec<u8>) -> Self {
+        self.file(path, bytes);
+        self
+    }
+
     pub fn get(&self, path: &str) -> Option<&Entry> {
         self.0.get(path)
     }

@@ -164,7 +164,7 @@ pub fn blank_disk(data_mib: u64) -> Vec<u8> {
 
 /// A folder of ready programs is taken as it is: they must be built with the features that
 /// `binaries_with_test_hooks` names.
-fn programs() -> &'static Binaries {
+pub fn programs() -> &'static Binaries {
     static PROGRAMS: OnceLock<Binaries> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
         let ready = std::env::var_os("HOLDFAST_BIN_DIR").is_some();

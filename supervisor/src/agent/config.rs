@@ -229,7 +229,14 @@ fn read_limits(mut limits: Section, default: Limits) -> Limits {
         memory_high: limits.read("memory_high", default.memory_high, value::memory),
         pids_max: limits.read("pids_max", default.pids_max, value::number(0..=4_000_000)),
         cpu_weight: limits.read("cpu_weight", default.cpu_weight, value::number(0..=10_000)),
-        ..default
+        memory_min: limits.read("memory_min", default.memory_min, value::memory),
+        cpu_max_percent: limits.read(
+            "cpu_max_percent",
+            default.cpu_max_percent,
+            value::number(0..=10_000),
+        ),
+        io_read_bps: limits.read("io_read_bps", default.io_read_bps, value::rate),
+        io_write_bps: limits.read("io_write_bps", default.io_write_bps, value::rate),
     };
     limits.finish();
     read

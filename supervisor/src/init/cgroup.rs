@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  /sys/fs/cgroup/          every controller enabled; no process of ours stays here
-//!    init/                  PID 1, and in a container whatever else was here
+//!    init/                  PID 1, and in a container whatever else was here; protected, so that it
+//!                           runs and keeps its memory whatever the services do
 //!    agent.1/  server.17/   one per run: counters start at zero, and nothing of an older run
 //!                           can be charged to, or killed with, a newer one
 //! ```
@@ -23,6 +24,10 @@ const CONTROLLERS: [&str; 4] = ["+memory", "+pids", "+cpu", "+io"];
 /// Groups of ended runs whose last processes are still going away.
 const MAX_STALE: usize = 16;
 const FILE_BYTES: usize = 1024;
+/// Not reclaimed from PID 1: several times what it has.
+const INIT_MEMORY: &str = "8388608";
+/// The kernel's own period of `cpu.max`.
+const CPU_PERIOD_US: u64 = 100_000;
 
 type GroupName = String<32>;
 
@@ -31,6 +36,8 @@ pub(crate) struct Cgroups {
     /// What percentages of the plan are of: bytes that were free when init started.
     memory: u64,
     stale: Deque<GroupName, MAX_STALE>,
+    /// The disk under /data, which `io.max` names; `None` where it is not one disk.
+    disk: Option<(u32, u32)>,
     /// Every controller could be enabled.
     pub complete: bool,
 }
@@ -55,9 +62,10 @@ impl Cgroups {
         let enabled = CONTROLLERS.map(|controller| {
             write_file(&root, "cgroup.subtree_control", controller.as_bytes()).is_ok()
         });
+        protect(&init);
         let memory = available_memory(&root);
         let complete = enabled.iter().all(|&enabled| enabled);
-        Some(Self { root, memory, stale: Deque::new(), complete })
+        Some(Self { root, memory, stale: Deque::new(), disk: data_disk(), complete })
     }
 
     pub(crate) fn fresh(
@@ -86,6 +94,11 @@ impl Cgroups {
         group.set("pids.max", (limits.pids_max != 0).then_some(u64::from(limits.pids_max)));
         let weight = if limits.cpu_weight == 0 { 100 } else { limits.cpu_weight };
         group.set("cpu.weight", Some(u64::from(weight)));
+        group.set("memory.min", Some(limits.memory_min.bytes(self.memory).unwrap_or(0)));
+        group.set_cpu_max(limits.cpu_max_percent);
+        if let Some(disk) = self.disk {
+            group.set_io_max(disk, limits.io_read_bps, limits.io_write_bps);
+        }
     }
 
     /// The run is over: kill what it left behind, and remove the group when it is empty.
@@ -140,11 +153,25 @@ impl Group {
 
     fn set(&self, file: &str, value: Option<u64>) {
         let mut text = String::<24>::new();
-        let _ = match value {
-            Some(value) => write!(text, "{value}"),
-            None => write!(text, "max"),
-        };
+        // Twenty digits and a word fit.
+        let _ = write!(text, "{}", Bound(value));
         let _ = write_file(&self.dir, file, text.as_bytes());
+    }
+
+    /// So much of each [`CPU_PERIOD_US`].
+    fn set_cpu_max(&self, percent: u16) {
+        let quota = (percent != 0).then(|| u64::from(percent) * CPU_PERIOD_US / 100);
+        let mut text = String::<32>::new();
+        let _ = write!(text, "{} {CPU_PERIOD_US}", Bound(quota));
+        let _ = write_file(&self.dir, "cpu.max", text.as_bytes());
+    }
+
+    fn set_io_max(&self, (major, minor): (u32, u32), read_bps: u64, write_bps: u64) {
+        let bound = |bps: u64| Bound((bps != 0).then_some(bps));
+        let mut text = String::<96>::new();
+        let (read, write) = (bound(read_bps), bound(write_bps));
+        let _ = write!(text, "{major}:{minor} rbps={read} wbps={write}");
+        let _ = write_file(&self.dir, "io.max", text.as_bytes());
     }
 }
 
@@ -154,6 +181,38 @@ pub(crate) fn is_populated(events: &OwnedFd) -> bool {
     let len = rustix::io::pread(events, &mut buffer[..], 0).unwrap_or(0);
     let empty = b"populated 0\n";
     !buffer.get(..len).unwrap_or_default().windows(empty.len()).any(|line| line == empty)
+}
+
+/// As the kernel writes a limit that is none.
+struct Bound(Option<u64>);
+
+impl core::fmt::Display for Bound {
+    fn fmt(&self, f: &mut core::fmt::Formatter) -> core::fmt::Result {
+        match self.0 {
+            Some(value) => write!(f, "{value}"),
+            None => f.write_str("max"),
+        }
+    }
+}
+
+/// PID 1 is small, and everything waits for it.
+fn protect(init: &OwnedFd) {
+    for (file, value) in [("memory.min", INIT_MEMORY), ("cpu.weight", "10000")] {
+        let _ = write_file(init, file, value.as_bytes());
+    }
+}
+
+/// The whole disk of the partition that /data is on: `io.max` takes no partitions. Before the heap
+/// is sealed.
+fn data_disk() -> Option<(u32, u32)> {
+    let device = rustix::fs::stat(holdfast_supervisor::paths::DATA).ok()?.st_dev;
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let own = std::path::PathBuf::from(format!("/sys/dev/block/{major}:{minor}"));
+    let is_partition = own.join("partition").exists();
+    let disk = if is_partition { own.canonicalize().ok()?.parent()?.to_owned() } else { own };
+    let numbers = std::fs::read_to_string(disk.join("dev")).ok()?;
+    let (major, minor) = numbers.trim().split_once(':')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// The count of the whole container, for where services have no group of their own.

@@ -20,6 +20,11 @@ use crate::sys::process::{Environment, environment, keep};
 
 /// Until its first word. It reads one file before, on a machine that is busy starting.
 const AGENT_STARTUP_MS: u32 = 30_000;
+/// Bytes that the agent may have, and that are not reclaimed from it.
+const AGENT_MEMORY_MAX: u64 = 32 << 20;
+const AGENT_MEMORY_MIN: u64 = 4 << 20;
+/// It does little, but its probes decide: they must not wait for a busy server.
+const AGENT_CPU_WEIGHT: u16 = 1_000;
 /// How far the kernel spares the agent when the machine has no memory left: a service goes first.
 const AGENT_OOM_SCORE_ADJ: i16 = -900;
 /// Far more than the few connections, files and sockets it ever has open.
@@ -190,7 +195,13 @@ impl Launch {
             watchdog_ms: AGENT_SILENCE_MS,
             permanent_exits: [0; 8],
         };
-        agent.limits = Limits { memory_max: Memory::Bytes(32 << 20), pids_max: 32, ..agent.limits };
+        agent.limits = Limits {
+            memory_max: Memory::Bytes(AGENT_MEMORY_MAX),
+            memory_min: Memory::Bytes(AGENT_MEMORY_MIN),
+            cpu_weight: AGENT_CPU_WEIGHT,
+            pids_max: 32,
+            ..agent.limits
+        };
         agent
     }
 }

@@ -5,6 +5,7 @@ mod rig;
 mod data;
 mod ends;
 mod healing;
+mod limits;
 mod serving;
 mod tool;
 mod watchdog;

@@ -128,6 +128,16 @@ pub(super) fn bound_ms(least: u32) -> impl Fn(&DeValue) -> Result<u32, String> {
     }
 }
 
+/// Per second: `"none"`, which is 0, or bytes like `"10mb"`.
+pub(super) fn rate(value: &DeValue) -> Result<u64, String> {
+    let amount = text(value)?;
+    match parse_memory(amount) {
+        Some(Memory::Unlimited) => Ok(0),
+        Some(Memory::Bytes(bytes @ 4_096..)) => Ok(bytes),
+        _ => Err(format!("must be \"none\" or from \"4kb\" up, not \"{amount}\"")),
+    }
+}
+
 /// Of a file: bytes like `"1mb"`.
 pub(super) fn size(value: &DeValue) -> Result<u64, String> {
     let amount = text(value)?;
