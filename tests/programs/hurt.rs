@@ -8,9 +8,10 @@
 //!  FLOOD n         n lines of 100 bytes on standard output, then +OK
 //!  HOG n           takes n MiB for good, then +OK
 //!  CHILD n         a child takes n MiB and is gone or killed; +its wait status
-//!  STORM n         n processes, each in a session of its own and deaf to SIGTERM, then +OK
+//!  STORM n         +OK, and then n processes, each in a session of its own and deaf to SIGTERM
 //!  BOMB            processes that make processes until they cannot; +how often it could not
-//!  SPIN n          n processes that do nothing but run, then +OK
+//!  SPIN n          +OK, and then n processes that do nothing but run
+//!  MEMORY PURGE    says on standard output that it was asked; +OK
 //! ```
 
 use std::ffi::CString;
@@ -86,6 +87,10 @@ fn answer(words: &[&str]) -> String {
             std::hint::spin_loop();
         }),
         ["BOMB"] => bomb(),
+        ["MEMORY", "PURGE"] => {
+            println!("asked to purge");
+            "+OK\r\n".to_owned()
+        }
         _ => "-ERR unknown command\r\n".to_owned(),
     }
 }
@@ -182,12 +187,14 @@ fn flood(lines: usize) -> String {
     "+OK\r\n".to_owned()
 }
 
-fn take(mib: usize) -> Vec<u8> {
-    let mut memory = vec![0_u8; mib << 20];
-    for page in memory.chunks_mut(4096) {
-        page[0] = 1;
-    }
-    std::hint::black_box(memory)
+/// Piece by piece, as a leak does: the kernel refuses at once what it can never have.
+fn take(mib: usize) -> Vec<Vec<u8>> {
+    let piece = |_| {
+        let mut memory = vec![0_u8; 1 << 20];
+        memory.chunks_mut(4096).for_each(|page| page[0] = 1);
+        std::hint::black_box(memory)
+    };
+    (0..mib).map(piece).collect()
 }
 
 fn child(mib: usize) -> String {
@@ -201,18 +208,16 @@ fn child(mib: usize) -> String {
     format!("+{status}\r\n")
 }
 
-fn storm(count: usize, what: impl Fn()) -> String {
-    for made in 0..count {
-        match unsafe { fork() } {
-            0 => {
+fn storm(count: usize, what: impl Fn() + Send + 'static) -> String {
+    std::thread::spawn(move || {
+        for _ in 0..count {
+            if unsafe { fork() } == 0 {
                 unsafe { setsid() };
                 unsafe { signal(SIGTERM, SIG_IGN) };
                 what();
             }
-            pid if pid < 0 => return format!("-ERR only {made}\r\n"),
-            _ => {}
         }
-    }
+    });
     "+OK\r\n".to_owned()
 }
 

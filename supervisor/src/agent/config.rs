@@ -52,6 +52,8 @@ pub(crate) struct Probe {
     pub(crate) liveness_failures: u32,
     /// The same for a server that does not answer because it is at work.
     pub(crate) busy_failures: u32,
+    /// It may press against its memory.high this long; 0: for ever.
+    pub(crate) pressure_restart_ms: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +98,7 @@ impl Default for Config {
                 readiness_failures: 1,
                 liveness_failures: 3,
                 busy_failures: 30,
+                pressure_restart_ms: 60_000,
             },
             status_listen: None,
             logs: Keep::STANDARD,
@@ -259,12 +262,20 @@ fn read_probe(server: &mut Section, default: &Probe) -> Probe {
         readiness_failures: threshold(server.section("readiness"), default.readiness_failures),
         liveness_failures: threshold(liveness, default.liveness_failures),
         busy_failures,
+        pressure_restart_ms: read_pressure(server.section("pressure"), default),
         ..times
     }
 }
 
 /// Failures in a row.
 const COUNTS: std::ops::RangeInclusive<u32> = 1..=1_000_000;
+
+fn read_pressure(mut pressure: Section, default: &Probe) -> u32 {
+    let most = value::number(0..=3_600_000);
+    let restart_ms = pressure.read("restart_after_ms", default.pressure_restart_ms, most);
+    pressure.finish();
+    restart_ms
+}
 
 fn threshold(mut section: Section, default: u32) -> u32 {
     let threshold = section.read("failure_threshold", default, value::number(COUNTS));

@@ -19,6 +19,7 @@ mod link;
 mod logs;
 mod network;
 mod ping;
+mod pressure;
 mod prober;
 mod report;
 mod run;

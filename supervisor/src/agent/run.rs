@@ -21,7 +21,7 @@ use crate::link::Link;
 use crate::logs::{self, Logs};
 use crate::network::{self, Network};
 use crate::ping::{Answer, Endpoint};
-use crate::{backup, last_good, prober, serve, time};
+use crate::{backup, last_good, pressure, prober, serve, time};
 
 /// init waits ten times as long.
 const ALIVE_EVERY: Duration = Duration::from_secs(1);
@@ -230,6 +230,7 @@ async fn serve_until_stopped() -> std::io::Result<()> {
         () = reloads => Ok(()),
         () = prober::watch_server(&shared) => Ok(()),
         () = certs::keep(&shared) => Ok(()),
+        () = pressure::relieve(&shared) => Ok(()),
         () = network::manage(&shared) => Ok(()),
         () = time::keep(&shared) => Ok(()),
         () = serve::local(&shared) => Ok(()),

@@ -5,7 +5,7 @@ use holdfast_tests::hurt::{self, tell};
 use holdfast_tests::wait;
 use serde_json::Value;
 
-use crate::rig::{Appliance, count, is_ready};
+use crate::rig::{Appliance, BOOT, count, is_ready};
 
 /// Enough for two thousand processes.
 const ROOMY_MIB: u32 = 512;
@@ -118,17 +118,24 @@ fn when_the_machine_has_no_memory_left_a_service_is_what_goes() {
 
 #[test]
 fn a_fork_bomb_hits_its_wall_and_two_thousand_processes_go_at_once() {
-    let toml = "[server.limits]\npids_max = 2100\nmemory_max = \"none\"\n";
+    let toml = "[server.limits]\npids_max = 2100\nmemory_max = \"none\"\n\
+                [server.liveness]\nfailure_threshold = 100\n";
     let appliance = hurt::appliance(ROOMY_MIB, toml);
     appliance.wait_for_server("ready", is_ready);
     wait::expect("the file's limits", || {
         told(&appliance, "READ /sys/fs/cgroup/server.1/pids.max") == "2100\n"
     });
     assert_eq!(told(&appliance, "STORM 2000"), "+OK");
+    let processes = || {
+        let text = tell(appliance.guest.port(), "READ /sys/fs/cgroup/server.1/pids.current")?;
+        text.trim().parse::<u32>().ok()
+    };
+    let stormed = wait::until(BOOT, || processes().filter(|count| *count >= 2000));
+    assert!(stormed.is_some(), "only {:?} processes", processes());
     assert_ne!(told(&appliance, "BOMB"), "+0", "the wall was not hit");
     assert!(ping(appliance.guest.port()), "it still answers");
-    let processes = told(&appliance, "READ /sys/fs/cgroup/server.1/pids.current");
-    assert!((2000..=2100).contains(&processes.trim().parse().unwrap_or(0)), "{processes}");
+    let processes = processes().expect("it answers");
+    assert!((2000..=2100).contains(&processes), "{processes}");
     appliance.signal("KILL");
     appliance.wait_for_server("back", |server| is_ready(server) && count(server, "restarts") == 1);
     let console = appliance.guest.console().tail();
@@ -137,5 +144,25 @@ fn a_fork_bomb_hits_its_wall_and_two_thousand_processes_go_at_once() {
     println!("{processes} processes were gone after {took:?} ms");
     assert!(took.is_some_and(|took: u64| took <= STORM_BOUND_MS), "{took:?} ms\n{console}");
     assert_eq!(told(&appliance, "READ /sys/fs/cgroup/server.1/pids.current"), "-errno 2");
+    assert_others_are_well(&appliance);
+}
+
+#[test]
+fn a_server_that_presses_against_memory_high_is_asked_and_then_started_again_in_order() {
+    let toml = "[server.limits]\nmemory_max = \"none\"\nmemory_high = \"24mb\"\n\
+                [server.pressure]\nrestart_after_ms = 3000\n\
+                [server.liveness]\nfailure_threshold = 100\n";
+    let appliance = hurt::appliance(SMALL_MIB, toml);
+    appliance.wait_for_server("ready", is_ready);
+    wait::expect("the file's limits", || {
+        told(&appliance, "READ /sys/fs/cgroup/server.1/memory.high") == "25165824\n"
+    });
+    assert_eq!(tell(appliance.guest.port(), "HOG 100"), None, "it was not held up");
+    appliance.wait_for_server("back", |server| is_ready(server) && count(server, "restarts") == 1);
+    let server = server(&appliance);
+    assert_eq!(server["oom_kills"], 0);
+    assert_eq!(server["last_exit"]["signal"], 15, "it was asked to end: {server:#}");
+    let console = appliance.guest.console().tail();
+    assert!(console.contains("asked to purge"), "{console}");
     assert_others_are_well(&appliance);
 }
