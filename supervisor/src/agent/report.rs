@@ -61,6 +61,8 @@ struct Service {
     pending_restart: bool,
     /// Its own words (sd_notify STATUS).
     status: String,
+    /// Lines of its log that standard output did not take.
+    log_dropped: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -189,6 +191,7 @@ impl Service {
             },
             pending_restart: view.pending_restart,
             status: view.status.to_string(),
+            log_dropped: view.log_dropped,
         }
     }
 }

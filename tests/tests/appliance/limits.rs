@@ -1,11 +1,12 @@
 //! What a service of a machine is, and what it cannot take from the rest: tried by one that wants to.
 
 use holdfast_image::machine::ping;
+use holdfast_tests::appliance::BOOT;
 use holdfast_tests::hurt::{self, tell};
 use holdfast_tests::wait;
 use serde_json::Value;
 
-use crate::rig::{Appliance, BOOT, count, is_ready};
+use crate::rig::{Appliance, count, is_ready};
 
 /// Enough for two thousand processes.
 const ROOMY_MIB: u32 = 512;

@@ -13,6 +13,7 @@ mod command;
 mod config;
 mod control;
 mod endings;
+mod logs;
 mod notices;
 mod pid_one;
 mod probing;

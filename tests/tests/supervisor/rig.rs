@@ -120,6 +120,10 @@ impl Rig {
 
     /// With a service that misbehaves on demand in the server's place.
     pub(crate) fn hurt(config: &str) -> Self {
+        Self::hurt_by(ENTER, config)
+    }
+
+    pub(crate) fn hurt_by(script: &str, config: &str) -> Self {
         let port = PortLease::acquire().expect("a free port");
         let number = port.port().to_string();
         let root = make_root(config);
@@ -127,7 +131,7 @@ impl Rig {
         fs::copy(hurt::program(), server).expect("a program copied");
         let rig = Self::enter(
             Command::new("unshare"),
-            ENTER,
+            script,
             root,
             &["redis-server", "--port", &number],
             port,
