@@ -43,7 +43,7 @@ impl Dialogue {
     pub(crate) async fn open(pid: Option<u32>) -> io::Result<Self> {
         let mut last = io::Error::other("the server does not run");
         for endpoint in places(pid) {
-            match tokio::time::timeout(PATIENCE, Self::connect(&endpoint)).await {
+            match tokio::time::timeout(PATIENCE, Self::reach(&endpoint, pid)).await {
                 Ok(Ok(dialogue)) => return Ok(dialogue),
                 Ok(Err(error)) => {
                     last = io::Error::new(error.kind(), format!("{endpoint}: {error}"));
@@ -52,6 +52,18 @@ impl Dialogue {
             }
         }
         Err(last)
+    }
+
+    /// Where everybody is let in, another server may be who answers: its process number tells.
+    async fn reach(endpoint: &Endpoint, pid: Option<u32>) -> io::Result<Self> {
+        let mut dialogue = Self::connect(endpoint).await?;
+        let answers = dialogue.info("server").await?.number("process_id");
+        match pid {
+            Some(pid) if answers != Some(u64::from(pid)) => {
+                Err(io::Error::other("another server answers there"))
+            }
+            _ => Ok(dialogue),
+        }
     }
 
     async fn connect(endpoint: &Endpoint) -> io::Result<Self> {

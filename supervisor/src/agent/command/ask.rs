@@ -39,11 +39,7 @@ impl Whom {
     /// Passes the answer's lines on as they come; how it ended is the exit status. However long it
     /// takes: the agent bounds what it does, and an agent that ends closes the connection.
     pub(super) fn converse(&self, request: &str) -> ExitCode {
-        let asked = self.open().and_then(|mut stream| {
-            stream.write_all(format!("{request}\n").as_bytes())?;
-            Ok(stream)
-        });
-        match asked {
+        match self.open_and_say(request) {
             Ok(stream) => pass_on(BufReader::new(stream), |text| {
                 print(text);
             }),
@@ -53,13 +49,18 @@ impl Whom {
 
     /// As [`Self::converse`], but what it was done with comes back instead of being printed.
     pub(super) fn fetch(&self, request: &str) -> Result<String, ExitCode> {
-        let stream = self.open().map_err(|error| nobody(&error))?;
-        (&stream).write_all(format!("{request}\n").as_bytes()).map_err(|error| nobody(&error))?;
+        let stream = self.open_and_say(request).map_err(|error| nobody(&error))?;
         let mut said = String::new();
         match pass_on(BufReader::new(stream), |text| said = text.trim_end().to_owned()) {
             ExitCode::SUCCESS => Ok(said),
             other => Err(other),
         }
+    }
+
+    fn open_and_say(&self, request: &str) -> io::Result<UnixStream> {
+        let mut stream = self.open()?;
+        let _ = stream.write_all(format!("{request}\n").as_bytes());
+        Ok(stream)
     }
 
     fn open(&self) -> io::Result<UnixStream> {
@@ -82,9 +83,14 @@ pub(super) fn nobody(error: &io::Error) -> ExitCode {
 }
 
 fn exchange(mut stream: impl Read + Write, request: &str) -> io::Result<String> {
-    stream.write_all(format!("{request}\n").as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
+    // Whoever is refused finds the door shut, and the reason before it.
+    let _ = stream.write_all(format!("{request}\n").as_bytes());
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer);
+    if answer.is_empty() {
+        read?;
+    }
+    let answer = String::from_utf8_lossy(&answer).into_owned();
     match answer.strip_prefix('-') {
         Some(why) => Err(io::Error::other(why.trim_end().to_owned())),
         None => Ok(answer),

@@ -136,3 +136,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn backups_are_read() {
+    use crate::backup::Every;
+    let every = |text: &str| Config::parse(&format!("[backup]\nevery = \"{text}\"\n"));
+    let seconds = |count| Every::Period(std::time::Duration::from_secs(count));
+    let good = [
+        ("off", Every::Off),
+        ("auto", Every::Auto),
+        ("90s", seconds(90)),
+        ("2d", seconds(172_800)),
+    ];
+    for (text, expected) in good {
+        assert_eq!(every(text).map(|config| config.backup.every), Ok(expected), "{text}");
+    }
+    for text in ["", "h", "0s", "24", "366d", "-1h", "1w", "99999999999999999999d", "1é"] {
+        let problems = every(text).expect_err(text);
+        assert_eq!((problems[0].line, problems[0].column), (2, 9), "{text}");
+    }
+    assert!(
+        Config::parse("[backup]\ndirectory = \"relative\"\nkeep = 0\n")
+            .is_err_and(|all| all.len() == 2)
+    );
+}

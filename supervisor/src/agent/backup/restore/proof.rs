@@ -1,15 +1,24 @@
 //! The server's own word for what it has loaded.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use crate::backup::rdb::Contents;
 use crate::dialogue::{Dialogue, Info};
+
+const POLL: Duration = Duration::from_millis(100);
 
 /// Says how many keys the server holds; fails when they are not the file's.
 pub(super) async fn prove(pid: Option<u32>, contents: &Contents) -> Result<String, String> {
     let told = |error: std::io::Error| format!("the server cannot be asked: {error}");
     let mut server = Dialogue::open(pid).await.map_err(told)?;
-    let persistence = server.info("persistence").await.map_err(told)?;
+    let persistence = loop {
+        let info = server.info("persistence").await.map_err(told)?;
+        if info.field("loading") != Some("1") {
+            break info;
+        }
+        tokio::time::sleep(POLL).await;
+    };
     let keyspace = server.info("keyspace").await.map_err(told)?;
     judge(contents, loaded(&persistence), held(&keyspace))
 }
