@@ -5,9 +5,12 @@ use holdfast_server::config::syntax;
 use holdfast_server::keyspace::{Keyspace, Value};
 use holdfast_server::types::collection::Collection;
 use holdfast_supervisor::channel::ToInit;
+use holdfast_supervisor::control::{Order, Request};
 use holdfast_supervisor::notify::Notice;
 use holdfast_tests::fuzz::resp::{Decode, Outcome, holdfast};
-use holdfast_tests::fuzz::{Random, conf, packed, rdb_file, resp, restore, seeds, supervisor};
+use holdfast_tests::fuzz::{
+    Random, conf, control, packed, rdb_file, resp, restore, seeds, supervisor,
+};
 
 /// Inputs of one run: some seconds in a debug build.
 const INPUTS: usize = 20_000;
@@ -30,6 +33,14 @@ fn conf_failure(parse: conf::Parse) -> Option<String> {
     let generated = (0..INPUTS).map(|_| conf::generate(&mut random, &seeds));
     let inputs = seeds.iter().cloned().chain(generated);
     inputs.map(|text| conf::check(parse, &text)).find_map(Result::err)
+}
+
+fn control_failure(parse: control::Parse) -> Option<String> {
+    let seeds = seeds("control");
+    let mut random = Random::from_seed(SEED);
+    let generated = (0..INPUTS).map(|_| control::generate(&mut random, &seeds));
+    let inputs = seeds.iter().cloned().chain(generated);
+    inputs.map(|line| control::check(parse, &line)).find_map(Result::err)
 }
 
 /// The first listpack that `read` reads otherwise than the simple reader.
@@ -180,6 +191,27 @@ fn no_configuration_text_makes_the_loader_panic() {
     for text in seeds.iter().cloned().chain(generated) {
         assert_eq!(conf::check_load(&text), Ok(()));
     }
+}
+
+#[test]
+fn a_request_to_the_agent_is_read_as_it_was_said() {
+    assert_eq!(control_failure(|line| Request::parse(line)), None);
+}
+
+#[test]
+fn canary_a_request_read_as_another_is_caught() {
+    fn broken(line: &[u8]) -> Option<Request<'_>> {
+        match Request::parse(line)? {
+            Request::Control { order: Order::Stop, service, .. } if service.len() > 6 => {
+                Some(Request::Reboot)
+            }
+            Request::Logs { service, count, follow } => {
+                Some(Request::Logs { service, count: count.saturating_mul(200), follow })
+            }
+            other => Some(other),
+        }
+    }
+    assert!(control_failure(broken).is_some());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! `cargo test`: inputs are made from a seed here, from coverage there; the checks are the same.
 
 pub mod conf;
+pub mod control;
 pub mod packed;
 pub mod rdb_file;
 pub mod resp;

@@ -75,3 +75,46 @@ fn arguments_of_the_file_wait_for_the_next_start() {
     assert_eq!(rig.client().run("CONFIG GET maxclients"), Reply::Array(pair.to_vec()));
     rig.stop();
 }
+
+/// Fault 28: whatever the file has become, the server runs; at a start by the last good one.
+#[test]
+fn a_start_with_a_corrupt_configuration_takes_the_last_good_one() {
+    let mut rig = Rig::start("[server.limits]\npids_max = 300\n[backup]\nkeep = 77\n", &[]);
+    let kept = rig.root.path().join("data/holdfast/holdfast.toml.last-good");
+    assert!(std::fs::read_to_string(&kept).is_ok_and(|text| text.contains("keep = 77")));
+    send(rig.init, Signal::TERM);
+    assert_eq!(rig.wait_for_exit().code(), Some(0));
+
+    let deep = format!("a = {}", "[".repeat(5_000));
+    let long = format!("# {}\n", "x".repeat(64 * 1024));
+    for corrupt in ["[backup]\nkeep = 7", "[backup\n", &deep, &long, "nonsense = 1\n", "\u{0}\u{1}"]
+    {
+        let is_good = corrupt.contains("keep");
+        rig.write_config(corrupt);
+        rig.enter_again(&[]);
+        let config = rig.status()["config"].clone();
+        let expected = if is_good { "file" } else { "last-good" };
+        assert_eq!(config["plan"], expected, "{corrupt:.40}: {config}");
+        assert_eq!(config["errors"].as_array().is_some_and(Vec::is_empty), is_good, "{config}");
+        rig.leave();
+    }
+
+    // A copy that was damaged as well is no better: then the one compiled in holds.
+    std::fs::write(&kept, "keep = [").expect("written");
+    rig.enter_again(&[]);
+    assert_eq!(rig.status()["config"]["plan"], "built-in");
+    rig.stop();
+}
+
+/// Fault 28: the place is shown, not only told.
+#[test]
+fn check_shows_the_line_with_a_mark_under_the_mistake() {
+    let rig = Rig::start("", &[]);
+    rig.write_config("[server]\n  typo = 1\n");
+    let output = rig.inside(&["holdfast", "check"]);
+    assert_eq!(output.status.code(), Some(78));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("holdfast.toml:2:3: unknown key server.typo"), "{text}");
+    assert!(text.contains("2 |   typo = 1\n  |   ^\n"), "{text}");
+    rig.stop();
+}

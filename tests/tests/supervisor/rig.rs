@@ -240,6 +240,12 @@ impl Rig {
         ended.unwrap_or_else(|| panic!("init did not end:\n{}", self.log()))
     }
 
+    /// Ends it; the root stays for [`Self::enter_again`].
+    pub(crate) fn leave(&mut self) {
+        send(self.init, Signal::TERM);
+        assert_eq!(self.wait_for_exit().code(), Some(0), "{}", self.log());
+    }
+
     pub(crate) fn stop(self) {
         assert_eq!(self.status()["init_allocations"], 0, "PID 1 allocated after start-up");
         self.end();
