@@ -8,7 +8,7 @@ use holdfast_tests::resp::Value as Reply;
 use holdfast_tests::wait;
 use rustix::process::Signal;
 
-use crate::rig::{Rig, send};
+use crate::rig::{Rig, SetWhenDropped, send};
 
 /// Set it to 1000 for the figure; each kill waits for the agent to be back.
 const KILLS_ENV: &str = "HOLDFAST_AGENT_KILLS";
@@ -46,15 +46,6 @@ fn no_request_fails_while_the_agent_is_killed_again_and_again() {
     assert_eq!(rig.pid("holdfast-server"), server);
     assert_eq!(rig.service("server")["restarts"], 0);
     rig.stop();
-}
-
-/// The clients stop asking however the kills end.
-struct SetWhenDropped<'a>(&'a AtomicBool);
-
-impl Drop for SetWhenDropped<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod config;
 mod control;
 mod endings;
 mod logs;
+mod kills;
 mod notices;
 mod pid_one;
 mod probing;

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use holdfast_image::binaries::{Binaries, binaries_with_test_hooks, static_binaries};
 use holdfast_tests::client::Client;
@@ -219,6 +221,12 @@ impl Rig {
         wait::until(wait::PATIENCE, found).expect("the service runs")
     }
 
+    /// By init's count, which decides on restarts.
+    pub(crate) fn has_run_for(&self, service: &str, span: Duration) -> bool {
+        let up_ms = self.service(service)["uptime_ms"].as_u64();
+        up_ms.is_some_and(|up_ms| u128::from(up_ms) >= span.as_millis())
+    }
+
     pub(crate) fn signal(&self, program_name: &str, signal: Signal) {
         let pid = self.pid(program_name);
         send(pid, signal);
@@ -360,6 +368,15 @@ fn remove_cgroup(rig: u32) {
         }
         (!own.exists() || fs::remove_dir(&own).is_ok()).then_some(())
     });
+}
+
+/// Others stop however this one ends.
+pub(crate) struct SetWhenDropped<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// The file name of what it executes; empty for a zombie.
