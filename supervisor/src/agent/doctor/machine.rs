@@ -1,17 +1,15 @@
-//! Disk, memory, clock, network and watchdog, as the kernel tells.
+//! Disk, memory, clock and network, as the kernel tells.
 
 use std::fs;
 use std::path::Path;
 
 use holdfast_supervisor::paths;
-use serde_json::Value;
 
 use super::Finding;
 use crate::backup::store::Size;
 use crate::backup::{store, unix_ms};
 
-pub(crate) fn findings(status: Option<&Value>) -> Vec<Finding> {
-    let on_metal = status.is_some_and(|status| status["mode"] == "metal");
+pub(crate) fn findings() -> Vec<Finding> {
     let data = Path::new(paths::DATA);
     let mut found = vec![space(data), memory()];
     found.extend(file_system_errors());
@@ -19,7 +17,6 @@ pub(crate) fn findings(status: Option<&Value>) -> Vec<Finding> {
     found.push(set_aside(data));
     found.push(clock(unix_ms(), newest_file_ms(data)));
     found.push(network(&read("/proc/net/route"), &read("/proc/net/ipv6_route")));
-    found.extend(on_metal.then(|| watchdog(Path::new("/dev/watchdog").exists())));
     found
 }
 
@@ -170,13 +167,6 @@ fn network(routes: &str, routes_6: &str) -> Finding {
             "no default route: only the local network is reachable",
             "see `[network]` of holdfast.toml, unless that is meant",
         ),
-    }
-}
-
-fn watchdog(has_device: bool) -> Finding {
-    match has_device {
-        true => Finding::ok("watchdog", "the machine has one"),
-        false => Finding::warn("watchdog", "there is none", "enable the board's, or take the risk"),
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) fn findings(status: &Value) -> Vec<Finding> {
     found.extend(backup(status));
     found.extend(certificates(status));
     found.extend(boot(status));
+    found.extend(watchdog(status));
     found.extend(degraded(status));
     found
 }
@@ -111,15 +112,34 @@ fn certificates(status: &Value) -> Option<Finding> {
 }
 
 fn boot(status: &Value) -> Option<Finding> {
-    let last = status["boot"]["last"].as_str()?;
+    let last = status["boot"]["last_end"].as_str()?;
     let advice = "see the log of the time before the reboot";
+    let missed = match status["boot"]["missed"].as_str() {
+        Some(missed @ ("agent" | "disk")) => format!("; what it missed: the {missed}"),
+        _ => String::new(),
+    };
     Some(match last {
-        "watchdog" => Finding::warn("boot", "the watchdog reset the machine", advice),
+        "watchdog" => {
+            Finding::warn("boot", format!("the watchdog reset the machine{missed}"), advice)
+        }
         "panic" => Finding::warn("boot", "the machine rebooted after a panic", advice),
         "power-lost" => {
             Finding::warn("boot", "the power went before the shutdown was over", advice)
         }
         other => Finding::ok("boot", format!("the last end was {other}")),
+    })
+}
+
+/// Only a machine can have one; that it has none is one of its degraded guarantees.
+fn watchdog(status: &Value) -> Option<Finding> {
+    let timeout_s = status["watchdog"]["timeout_s"].as_u64().filter(|seconds| *seconds > 0)?;
+    let starved = status["watchdog"]["starved"].as_str().unwrap_or("no");
+    Some(match starved {
+        "no" => Finding::ok("watchdog", format!("it is fed, and waits for {timeout_s} s")),
+        why => {
+            let seen = format!("it is not fed any more ({why}): the machine is about to be reset");
+            Finding::fail("watchdog", seen, "see the log for what hangs")
+        }
     })
 }
 
@@ -171,7 +191,8 @@ mod tests {
             "services": {"server": {"state": "ready", "restarts": 0}},
             "config": {"path": "/x", "errors": []},
             "backup": {"every_ms": 5, "count": 1},
-            "boot": {"last": "clean"},
+            "boot": {"last_end": "clean", "missed": "no"},
+            "watchdog": {"timeout_s": 30, "starved": "no"},
             "degraded": [],
         })
     }
@@ -190,7 +211,8 @@ mod tests {
             ("/config/errors", json!([{"line": 1, "column": 2, "message": "m"}]), Level::Fail),
             ("/backup/count", json!(1), Level::Ok),
             ("/backup/every_ms", json!(null), Level::Ok),
-            ("/boot/last", json!("watchdog"), Level::Warn),
+            ("/boot/last_end", json!("watchdog"), Level::Warn),
+            ("/watchdog/starved", json!("disk"), Level::Fail),
             ("/degraded", json!([{"code": "data-full", "text": "full"}]), Level::Fail),
             ("/degraded", json!([{"code": "no-watchdog", "text": "none"}]), Level::Warn),
         ];
