@@ -107,6 +107,11 @@ impl Tree {
         Ok(tree)
     }
 
+    /// Another `holdfast.toml` than the shipped one.
+    pub fn configure(&mut self, text: &str) {
+        self.file("etc/holdfast/holdfast.toml", text.as_bytes().to_vec());
+    }
+
     /// Entries with every parent before its children.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
         self.0.iter().map(|(path, entry)| (path.as_str(), entry))

@@ -2,6 +2,7 @@
 
 mod rig;
 
+mod certificates;
 mod data;
 mod ends;
 mod healing;

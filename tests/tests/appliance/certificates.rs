@@ -1,0 +1,86 @@
+//! A machine that has been without power for longer than its certificate lives.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+
+use holdfast_image::machine::{Boot, Machine};
+use holdfast_image::rootfs::Tree;
+use holdfast_image::{disk, initramfs};
+use holdfast_tests::wait;
+use serde_json::Value;
+
+use crate::rig::{Appliance, is_ready};
+
+/// On the port that is reached from outside, and nothing but TLS on it.
+const CONFIG: &str = "[tls]\nmode = \"self-ca\"\nport = 6379\nplaintext = false\n";
+
+const DATA_MIB: u64 = 64;
+
+/// Enough for programs with everything a debugger wants, too.
+const MEMORY_MIB: u32 = 256;
+
+/// On this disk, by a hardware clock that shows this.
+fn boot(disk: &Path, clock: &str) -> Appliance {
+    let drive = format!("if=none,id=data,format=raw,file={}", disk.display());
+    let clock = format!("base={clock},clock=vm");
+    let words = ["-drive", &drive, "-device", "virtio-blk-pci,drive=data", "-rtc", &clock];
+    // Not waited for by a PING, which would have to speak TLS.
+    let appliance = Appliance::power_on(&["holdfast.data=disk"], |machine| {
+        machine.memory_mib = MEMORY_MIB;
+        machine.extra.extend(words.map(Into::into));
+        configure(machine);
+    });
+    appliance.wait_for_server("ready", is_ready);
+    appliance
+}
+
+/// The kernel unpacks one archive after the other: the later file counts.
+fn configure(machine: &Machine) {
+    let Boot::Direct { initramfs: Some(file), .. } = &machine.boot else {
+        panic!("an appliance of the tests boots from an initramfs");
+    };
+    let mut tree = Tree::default();
+    tree.configure(CONFIG);
+    let archive = initramfs::pack(&tree).expect("packed");
+    let mut file = OpenOptions::new().append(true).open(file).expect("opened");
+    file.write_all(&archive).expect("appended");
+}
+
+fn certificate(appliance: &Appliance) -> Value {
+    let mut last = Value::Null;
+    let found = wait::until(wait::PATIENCE, || {
+        last = appliance.status()?["certificates"].clone();
+        last["serial"].is_string().then(|| last.clone())
+    });
+    found.unwrap_or_else(|| panic!("no certificate: {last}\n{}", appliance.guest.console().tail()))
+}
+
+fn answers_over_tls(appliance: &Appliance) -> bool {
+    appliance.redis("redis-cli", &["--tls", "--insecure", "ping"]).trim() == "PONG"
+}
+
+fn until(certificate: &Value) -> &str {
+    certificate["not_after"].as_str().and_then(|time| time.get(..10)).unwrap_or_default()
+}
+
+#[test]
+fn a_machine_that_was_off_for_sixty_days_comes_up_serving_tls() {
+    let files = tempfile::tempdir().expect("a folder");
+    let data = files.path().join("disk.img");
+    disk::write(&data, b"not used", DATA_MIB).expect("a disk");
+    let appliance = boot(&data, "2027-01-01T00:00:00");
+    assert!(answers_over_tls(&appliance));
+    let first = certificate(&appliance);
+    assert_eq!(until(&first), "2027-01-15");
+    drop(appliance);
+
+    let appliance = boot(&data, "2027-03-02T00:00:00");
+    assert!(answers_over_tls(&appliance));
+    let second = certificate(&appliance);
+    assert_ne!(first["serial"], second["serial"]);
+    assert_eq!(until(&second), "2027-03-16");
+    assert_eq!(second["authority"], true);
+    let degraded = appliance.status().expect("an answer")["degraded"].to_string();
+    assert!(!degraded.contains("\"certificate-"), "{degraded}");
+}
