@@ -168,6 +168,7 @@ fn a_server_with_all_its_places_taken_or_paused_is_well() {
     let begun = Instant::now();
     while begun.elapsed() < FAMINE {
         assert_eq!(rig.status()["ready"], true, "{}", rig.log());
+        std::thread::sleep(Duration::from_millis(200));
     }
     assert_eq!(rig.service("server")["restarts"], 0);
     rig.stop();
