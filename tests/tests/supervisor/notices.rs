@@ -48,16 +48,16 @@ fn a_slow_start_takes_as_long_as_it_asks_for() {
 
 #[test]
 fn a_service_that_falls_silent_is_aborted_and_started_again() {
-    let words = ["print:WATCHDOG_USEC", "notify:READY=1", "alive:10:100", "1/wait"];
-    let rig = Rig::puppet(&bounds(0, 500), &[&words[..], &["alive:10000:100"]].concat());
+    let words = ["print:WATCHDOG_USEC", "notify:READY=1", "alive:10:300", "1/wait"];
+    let rig = Rig::puppet(&bounds(0, 2_000), &[&words[..], &["alive:10000:300"]].concat());
     wait::expect("the silence to be noticed", || rig.service("server")["hangs"] == 1);
     wait_for_state(&rig, "ready");
     let server = rig.service("server");
     assert_eq!(server["last_exit"]["cause"], "hung");
     let ran_ms = server["last_exit"]["ran_ms"].as_u64();
-    assert!(ran_ms.is_some_and(|ran| ran >= 1_300), "it spoke for a second: {server}");
+    assert!(ran_ms.is_some_and(|ran| ran >= 4_500), "it spoke for three seconds: {server}");
     assert_eq!(server["run"], 2);
-    assert!(rig.log().contains("WATCHDOG_USEC=500000\n"), "{}", rig.log());
+    assert!(rig.log().contains("WATCHDOG_USEC=2000000\n"), "{}", rig.log());
     rig.stop();
 }
 
