@@ -71,7 +71,7 @@ impl Rig {
     }
 
     fn puppet_with(script: &str, config: &str, words: &[&str], prepare: impl Fn(&Path)) -> Self {
-        let root = make_root(&unconfined(config));
+        let root = make_root(&puppets(config));
         install_puppet(root.path());
         prepare(root.path());
         let command = [&["redis-server"], words].concat();
@@ -86,7 +86,7 @@ impl Rig {
 
     /// Run by a user that has limits.
     pub(crate) fn puppet_of_nobody(words: &[&str]) -> Self {
-        let root = make_root(&unconfined(""));
+        let root = make_root(&puppets(""));
         install_puppet(root.path());
         let mut chown = Command::new("chown");
         chown.args(["-R", NOBODY]).arg(root.path());
@@ -310,9 +310,20 @@ pub(crate) fn by_nobody(program: &str) -> Command {
     setpriv
 }
 
-/// A puppet has children, which the server's sandbox does not allow.
-fn unconfined(config: &str) -> String {
-    format!("[server]\nsandbox = false\n{}", config.strip_prefix("[server]\n").unwrap_or(config))
+/// What a puppet says counts, and no probe: it answers none, and nobody else may answer for it. It
+/// has children, too, which the server's sandbox does not allow.
+const PUPPETS_PROBES: &str = r#"
+[server.probe]
+address = "127.0.0.1:1"
+[server.readiness]
+failure_threshold = 1000000
+[server.liveness]
+failure_threshold = 1000000
+"#;
+
+fn puppets(config: &str) -> String {
+    let rest = config.strip_prefix("[server]\n").unwrap_or(config);
+    format!("[server]\nsandbox = false\n{rest}{PUPPETS_PROBES}")
 }
 
 fn install_puppet(root: &Path) {
