@@ -54,7 +54,7 @@ impl Manager<'_> {
     async fn run(&mut self) {
         let mut links = Links::open();
         let mut loaded = self.shared.loaded.subscribe();
-        self.look_around();
+        self.look_around().await;
         loop {
             let of_interface = async {
                 match &mut self.interface {
@@ -64,9 +64,9 @@ impl Manager<'_> {
             };
             tokio::select! {
                 event = of_interface => self.feed(event),
-                () = links.changed() => self.look_around(),
+                () = links.changed() => self.look_around().await,
                 reloaded = loaded.changed() => match reloaded {
-                    Ok(()) => self.configure_anew(),
+                    Ok(()) => self.configure_anew().await,
                     Err(_) => return,
                 },
             }
@@ -87,7 +87,7 @@ impl Manager<'_> {
 
     /// Interfaces that came are told to init, which brings them up; the one in use may be gone, have
     /// lost its link or got it back.
-    fn look_around(&mut self) {
+    async fn look_around(&mut self) {
         let found = devices::scan();
         for device in &found {
             if !self.known.iter().any(|known| known.index == device.index) {
@@ -95,7 +95,7 @@ impl Manager<'_> {
             }
         }
         self.known = found;
-        self.choose();
+        self.choose().await;
         if let Some(interface) = &mut self.interface {
             interface.see(&self.known, self.shared);
         }
@@ -103,7 +103,7 @@ impl Manager<'_> {
     }
 
     /// Leases are told anew: the plan has just reset what they said.
-    fn configure_anew(&mut self) {
+    async fn configure_anew(&mut self) {
         let wanted = self.wanted();
         let stays = |interface: &Interface| match &wanted {
             Ipv4::Dhcp { device } => device.is_empty() || *device == interface.device.name.as_str(),
@@ -112,16 +112,16 @@ impl Manager<'_> {
         if !self.interface.as_ref().is_some_and(stays) {
             self.interface = None;
         }
-        self.choose();
-        if let Some(interface) = &mut self.interface {
-            interface.tell_again(self.shared);
+        self.choose().await;
+        if let Some(interface) = self.interface.as_mut().filter(|interface| interface.has_lease()) {
+            interface.tell(self.shared);
         }
         self.show();
     }
 
     /// The named interface, else the first one with a link. One that has a lease is kept while it
     /// is there; one that waits is left for one with a link.
-    fn choose(&mut self) {
+    async fn choose(&mut self) {
         let Ipv4::Dhcp { device: name } = self.wanted() else { return };
         let here =
             |interface: &Interface| self.known.iter().any(|d| d.index == interface.device.index);
@@ -135,7 +135,8 @@ impl Manager<'_> {
             interface.has_lease() || interface.has_link() || best.is_none_or(|best| !best.carrier)
         });
         if let (false, Some(best)) = (stays, best) {
-            self.interface = Some(Interface::new(best.clone()));
+            let best = best.clone();
+            self.interface = Some(Interface::new(best).await);
         }
     }
 
@@ -148,8 +149,8 @@ impl Manager<'_> {
     fn show(&self) {
         let view = View::new(&self.wanted(), self.interface.as_ref());
         let servers = self.interface.as_ref().map(Interface::time_servers).unwrap_or_default();
-        let address = view.address();
-        let moved = self.shared.network.view.replace(view).address() != address;
+        let address = view.leased();
+        let moved = self.shared.network.view.replace(view).leased() != address;
         self.shared.network.time_servers.send_if_modified(|known| {
             let differs = *known != servers;
             *known = servers;

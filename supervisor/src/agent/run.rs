@@ -198,8 +198,12 @@ async fn begin(shared: &Rc<Shared>) {
 
 pub(crate) fn run() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let result = runtime
-        .and_then(|runtime| tokio::task::LocalSet::new().block_on(&runtime, serve_until_stopped()));
+    let result = runtime.and_then(|runtime| {
+        let result = tokio::task::LocalSet::new().block_on(&runtime, serve_until_stopped());
+        // A name server or a disk that does not answer keeps nobody here.
+        runtime.shutdown_background();
+        result
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,12 +1,14 @@
 //! The appliance, booted in QEMU from kernel and initramfs: it serves, it heals, it goes away.
 
 mod rig;
+mod wire;
 
 mod certificates;
 mod data;
 mod ends;
 mod healing;
 mod limits;
+mod network;
 mod serving;
 mod tool;
 mod watchdog;

@@ -10,7 +10,7 @@ use crate::rig::{Cable, DEVICE, read};
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
 /// dnsmasq for one range of addresses, for two minutes each, which is its least.
-fn serve(cable: &mut Cable, range: &str, options: &str) {
+pub(crate) fn serve(cable: &mut Cable, range: &str, options: &str) {
     let leases = cable.path("leases");
     let words = format!(
         "--keep-in-foreground --conf-file=/dev/null --user=root --pid-file= --port=0 --no-ping \
@@ -23,7 +23,7 @@ fn serve(cable: &mut Cable, range: &str, options: &str) {
 
 /// T1 after three seconds and T2 after six.
 const HASTY: &str = "--dhcp-option-force=58,3s --dhcp-option-force=59,6s";
-const FIRST: &str = "10.77.0.50,10.77.0.60";
+pub(crate) const FIRST: &str = "10.77.0.50,10.77.0.60";
 
 fn told(cable: &Cable) -> String {
     read(&cable.path("dnsmasq.log"))
@@ -153,6 +153,7 @@ fn a_fixed_address_is_not_asked_for() {
     cable.start_agent();
     cable.wait("the interface", |cable| cable.count(|m| matches!(m, ToInit::LinkUp { .. })) == 1);
     cable.wait("the report", |cable| cable.status()["network"]["mode"] == "static");
+    assert_eq!(cable.status()["network"]["address"], "10.77.0.9/24");
     assert!(!told(&cable).contains("DHCPDISCOVER"));
     let mut off = Cable::new("ip=off", "");
     off.start_agent();

@@ -5,3 +5,4 @@
 mod dhcp;
 mod init;
 mod rig;
+mod time;

@@ -1,6 +1,7 @@
 //! Two network namespaces with a cable between them: the agent in one, servers in the other.
 
 use std::fs::{self, File};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -11,6 +12,7 @@ use holdfast_image::ensure_packages;
 use holdfast_supervisor::channel::ToInit;
 use holdfast_supervisor::plan::Lease;
 use holdfast_tests::wait;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -98,6 +100,20 @@ impl Cable {
         command.args(["netns", "exec", &self.server_side, program]).args(words.split_whitespace());
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.servers.push(command.spawn().unwrap());
+    }
+
+    /// Sockets stay in the namespace they were made in.
+    pub(crate) fn in_server_namespace<T: Send + 'static>(
+        &self,
+        make: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        let namespace = File::open(Path::new("/run/netns").join(&self.server_side)).unwrap();
+        let inside = move || {
+            let kind = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(namespace.as_fd(), kind).unwrap();
+            make()
+        };
+        std::thread::spawn(inside).join().unwrap()
     }
 
     pub(crate) fn stop_serving(&mut self) {

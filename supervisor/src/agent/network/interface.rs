@@ -21,6 +21,8 @@ use crate::run::Shared;
 
 const CLIENT_PORT: u16 = 68;
 const SERVER_PORT: u16 = 67;
+/// init reads at once; if it could not, it is told again.
+const TELL_AGAIN_MS: Ms = 500;
 /// A port that somebody else has may become free.
 const SOCKET_AGAIN: Duration = Duration::from_secs(5);
 
@@ -30,14 +32,17 @@ pub(super) struct Interface {
     socket: Option<UdpSocket>,
     /// Said once, until it is another one.
     last_error: Option<io::ErrorKind>,
+    /// init has heard what became of the lease.
+    told: bool,
 }
 
 impl Interface {
     /// With the lease that was in force on it before the agent was started again, if there was one.
-    pub(super) fn new(device: Device) -> Self {
-        let (held, known) = store::load(&device);
+    pub(super) async fn new(device: Device) -> Self {
+        let (held, known) = store::load(&device).await;
         let device = Device { carrier: false, ..device };
-        Self { device, client: Client::new(held, known), socket: None, last_error: None }
+        let client = Client::new(held, known);
+        Self { device, client, socket: None, last_error: None, told: true }
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -58,7 +63,8 @@ impl Interface {
 
     /// An answer, or that it is time for something.
     pub(super) async fn next(&mut self) -> Event {
-        let deadline = self.client.deadline();
+        let retell = (!self.told).then(|| now_ms() + TELL_AGAIN_MS);
+        let deadline = self.client.deadline().into_iter().chain(retell).min();
         let tick = async {
             match deadline {
                 Some(at) => tokio::time::sleep(until(at)).await,
@@ -81,9 +87,11 @@ impl Interface {
         }
         match output.tell {
             Some(Tell::Lease(_)) => self.leased(shared),
-            Some(Tell::Lost(loss)) => lost(&self.device, loss, shared),
+            Some(Tell::Lost(loss)) => self.lost(loss),
+            None if self.told => return,
             None => {}
         }
+        self.tell(shared);
     }
 
     /// Its link as it is now.
@@ -104,25 +112,41 @@ impl Interface {
         self.feed(Event::Gone, shared);
     }
 
-    /// The lease once more, as init has it to be told after a new plan.
-    pub(super) fn tell_again(&self, shared: &Shared) {
-        if let Some(held) = self.client.held() {
-            tell(shared, &ToInit::Lease(applied(&self.device, held, shared)));
+    /// What is in force, in full: init compares. Also after a new plan, which reset some of it.
+    pub(super) fn tell(&mut self, shared: &Shared) {
+        let message = match self.client.held() {
+            Some(held) => ToInit::Lease(applied(&self.device, held, shared)),
+            None => ToInit::NoLease,
+        };
+        let told = shared.link.send(&message);
+        if let Err(error) = &told {
+            eprintln!("holdfast-agent: cannot tell init of the lease: {error}");
         }
+        self.told = told.is_ok();
     }
 
     fn leased(&self, shared: &Shared) {
         let Some(held) = self.client.held() else { return };
-        let before = shared.network.view.borrow().address();
-        if before != Some((held.lease.address, held.lease.prefix)) {
+        if shared.network.view.borrow().leased() != Some(held.lease.address) {
             let lease = &held.lease;
             eprintln!(
                 "holdfast-agent: {}: {}/{} from {}",
                 self.device.name, lease.address, lease.prefix, lease.server
             );
         }
-        self.tell_again(shared);
         store::keep(&self.device, held);
+    }
+
+    fn lost(&self, loss: Loss) {
+        let why = match loss {
+            Loss::Refused => "the server has taken its address back",
+            Loss::Expired => "its lease is over and nobody has renewed it",
+            Loss::Unplugged => "it was taken away",
+        };
+        eprintln!("holdfast-agent: {}: {why}", self.device.name);
+        if loss != Loss::Unplugged {
+            store::forget();
+        }
     }
 
     fn send(&mut self, request: &Request) -> io::Result<()> {
@@ -192,25 +216,6 @@ fn chance() -> u64 {
     let filled = getrandom(&mut bytes, GetRandomFlags::INSECURE);
     // A kernel before 5.6 has no such flag; the clock is what is left.
     if filled.is_ok() { u64::from_ne_bytes(bytes) } else { now_ms().wrapping_mul(0x9e37_79b9) }
-}
-
-fn lost(device: &Device, loss: Loss, shared: &Shared) {
-    let why = match loss {
-        Loss::Refused => "the server has taken its address back",
-        Loss::Expired => "its lease is over and nobody has renewed it",
-        Loss::Unplugged => "it was taken away",
-    };
-    eprintln!("holdfast-agent: {}: {why}", device.name);
-    tell(shared, &ToInit::NoLease);
-    if loss != Loss::Unplugged {
-        store::forget();
-    }
-}
-
-fn tell(shared: &Shared, message: &ToInit) {
-    if let Err(error) = shared.link.send(message) {
-        eprintln!("holdfast-agent: cannot tell init of the lease: {error}");
-    }
 }
 
 /// What init is told: the time that is left, and the server's name for the machine only where nobody

@@ -2,11 +2,13 @@
 //! is started again asks for the same address.
 //!
 //! Without the file a new lease is asked for, which is the same address again as a rule: what
-//! cannot be read or written is no mistake.
+//! cannot be read or written is no mistake. All of it is done aside: a disk that does not answer must
+//! not keep the agent from its work.
 
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use holdfast_supervisor::paths;
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,8 @@ use super::dhcp::lease::Held;
 /// A lease with all its lists full is shorter.
 const MAX_BYTES: u64 = 8 * 1024;
 
+const PATIENCE: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
     /// Times in `held` are of this boot's clock.
@@ -28,8 +32,10 @@ struct Kept {
 }
 
 /// The lease in force, when it is of this boot; else an address worth asking for.
-pub(super) fn load(device: &Device) -> (Option<Held>, Option<Ipv4Addr>) {
-    let Some(kept) = read(&file()) else { return (None, None) };
+pub(super) async fn load(device: &Device) -> (Option<Held>, Option<Ipv4Addr>) {
+    let reading = tokio::task::spawn_blocking(|| read(&file()));
+    let kept = tokio::time::timeout(PATIENCE, reading).await;
+    let Ok(Ok(Some(kept))) = kept else { return (None, None) };
     if (kept.device.as_str(), kept.mac) != (&device.name, device.mac) {
         return (None, None);
     }
@@ -38,7 +44,6 @@ pub(super) fn load(device: &Device) -> (Option<Held>, Option<Ipv4Addr>) {
     (this_boot.then_some(kept.held), Some(known))
 }
 
-/// Aside: a disk that does not answer must not keep the agent from its work.
 pub(super) fn keep(device: &Device, held: &Held) {
     let Some(boot) = boot() else { return };
     let device = device.clone();

@@ -7,6 +7,7 @@ use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::plan::Ipv4;
 use serde::Serialize;
 
+use super::dhcp::lease::Held;
 use super::interface::Interface;
 
 /// Times are instants; they become spans when they are shown.
@@ -15,7 +16,8 @@ pub(crate) struct View {
     mode: Option<&'static str>,
     device: Option<String>,
     state: Option<&'static str>,
-    lease: Option<super::dhcp::lease::Held>,
+    fixed: Option<(Ipv4Addr, u8)>,
+    lease: Option<Held>,
 }
 
 impl View {
@@ -29,23 +31,29 @@ impl View {
             mode: Some(mode),
             device: interface.map(|interface| interface.device.name.clone()),
             state: interface.map(|interface| interface.client().name()),
+            fixed: match wanted {
+                Ipv4::Static(network) => Some((network.address, network.prefix)),
+                _ => None,
+            },
             lease: interface.and_then(|interface| interface.client().held()).cloned(),
         }
     }
 
-    pub(super) fn address(&self) -> Option<(Ipv4Addr, u8)> {
-        self.lease.as_ref().map(|held| (held.lease.address, held.lease.prefix))
+    pub(super) fn leased(&self) -> Option<Ipv4Addr> {
+        self.lease.as_ref().map(|held| held.lease.address)
     }
 
     /// Nothing in a container.
     pub(crate) fn report(&self) -> Option<Report> {
         let left = |at: Ms| at.saturating_sub(now_ms());
+        let leased = self.lease.as_ref().map(|held| (held.lease.address, held.lease.prefix));
+        let address = self.fixed.or(leased);
         Some(Report {
             mode: self.mode?,
             device: self.device.clone(),
             state: self.state,
+            address: address.map(|(address, prefix)| format!("{address}/{prefix}")),
             lease: self.lease.as_ref().map(|held| Lease {
-                address: format!("{}/{}", held.lease.address, held.lease.prefix),
                 server: held.lease.server,
                 gateway: held.lease.gateway,
                 dns: held.lease.dns.clone(),
@@ -65,12 +73,12 @@ pub(crate) struct Report {
     device: Option<String>,
     /// Of DHCP: "no link", "selecting", "requesting", "rebooting", "bound", "renewing", "rebinding".
     state: Option<&'static str>,
+    address: Option<String>,
     lease: Option<Lease>,
 }
 
 #[derive(Debug, Serialize)]
 struct Lease {
-    address: String,
     server: Ipv4Addr,
     gateway: Option<Ipv4Addr>,
     dns: Vec<Ipv4Addr>,
@@ -86,8 +94,11 @@ impl fmt::Display for Report {
         if let (Some(device), Some(state)) = (&self.device, self.state) {
             write!(f, " on {device}, {state}")?;
         }
+        if let Some(address) = &self.address {
+            write!(f, ", {address}")?;
+        }
         if let Some(lease) = &self.lease {
-            write!(f, ", {} from {}", lease.address, lease.server)?;
+            write!(f, " from {}", lease.server)?;
         }
         writeln!(f)
     }

@@ -83,10 +83,10 @@ impl Network {
         let leased = self.has.as_ref().map(|has| &has.lease.hostname);
         let leased = leased.filter(|name| !name.is_empty());
         self.name_machine(leased.unwrap_or(&plan.hostname));
+        ipv6::set(plan.network.ipv6, indices());
         if self.by_cmdline {
             return;
         }
-        ipv6::set(plan.network.ipv6, indices());
         if plan.network.ipv4 != self.wanted || !self.is_settled() {
             self.want(plan.network.ipv4.clone(), 0);
         }
