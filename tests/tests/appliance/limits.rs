@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::rig::{Appliance, count, is_ready};
 
 /// Enough for two thousand processes.
-const ROOMY_MIB: u32 = 512;
+const ROOMY_MIB: u32 = 1024;
 const SMALL_MIB: u32 = 160;
 
 /// The run's last process is to be gone this long after `cgroup.kill`.
@@ -120,7 +120,8 @@ fn when_the_machine_has_no_memory_left_a_service_is_what_goes() {
 #[test]
 fn a_fork_bomb_hits_its_wall_and_two_thousand_processes_go_at_once() {
     let toml = "[server.limits]\npids_max = 2100\nmemory_max = \"none\"\n\
-                [server.liveness]\nfailure_threshold = 100\n";
+                [server.liveness]\nfailure_threshold = 10000\n\
+                busy_failure_threshold = 10000\n";
     let appliance = hurt::appliance(ROOMY_MIB, toml);
     appliance.wait_for_server("ready", is_ready);
     wait::expect("the file's limits", || {
@@ -132,7 +133,8 @@ fn a_fork_bomb_hits_its_wall_and_two_thousand_processes_go_at_once() {
         text.trim().parse::<u32>().ok()
     };
     let stormed = wait::until(BOOT, || processes().filter(|count| *count >= 2000));
-    assert!(stormed.is_some(), "only {:?} processes", processes());
+    let console = appliance.guest.console().tail();
+    assert!(stormed.is_some(), "only {:?} processes\n{console}", processes());
     assert_ne!(told(&appliance, "BOMB"), "+0", "the wall was not hit");
     assert!(ping(appliance.guest.port()), "it still answers");
     let processes = processes().expect("it answers");
