@@ -9,8 +9,8 @@ use crate::{blank_ext4, initramfs, uki};
 
 /// Both consoles; nothing from the kernel but its worries; a panic starts the machine again; and some
 /// memory that a warm start leaves alone keeps what was said last.
-pub const CMDLINE: &str = "console=tty0 console=ttyS0,115200 quiet panic=10 \
-    reserve_mem=64K:4096:last-words ramoops.mem_name=last-words";
+pub const CMDLINE: &str = "console=tty0 console=ttyS0,115200 quiet panic=5 \
+    reserve_mem=64K:4096:last-words ramoops.mem_name=last-words ramoops.record_size=16384";
 
 /// The appliance's files, with what `modules` the kernel has init load.
 pub fn files(modules: &[Module], binaries: &Binaries) -> Result<Tree> {

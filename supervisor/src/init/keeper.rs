@@ -125,6 +125,16 @@ pub(crate) fn write_aside(starved: Starved) -> Result<Pid, Errno> {
     begun.unwrap_or(Err(Errno::BUSY))
 }
 
+/// The first write, while start-up may still wait: a run that ends at once was one, too.
+pub(crate) fn write_start() {
+    with(|keeper| {
+        let Some(keeper) = keeper else { return };
+        keeper.compose();
+        keeper.write();
+        let _ = rustix::fs::fsync(&keeper.file);
+    });
+}
+
 /// The last write, by a child that may take its time; then the partition can be unmounted.
 pub(crate) fn write_end(state: State) {
     with(|place| {

@@ -96,6 +96,7 @@ impl Machine {
         let has_record = opened.is_some();
         let past = boot::begin(opened.flatten(), by_watchdog, data.had_errors);
         clock::raise_to(past.recorded_ms);
+        keeper::write_start();
         if has_record {
             seed::carry();
         }
