@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use holdfast_image::appliance::Owner;
 use holdfast_image::kernel::{Choice, own};
 use holdfast_image::{appliance, buildroot, disk, oci, run, static_binaries, status, uki};
 
@@ -39,6 +40,9 @@ enum Command {
         /// "own", "debian" or a bzImage [default: own if it is built, else debian]
         #[arg(long, value_name = "FILE")]
         kernel: Option<Choice>,
+        /// A holdfast.toml in place of the shipped one
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Ask the running appliance's agent how its services are
     Status {
@@ -67,6 +71,9 @@ enum Command {
         /// A word for the kernel's command line, such as ip=ADDRESS::GATEWAY:MASK::eth0:off
         #[arg(long, value_name = "WORD")]
         append: Vec<String>,
+        /// A holdfast.toml in place of the shipped one
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Write the appliance's files into a directory, for Buildroot to pack
     Rootfs {
@@ -98,11 +105,11 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<()> {
     match command {
-        Command::Run { memory, port, uefi, kernel } => {
+        Command::Run { memory, port, uefi, kernel, config } => {
             let kernel = kernel.unwrap_or(Choice::Quickest);
             // Firmware unpacks the kernel while everything is in memory twice.
             let memory_mib = memory.unwrap_or(if uefi { 256 } else { 128 });
-            run::run(&run::Options { memory_mib, port, uefi, kernel })
+            run::run(&run::Options { memory_mib, port, uefi, kernel, config })
         }
         Command::Status { json, port } => {
             let request = if json { "status json" } else { "status" };
@@ -115,9 +122,11 @@ fn dispatch(command: Command) -> Result<()> {
             println!("{}", kernel.image.display());
             Ok(())
         }
-        Command::Disk { out, kernel, data, append } => {
+        Command::Disk { out, kernel, data, append, config } => {
             let words: Vec<&str> = append.iter().map(String::as_str).collect();
-            let uki = appliance::uki(&kernel.get()?, &static_binaries()?, &words)?;
+            let binaries = static_binaries()?;
+            let owner = Owner::with_config(config.as_deref(), &binaries)?;
+            let uki = appliance::uki(&kernel.get()?, &binaries, &owner, &words)?;
             disk::write(&out, &uki, data)?;
             println!(
                 "{}: EFI file of {} bytes (limit for ours {})",

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -13,6 +14,7 @@ use signal_hook::flag;
 use tempfile::TempDir;
 
 use crate::accel::Accel;
+use crate::appliance::Owner;
 use crate::binaries::static_binaries;
 use crate::kernel::{Choice, Kernel};
 use crate::machine::{Boot, Guest, Machine, WORDS};
@@ -32,6 +34,8 @@ pub struct Options {
     pub port: u16,
     pub uefi: bool,
     pub kernel: Choice,
+    /// A holdfast.toml in place of the shipped one.
+    pub config: Option<PathBuf>,
 }
 
 /// OVMF and our kernel do not start with less; Debian's kernel, being larger, takes some more.
@@ -53,7 +57,7 @@ pub fn run(options: &Options) -> Result<()> {
     let accel = Accel::probe(&kernel)?;
     let scratch =
         tempfile::tempdir_in(paths::scratch()?).context("cannot make a scratch directory")?;
-    let boot = prepare(options.uefi, &kernel, &scratch)?;
+    let boot = prepare(options, &kernel, &scratch)?;
     if stop.load(Ordering::Relaxed) {
         return Ok(());
     }
@@ -90,15 +94,17 @@ fn stay(mut guest: Guest, stopped: impl Fn() -> bool) -> Result<()> {
 }
 
 /// Kernel and initramfs, or the disk, in `scratch`.
-fn prepare(uefi: bool, kernel: &Kernel, scratch: &TempDir) -> Result<Boot> {
+fn prepare(options: &Options, kernel: &Kernel, scratch: &TempDir) -> Result<Boot> {
     let binaries = static_binaries()?;
-    if uefi {
+    let owner = Owner::with_config(options.config.as_deref(), &binaries)?;
+    if options.uefi {
         let disk = scratch.path().join("disk.img");
-        disk::write(&disk, &appliance::uki(kernel, &binaries, &WORDS)?, disk::DATA_MIB)?;
+        let uki = appliance::uki(kernel, &binaries, &owner, &WORDS)?;
+        disk::write(&disk, &uki, disk::DATA_MIB)?;
         return Ok(Boot::Uefi { disk });
     }
     let initramfs = scratch.path().join("initramfs");
-    paths::write_atomically(&initramfs, &appliance::initramfs(kernel, &binaries)?)?;
+    paths::write_atomically(&initramfs, &appliance::initramfs(kernel, &binaries, &owner)?)?;
     let cmdline = appliance::cmdline(&WORDS);
     Ok(Boot::Direct { kernel: kernel.image.clone(), initramfs: Some(initramfs), cmdline })
 }

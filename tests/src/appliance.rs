@@ -11,10 +11,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use holdfast_image::accel::Accel;
+use holdfast_image::appliance::{self, Owner};
 use holdfast_image::binaries::{Binaries, binaries_with_test_hooks, static_binaries};
 use holdfast_image::kernel::Choice;
 use holdfast_image::machine::{Boot, Guest, Machine, WORDS};
-use holdfast_image::{appliance, disk, ensure_packages, status};
+use holdfast_image::{disk, ensure_packages, status};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -86,7 +87,11 @@ impl Appliance {
         ensure_packages(&["redis-tools"]).unwrap();
         let kernel = Choice::Quickest.get().unwrap();
         let initramfs = files.path().join("initramfs");
-        fs::write(&initramfs, appliance::initramfs(&kernel, programs()).unwrap()).unwrap();
+        fs::write(
+            &initramfs,
+            appliance::initramfs(&kernel, programs(), &Owner::default()).unwrap(),
+        )
+        .unwrap();
         let words = [&WORDS[..], &["holdfast.test_hooks=1"], words].concat();
         let accel = Accel::probe(&kernel).unwrap();
         let cmdline = appliance::cmdline(&words);

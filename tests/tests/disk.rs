@@ -7,9 +7,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use holdfast_image::accel::Accel;
+use holdfast_image::appliance::{self, Owner};
 use holdfast_image::kernel::{Choice, Kernel};
 use holdfast_image::machine::{Boot, Guest, Machine, WORDS};
-use holdfast_image::{appliance, disk, ensure_packages, static_binaries, uki};
+use holdfast_image::{disk, ensure_packages, static_binaries, uki};
 
 /// Firmware, kernel and formatting under TCG on a busy machine.
 const BOOT: Duration = Duration::from_secs(240);
@@ -23,7 +24,8 @@ const DATA_AT: u64 = 65 << 20;
 /// A fresh disk in `dir`, and its UKI.
 fn make(dir: &Path, kernel: &Kernel) -> (PathBuf, Vec<u8>) {
     let path = dir.join("disk.img");
-    let uki = appliance::uki(kernel, &static_binaries().unwrap(), &WORDS).unwrap();
+    let uki =
+        appliance::uki(kernel, &static_binaries().unwrap(), &Owner::default(), &WORDS).unwrap();
     disk::write(&path, &uki, DATA_MIB).unwrap();
     (path, uki)
 }

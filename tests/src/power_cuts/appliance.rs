@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use holdfast_image::accel::Accel;
+use holdfast_image::appliance::{self, Owner};
 use holdfast_image::kernel::{Choice, Kernel};
 use holdfast_image::machine::{Boot, Guest, Machine, WORDS};
-use holdfast_image::{appliance, disk as image, static_binaries};
+use holdfast_image::{disk as image, static_binaries};
 use tempfile::TempDir;
 
 use super::disk::Disk;
@@ -65,7 +66,8 @@ fn said(why: impl Display) -> String {
 
 fn boot(kernel: &Kernel, policy: Policy, files: &TempDir) -> Result<Boot, String> {
     let initramfs: PathBuf = files.path().join("initramfs");
-    let bytes = appliance::initramfs(kernel, &static_binaries().map_err(said)?).map_err(said)?;
+    let bytes = appliance::initramfs(kernel, &static_binaries().map_err(said)?, &Owner::default())
+        .map_err(said)?;
     fs::write(&initramfs, bytes).map_err(|e| e.to_string())?;
     let server = ["--appendonly", "yes", "--appendfsync", policy.word()];
     let often = ["--auto-aof-rewrite-min-size", "256kb"];
