@@ -9,14 +9,17 @@
 //!  HOG n           takes n MiB for good, then +OK
 //!  CHILD n         a child takes n MiB and is gone or killed; +its wait status
 //!  STORM n         +OK, and then n processes, each in a session of its own and deaf to SIGTERM
-//!  BOMB            processes that make processes until they cannot; +how often it could not
 //!  SPIN n          +OK, and then n processes that do nothing but run
+//!  INFO            its process number
 //!  MEMORY PURGE    says on standard output that it was asked; +OK
 //! ```
 
 use std::ffi::CString;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::fs::Permissions;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 
 const PORT: u16 = 6379;
 
@@ -42,15 +45,26 @@ fn main() {
     let port = std::env::args().skip_while(|word| word != "--port").nth(1);
     let port = port.and_then(|port| port.parse().ok()).unwrap_or(PORT);
     let listener = TcpListener::bind(("0.0.0.0", port)).expect("the port");
+    std::thread::spawn(answer_those_who_look_after_it);
     println!("hurt listens on {port}");
     for stream in listener.incoming().flatten() {
-        std::thread::spawn(move || serve(stream));
+        std::thread::spawn(move || stream.try_clone().map(|reader| serve(reader, stream)));
+    }
+}
+
+/// On the socket that init named, as the real server does.
+fn answer_those_who_look_after_it() {
+    let Some(path) = std::env::var_os("HOLDFAST_ADMIN") else { return };
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).expect("the admin socket");
+    std::fs::set_permissions(&path, Permissions::from_mode(0o660)).expect("its mode");
+    for stream in listener.incoming().flatten() {
+        std::thread::spawn(move || stream.try_clone().map(|reader| serve(reader, stream)));
     }
 }
 
 /// Commands come as a server's do; every line that is not a length is a word.
-fn serve(mut stream: TcpStream) {
-    let Ok(reader) = stream.try_clone() else { return };
+fn serve(reader: impl Read, mut stream: impl Write) {
     let mut lines = BufReader::new(reader).lines();
     while let Some(Ok(line)) = lines.next() {
         let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
@@ -80,13 +94,20 @@ fn answer(words: &[&str]) -> String {
             "+OK\r\n".to_owned()
         }
         ["CHILD", _] => child(number(1)),
-        ["STORM", _] => storm(number(1), || loop {
-            unsafe { pause() };
+        ["STORM", _] => storm(number(1), || {
+            loop {
+                unsafe { pause() };
+            }
         }),
-        ["SPIN", _] => storm(number(1), || loop {
-            std::hint::spin_loop();
+        ["SPIN", _] => storm(number(1), || {
+            loop {
+                std::hint::spin_loop();
+            }
         }),
-        ["BOMB"] => bomb(),
+        ["INFO", ..] => {
+            let text = format!("process_id:{}\r\n", std::process::id());
+            format!("${}\r\n{text}\r\n", text.len())
+        }
         ["MEMORY", "PURGE"] => {
             println!("asked to purge");
             "+OK\r\n".to_owned()
@@ -151,9 +172,9 @@ fn attempt(deed: &str) -> String {
                 .and_then(|()| std::fs::rename("/data/folder", "/data/other")),
         ),
         "write-etc" => of_io(std::fs::write("/etc/hurt", "x")),
-        "write-config" => of_io(
-            std::fs::OpenOptions::new().append(true).open("/etc/holdfast/holdfast.toml"),
-        ),
+        "write-config" => {
+            of_io(std::fs::OpenOptions::new().append(true).open("/etc/holdfast/holdfast.toml"))
+        }
         "become-root" => result(unsafe { syscall(105, 0) }),
         other => format!("-ERR no deed {other}\r\n"),
     }
@@ -219,25 +240,4 @@ fn storm(count: usize, what: impl Fn() + Send + 'static) -> String {
         }
     });
     "+OK\r\n".to_owned()
-}
-
-/// Doubles until the wall; what hits the wall stays.
-fn bomb() -> String {
-    let mut refused = 0;
-    for _ in 0..12 {
-        match unsafe { fork() } {
-            0 => {
-                unsafe { setsid() };
-                for _ in 0..12 {
-                    unsafe { fork() };
-                }
-                loop {
-                    unsafe { pause() };
-                }
-            }
-            pid if pid < 0 => refused += 1,
-            _ => std::thread::sleep(std::time::Duration::from_millis(50)),
-        }
-    }
-    format!("+{refused}\r\n")
 }

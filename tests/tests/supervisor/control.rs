@@ -255,7 +255,8 @@ fn a_flood_is_limited_and_leaves_nothing_behind() {
     assert!(rig.status()["control"]["limited"].as_u64().is_some_and(|limited| limited > 0));
     wait::expect("every descriptor to be closed", || descriptors(agent) <= held + 2);
     assert_eq!(rig.pid("holdfast-agent"), agent, "the same agent");
-    assert_eq!(rig.service("agent")["restarts"], 0);
+    // The flood may still be limited, and so may we.
+    wait::expect("no restart", || rig.service("agent")["restarts"] == 0);
     rig.stop();
 }
 
