@@ -151,7 +151,8 @@ fn a_storm_of_processes_is_gone_at_once() {
     println!("{processes} processes were gone after {took:?} ms");
     assert!(took.is_some_and(|took: u64| took <= STORM_BOUND_MS), "{took:?} ms\n{console}");
     assert_eq!(told(&appliance, "READ /sys/fs/cgroup/server.1/pids.current"), "-errno 2");
-    assert_others_are_well(&appliance);
+    // The agent may have had no processor for so long that init took it for hung.
+    assert_eq!(appliance.status().expect("the agent answers")["init_allocations"], 0);
 }
 
 #[test]
