@@ -15,12 +15,6 @@ pub fn program() -> PathBuf {
     programs::built("hurt")
 }
 
-/// Processes of a storm: `HOLDFAST_STORM`, or what an emulated processor makes in a few seconds.
-pub fn storm_size() -> u32 {
-    let asked = std::env::var("HOLDFAST_STORM").ok().and_then(|size| size.parse().ok());
-    asked.unwrap_or(200)
-}
-
 /// The appliance with it in the server's place, and this holdfast.toml.
 pub fn appliance(memory_mib: u32, toml: &str) -> Appliance {
     let kernel = Choice::Quickest.get().unwrap();

@@ -76,9 +76,11 @@ fn with_config(disk: Vec<u8>, text: &str) -> Vec<u8> {
     let (image, file) = (dir.path().join("disk"), dir.path().join("holdfast.toml"));
     fs::write(&image, disk).unwrap();
     fs::write(&file, text).unwrap();
-    let write = format!("write {} holdfast/holdfast.toml", file.display());
+    let commands = dir.path().join("commands");
+    fs::write(&commands, format!("cd holdfast\nwrite {} holdfast.toml\n", file.display())).unwrap();
     let partition = format!("{}?offset={DATA_AT}", image.display());
-    let written = Command::new("debugfs").args(["-w", "-R", &write, &partition]).output().unwrap();
+    let mut debugfs = Command::new("debugfs");
+    let written = debugfs.args(["-w", "-f"]).arg(commands).arg(partition).output().unwrap();
     assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
     fs::read(&image).unwrap()
 }

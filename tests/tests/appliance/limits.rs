@@ -1,21 +1,12 @@
 //! What a service of a machine is, and what it cannot take from the rest: tried by one that wants to.
 
-use holdfast_image::machine::ping;
-use holdfast_tests::appliance::BOOT;
 use holdfast_tests::hurt::{self, tell};
 use holdfast_tests::wait;
 use serde_json::Value;
 
 use crate::rig::{Appliance, count, is_ready};
 
-/// What the wall leaves beyond the storm.
-const ROOM: u32 = 100;
-/// Enough for two thousand processes.
-const ROOMY_MIB: u32 = 1024;
 const SMALL_MIB: u32 = 160;
-
-/// The run's last process is to be gone this long after `cgroup.kill`.
-const STORM_BOUND_MS: u64 = 250;
 
 fn told(appliance: &Appliance, line: &str) -> String {
     tell(appliance.guest.port(), line).unwrap_or_else(|| panic!("no answer to {line}"))
@@ -117,42 +108,6 @@ fn when_the_machine_has_no_memory_left_a_service_is_what_goes() {
     appliance.wait_for_server("back", |server| is_ready(server) && count(server, "restarts") == 1);
     assert_eq!(server(&appliance)["last_exit"]["cause"], "oom");
     assert_others_are_well(&appliance);
-}
-
-#[test]
-fn a_storm_of_processes_is_gone_at_once() {
-    let storm = hurt::storm_size();
-    let pids_max = storm + ROOM;
-    let toml = format!(
-        "[server.limits]\npids_max = {pids_max}\nmemory_max = \"none\"\n\
-         [server.liveness]\nfailure_threshold = 10000\nbusy_failure_threshold = 10000\n"
-    );
-    let appliance = hurt::appliance(ROOMY_MIB, &toml);
-    appliance.wait_for_server("ready", is_ready);
-    wait::expect("the file's limits", || {
-        told(&appliance, "READ /sys/fs/cgroup/server.1/pids.max") == format!("{pids_max}\n")
-    });
-    assert_eq!(told(&appliance, &format!("STORM {storm}")), "+OK");
-    let processes = || {
-        let text = tell(appliance.guest.port(), "READ /sys/fs/cgroup/server.1/pids.current")?;
-        text.trim().parse::<u32>().ok()
-    };
-    let stormed = wait::until(BOOT, || processes().filter(|count| *count >= storm));
-    let console = appliance.guest.console().tail();
-    assert!(stormed.is_some(), "only {:?} processes\n{console}", processes());
-    assert!(ping(appliance.guest.port()), "it still answers");
-    let processes = processes().expect("it answers");
-    assert!((storm..=storm + ROOM).contains(&processes), "{processes}");
-    appliance.signal("KILL");
-    appliance.wait_for_server("back", |server| is_ready(server) && count(server, "restarts") == 1);
-    let console = appliance.guest.console().tail();
-    let said = console.lines().find(|line| line.contains("its last process was gone after"));
-    let took = said.and_then(|line| line.rsplit(' ').nth(1)?.parse().ok());
-    println!("{processes} processes were gone after {took:?} ms");
-    assert!(took.is_some_and(|took: u64| took <= STORM_BOUND_MS), "{took:?} ms\n{console}");
-    assert_eq!(told(&appliance, "READ /sys/fs/cgroup/server.1/pids.current"), "-errno 2");
-    // The agent may have had no processor for so long that init took it for hung.
-    assert_eq!(appliance.status().expect("the agent answers")["init_allocations"], 0);
 }
 
 #[test]
