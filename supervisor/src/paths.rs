@@ -3,8 +3,6 @@
 pub const SERVER: &str = "/usr/bin/holdfast-server";
 pub const AGENT: &str = "/usr/bin/holdfast-agent";
 pub const CONFIG: &str = "/etc/holdfast/holdfast.toml";
-/// The owner's, on the data partition of a machine; where it is there, the image's own does not count.
-pub const OWNER_CONFIG: &str = "/data/holdfast/holdfast.toml";
 pub const DATA: &str = "/data";
 pub const MODULES: &str = "/usr/lib/holdfast/modules";
 

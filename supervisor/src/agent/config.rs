@@ -11,7 +11,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use holdfast_supervisor::machine::{Policy, Restart};
-use holdfast_supervisor::paths;
 use holdfast_supervisor::plan::{
     Ipv4, Limits, MIN_BACKOFF_MS, MIN_GOOD_RUN_MS, Name, Network, Plan, Service, StaticNetwork,
 };
@@ -108,14 +107,6 @@ impl Default for Config {
             backup: Settings::default(),
         }
     }
-}
-
-/// The file that counts. A machine's image cannot be written to, so there the owner's own may lie on
-/// the data partition; a container has volumes, and a /data that its server may write.
-pub(crate) fn path() -> &'static str {
-    let on_machine = rustix::process::geteuid().as_raw() == paths::AGENT_UID;
-    let owned = on_machine && Path::new(paths::OWNER_CONFIG).exists();
-    if owned { paths::OWNER_CONFIG } else { paths::CONFIG }
 }
 
 impl Config {

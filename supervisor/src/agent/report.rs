@@ -9,6 +9,7 @@ use std::fmt;
 use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::degraded::Degraded;
 use holdfast_supervisor::machine::{Exit, LastExit, Next, State};
+use holdfast_supervisor::paths;
 use holdfast_supervisor::snapshot::{Mode, PlanSource, ServiceView, Snapshot};
 use serde::Serialize;
 
@@ -235,7 +236,7 @@ impl ConfigFile {
             message: problem.message.clone(),
         });
         Self {
-            path: crate::config::path(),
+            path: paths::CONFIG,
             present: file.present,
             plan: match from_agent {
                 true if file.is_last_good => "last-good",

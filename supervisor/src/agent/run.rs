@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use holdfast_supervisor::channel::{ToAgent, ToInit};
 use holdfast_supervisor::clock::{Ms, now_ms};
-use holdfast_supervisor::cmdline;
 use holdfast_supervisor::snapshot::{Mode, Snapshot};
+use holdfast_supervisor::{cmdline, paths};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::certs::{self, Certs};
-use crate::config::{self, Config, Problem};
+use crate::config::{Config, Problem};
 use crate::control::rate::Rate;
 use crate::control::{Counters, MAX_FOLLOWERS};
 use crate::link::Link;
@@ -116,11 +116,10 @@ impl Shared {
     /// Reads the file; false: it is refused, and init goes on with the plan it has. An agent that
     /// has none yet takes the last that was good.
     fn read_config(&self) -> bool {
-        let path = Path::new(config::path());
-        match Config::load(path) {
+        match Config::load(Path::new(paths::CONFIG)) {
             Ok(config) => {
                 if config.is_some() {
-                    last_good::keep(path);
+                    last_good::keep(Path::new(paths::CONFIG));
                 }
                 let present = config.is_some();
                 *self.file.borrow_mut() = FileState { present, ..FileState::default() };
@@ -173,7 +172,7 @@ impl Shared {
 
 fn say(problems: &[Problem], what_then: &str) {
     for problem in problems {
-        eprintln!("holdfast-agent: {}:{problem}", config::path());
+        eprintln!("holdfast-agent: {}:{problem}", paths::CONFIG);
     }
     eprintln!("holdfast-agent: {what_then}");
 }

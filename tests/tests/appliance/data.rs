@@ -1,8 +1,5 @@
 //! The data partition and the machine's own end: power button, factory reset, a disk that refuses.
 
-use std::fs;
-use std::process::Command;
-
 use holdfast_tests::appliance::{BOOT, blank_disk};
 use holdfast_tests::wait;
 use serde_json::{Value, json};
@@ -55,34 +52,6 @@ fn lost_power_is_told_from_an_orderly_end() {
     let again = Appliance::boot_from(disk, &[], |_| ());
     let status = again.wait_for_status("ready", |status| status["ready"] == true);
     assert_eq!(status["boot"]["last_end"], "power-lost", "{status:#}");
-}
-
-/// What somebody wrote on the data partition, on another computer, is what the machine is told.
-#[test]
-fn a_configuration_on_the_data_partition_is_the_owners() {
-    let disk = with_config(used_disk("kept"), "[server]\nargs = [\"--maxclients\", \"77\"]\n");
-    let again = Appliance::boot_from(disk, &[], |_| ());
-    let status = again.wait_for_status("ready", |status| status["ready"] == true);
-    let config = &status["config"];
-    assert_eq!(config["path"], "/data/holdfast/holdfast.toml", "{status:#}");
-    assert_eq!((&config["plan"], &config["errors"]), (&json!("file"), &json!([])));
-    assert_eq!(again.redis("redis-cli", &["config", "get", "maxclients"]), "maxclients\n77\n");
-    assert_eq!(again.redis("redis-cli", &["get", "kept"]), "kept\n");
-}
-
-/// `text` as the owner's holdfast.toml, written by e2fsprogs.
-fn with_config(disk: Vec<u8>, text: &str) -> Vec<u8> {
-    let dir = tempfile::tempdir().unwrap();
-    let (image, file) = (dir.path().join("disk"), dir.path().join("holdfast.toml"));
-    fs::write(&image, disk).unwrap();
-    fs::write(&file, text).unwrap();
-    let commands = dir.path().join("commands");
-    fs::write(&commands, format!("cd holdfast\nwrite {} holdfast.toml\n", file.display())).unwrap();
-    let partition = format!("{}?offset={DATA_AT}", image.display());
-    let mut debugfs = Command::new("debugfs");
-    let written = debugfs.args(["-w", "-f"]).arg(commands).arg(partition).output().unwrap();
-    assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
-    fs::read(&image).unwrap()
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use holdfast_supervisor::paths;
+
 use super::words::{Words, only};
 use super::{EXIT_CONFIG, Outcome, print};
 use crate::config::{Config, Problem};
@@ -15,7 +17,7 @@ pub(super) fn main(mut words: Words) -> Outcome {
     while let Some(word) = words.next() {
         only(&mut file, &word)?;
     }
-    let file = file.unwrap_or_else(|| crate::config::path().to_owned());
+    let file = file.unwrap_or_else(|| paths::CONFIG.to_owned());
     Ok(match Config::load(Path::new(&file)) {
         Ok(Some(_)) => print(&format!("{file}: good\n")),
         Ok(None) => {
