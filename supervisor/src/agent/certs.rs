@@ -28,7 +28,6 @@ pub(crate) mod schedule;
 mod server;
 mod set;
 mod store;
-mod utc;
 
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
@@ -148,7 +147,7 @@ impl Certs {
             eprintln!("holdfast-agent: certificate not taken: {trouble}");
         }
         if let Some(in_use) = keeper.in_use.as_ref().filter(|_| installed) {
-            let (serial, until) = (&in_use.facts.serial, utc::Utc(in_use.facts.not_after));
+            let (serial, until) = (&in_use.facts.serial, crate::utc::Utc(in_use.facts.not_after));
             eprintln!("holdfast-agent: new certificate, serial {serial}, valid until {until}");
         }
         installed

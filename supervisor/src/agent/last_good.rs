@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use holdfast_supervisor::paths;
 
-use crate::backup::store::write_whole;
 use crate::config::Config;
+use crate::files::write_whole;
 
 fn path() -> PathBuf {
     Path::new(paths::STATE).join("holdfast.toml.last-good")

@@ -14,6 +14,7 @@ mod control;
 mod dialogue;
 mod discover;
 mod doctor;
+mod files;
 mod last_good;
 mod link;
 mod logs;
@@ -25,6 +26,7 @@ mod report;
 mod run;
 mod serve;
 mod time;
+mod utc;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,8 @@ use std::path::Path;
 use rustix::fs::{Advice, fadvise};
 
 use super::rdb::{self, Contents};
-use super::store::{Facts, sync_parent, temporary, write_sidecar};
+use super::store::{Facts, write_sidecar};
+use crate::files::{sync_parent, temporary};
 
 /// A backup with its sidecar, which is there first: `to` exists only if the copy is good.
 pub(crate) fn copy_with_facts(from: &Path, to: &Path, now_unix_ms: u64) -> Result<Facts, String> {

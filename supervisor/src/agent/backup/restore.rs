@@ -28,10 +28,11 @@ use holdfast_supervisor::paths;
 
 use super::rdb::Contents;
 use super::save::Layout;
-use super::store::{RESERVE_BYTES, Size, free_bytes, read_sidecar, stamp, write_whole};
+use super::store::{RESERVE_BYTES, Size, free_bytes, read_sidecar, stamp};
 use super::{blocking, copy, server_pid, unix_ms};
 use crate::control::service;
 use crate::dialogue::Dialogue;
+use crate::files::write_whole;
 use crate::run::Shared;
 use place::Placement;
 

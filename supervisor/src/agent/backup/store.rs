@@ -8,18 +8,19 @@
 //! The number orders them: a clock that jumps changes no order. A name exists only when all of the
 //! file is on the disk and was read back; what begins with `.tmp` was left by an interruption.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::rdb::Contents;
+use crate::files::{TEMPORARY, write_whole};
+use crate::utc::Utc;
 
 /// Kept free beside a backup, so that the server can still write.
 pub(crate) const RESERVE_BYTES: u64 = 16 << 20;
-pub(super) const TEMPORARY: &str = ".tmp-";
 const SIDECAR: &str = "json";
 /// A sidecar is one line.
 const MAX_SIDECAR_BYTES: u64 = 4096;
@@ -181,33 +182,6 @@ pub(super) fn write_sidecar(of: &Path, facts: &Facts) -> io::Result<()> {
     write_whole(&sidecar(of), text.as_bytes())
 }
 
-/// Under a temporary name, synced, then renamed: whole or not there.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = temporary(path);
-    let written = (|| {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    })();
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written?;
-    sync_parent(path)
-}
-
-/// Beside it, under a name that [`Store::open`] sweeps.
-pub(crate) fn temporary(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{TEMPORARY}{name}"))
-}
-
-/// A rename is on the disk when its directory is.
-pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
-}
-
 pub(crate) fn free_bytes(directory: &Path) -> io::Result<u64> {
     let volume = rustix::fs::statvfs(directory)?;
     Ok(volume.f_bavail.saturating_mul(volume.f_frsize))
@@ -215,24 +189,7 @@ pub(crate) fn free_bytes(directory: &Path) -> io::Result<u64> {
 
 /// `20261122T101500Z`.
 pub(crate) fn stamp(unix_ms: u64) -> String {
-    let (days, seconds) = (unix_ms / 86_400_000, unix_ms / 1000 % 86_400);
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
-}
-
-/// The date of a day since 1970, by 400-year eras that begin in March: Howard Hinnant's
-/// `civil_from_days`.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let since_march_0 = days + 719_468;
-    let (era, day_of_era) = (since_march_0 / 146_097, since_march_0 % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+    Utc(i64::try_from(unix_ms / 1000).unwrap_or(i64::MAX)).stamp()
 }
 
 /// `1.2 MB`.

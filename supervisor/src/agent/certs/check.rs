@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use super::fault::Fault;
 use super::names::Name;
-use super::utc::Utc;
 use super::{bundle::Facts, set, wall_clock};
 use crate::command::print;
+use crate::utc::Utc;
 
 const USAGE: &str =
     "usage: certs check DIRECTORY | --cert FILE --key FILE [--ca FILE] [--name NAME]...";

@@ -2,14 +2,15 @@
 
 use super::authority::{self, Present};
 use super::bundle::Bundle;
+use super::files::Prints;
 use super::issue::{self, Pair};
 use super::names::Name;
 use super::pem::Source;
 use super::schedule::{Anchor, Now, Unix, anchor};
 use super::set::{self, Set};
 use super::store::Store;
-use super::{files::Prints, utc::Utc};
 use crate::config::tls::Files;
+use crate::utc::Utc;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Job {

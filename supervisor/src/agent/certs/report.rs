@@ -5,9 +5,9 @@ use std::fmt;
 use serde::Serialize;
 
 use super::schedule::Decision;
-use super::utc::Utc;
 use crate::config::tls::Origin;
 use crate::run::Shared;
+use crate::utc::Utc;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Certificates {

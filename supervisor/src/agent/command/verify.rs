@@ -72,6 +72,7 @@ fn look_into(file: &Path) -> Result<(), String> {
     }
 }
 
+/// Asks again and again: std waits for a child for ever or not at all.
 fn wait(child: &mut Child) -> Result<bool, String> {
     let deadline = Instant::now() + LIMIT;
     loop {

@@ -18,9 +18,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use holdfast_supervisor::paths;
+
+use crate::utc::Utc;
 
 /// Messages of init's that may wait for the disk; what does not fit is a gap.
 const WAITING: usize = 256;
@@ -230,7 +232,7 @@ fn header(now: SystemTime, boot: &str, at: u64, next: Option<u64>) -> String {
         0 => String::new(),
         bytes => format!(", {bytes} bytes were dropped before"),
     };
-    format!("{HEADER}{} boot {boot} at {at}{missing}\n", utc(now))
+    format!("{HEADER}{} boot {boot} at {at}{missing}\n", Utc::of(now))
 }
 
 /// From the last header to the end of the file, if that header is of this boot.
@@ -253,28 +255,6 @@ fn parse_header(line: &str, boot: &str) -> Option<Option<u64>> {
     let position = words.next().filter(|_| word == "boot" && at == "at")?;
     let position = position.trim_end_matches(',').parse().ok()?;
     Some((which == boot).then_some(position))
-}
-
-/// RFC 3339, to the second.
-fn utc(time: SystemTime) -> String {
-    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let (year, month, day) = date(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// The Gregorian date of a day since 1970: Howard Hinnant's `civil_from_days`, in years that begin
-/// in March, so that the day that is sometimes there comes last.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 //! cannot be read or written is no mistake. All of it is done aside: a disk that does not answer must
 //! not keep the agent from its work.
 
-use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::devices::Device;
 use super::dhcp::Mac;
 use super::dhcp::lease::Held;
+use crate::files::write_whole;
 
 /// A lease with all its lists full is shorter.
 const MAX_BYTES: u64 = 8 * 1024;
@@ -70,12 +70,8 @@ fn read(file: &Path) -> Option<Kept> {
     serde_json::from_slice(&bytes).ok()
 }
 
-/// Whole or not at all.
 fn write(file: &Path, kept: &Kept) -> std::io::Result<()> {
-    let next = file.with_extension("next");
-    let mut out = std::fs::File::create(&next)?;
-    out.write_all(&serde_json::to_vec(kept)?)?;
-    std::fs::rename(&next, file)
+    write_whole(file, &serde_json::to_vec(kept)?)
 }
 
 #[cfg(test)]

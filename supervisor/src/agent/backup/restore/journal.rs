@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::place::Placement;
 use super::state;
-use crate::backup::store::{sync_parent, write_whole};
+use crate::files::{sync_parent, write_whole};
 
 const NAME: &str = "restore.json";
 

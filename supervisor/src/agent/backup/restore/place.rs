@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::backup::save::Layout;
-use crate::backup::store::{sync_parent, write_whole};
+use crate::files::{sync_parent, write_whole};
 
 /// Paths only: it is written down, and a later agent can undo it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

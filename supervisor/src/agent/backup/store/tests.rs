@@ -1,6 +1,7 @@
 //! Names, order, retention, and what interruptions leave.
 
 use super::*;
+use crate::files::temporary;
 
 fn scratch() -> tempfile::TempDir {
     tempfile::tempdir().expect("a scratch directory")

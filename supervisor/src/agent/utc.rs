@@ -1,10 +1,26 @@
-//! A wall-clock time as people and programs write it: `2026-12-06T10:00:00Z`.
+//! A wall-clock time as people and programs write it: `2026-12-06T10:00:00Z` (RFC 3339).
 
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::schedule::{DAY_S, Unix};
+const DAY_S: i64 = 86_400;
 
-pub(crate) struct Utc(pub(crate) Unix);
+/// Seconds of Unix time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Utc(pub(crate) i64);
+
+impl Utc {
+    /// What is before 1970 is a clock that was never set.
+    pub(crate) fn of(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    }
+
+    /// As a part of a file's name: `20261206T100000Z`.
+    pub(crate) fn stamp(self) -> String {
+        self.to_string().replace(['-', ':'], "")
+    }
+}
 
 impl fmt::Display for Utc {
     /// Days to a date of the Gregorian calendar: Howard Hinnant, "chrono-Compatible Low-Level Date
@@ -36,6 +52,7 @@ mod tests {
             (951_782_399, "2000-02-28T23:59:59Z"),
             (951_782_400, "2000-02-29T00:00:00Z"),
             (1_795_305_600, "2026-11-22T00:00:00Z"),
+            (4_107_542_399, "2100-02-28T23:59:59Z"),
             (4_107_542_400, "2100-03-01T00:00:00Z"),
             (-1, "1969-12-31T23:59:59Z"),
         ] {
