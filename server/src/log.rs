@@ -1,14 +1,16 @@
 //! The log: lines as Redis writes them, `pid:role date level text`, to standard output, a file or
-//! syslog. Secrets never come here: whoever logs a directive masks it first.
+//! syslog; with the feature `systemd`, standard output may be the journal. Secrets never come here: whoever logs a directive masks it first.
 //!
 //! One logger per process, so that any task can tell what happened to it.
 
+#[cfg(feature = "systemd")]
+mod journal;
 mod sys;
+mod syslog;
 
 use std::fmt::{self, Write as _};
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -25,6 +27,18 @@ pub enum Level {
     Warning,
     /// As a threshold only: lets nothing through.
     Nothing,
+}
+
+impl Level {
+    /// As syslog and the journal count (RFC 5424, section 6.2.1).
+    fn severity(self) -> u8 {
+        match self {
+            Self::Debug => 7,
+            Self::Verbose => 6,
+            Self::Notice => 5,
+            Self::Warning | Self::Nothing => 4,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,19 +108,26 @@ pub fn write(level: Level, text: fmt::Arguments<'_>) {
     text.truncate(text.floor_char_boundary(MAX_LINE));
     let settings = SETTINGS.lock().unwrap_or_else(PoisonError::into_inner);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut line = format_line(&settings, std::process::id(), now, level, &text);
-    line.push('\n');
     // Nowhere to report to when the log itself cannot be written.
-    let _ = match &settings.file {
+    let _ = put(&settings, now, level, &text);
+    if let Some(syslog) = &settings.syslog {
+        let _ = syslog::send(syslog, now, level, &text);
+    }
+}
+
+fn put(settings: &Settings, now: Duration, level: Level, text: &str) -> io::Result<()> {
+    #[cfg(feature = "systemd")]
+    if settings.file.is_none() && journal::take(level, text) {
+        return Ok(());
+    }
+    let line = format_line(settings, std::process::id(), now, level, text) + "\n";
+    match &settings.file {
         None => io::stdout().lock().write_all(line.as_bytes()),
         Some(path) => OpenOptions::new()
             .append(true)
             .create(true)
             .open(path)
             .and_then(|mut file| file.write_all(line.as_bytes())),
-    };
-    if let Some(syslog) = &settings.syslog {
-        let _ = send_to_syslog(syslog, now, level, &text);
     }
 }
 
@@ -203,31 +224,6 @@ fn json_string(text: &str) -> String {
     }
     out.push('"');
     out
-}
-
-/// The local syslog socket, in the form of RFC 3164 that every daemon reads.
-fn send_to_syslog(syslog: &Syslog, now: Duration, level: Level, text: &str) -> io::Result<()> {
-    let severity = match level {
-        Level::Debug => 7,
-        Level::Verbose => 6,
-        Level::Notice => 5,
-        Level::Warning | Level::Nothing => 4,
-    };
-    let t = sys::local_time(now.as_secs());
-    let message = format!(
-        "<{}>{} {:2} {:02}:{:02}:{:02} {}[{}]: {text}",
-        u32::from(syslog.facility) * 8 + severity,
-        MONTHS[t.month0],
-        t.day,
-        t.hour,
-        t.minute,
-        t.second,
-        syslog.ident,
-        std::process::id()
-    );
-    let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
-    socket.send_to(message.as_bytes(), "/dev/log").map(drop)
 }
 
 #[cfg(test)]

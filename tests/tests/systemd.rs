@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use holdfast_tests::binaries::{self, Flavour};
+use holdfast_tests::commands::run;
 use holdfast_tests::{packages, wait};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// In a mount, PID, network, UTS, IPC and cgroup namespace: a root whose changes are kept in memory,
@@ -58,11 +60,15 @@ struct Systemd {
 
 impl Systemd {
     fn boot(overrides: &str) -> Self {
+        Self::boot_with(overrides, &binaries::server(Flavour::Holdfast))
+    }
+
+    fn boot_with(overrides: &str, server: &Path) -> Self {
         packages::ensure(&["systemd", "redis-tools"]).unwrap_or_else(|why| panic!("{why}"));
         let directory = TempDir::with_prefix("holdfast-test-").expect("a scratch directory");
         let at = |name: &str| directory.path().join(name);
         fs::copy(unit(), at("holdfast.service")).expect("the unit");
-        fs::copy(binaries::server(Flavour::Holdfast), at("holdfast-server")).expect("the server");
+        fs::copy(server, at("holdfast-server")).expect("the server");
         fs::write(at("test.conf"), overrides).expect("written");
         let settings = format!("port {PORT}\nbind 127.0.0.1\nenable-debug-command local\n");
         fs::write(at("redis.conf"), settings).expect("written");
@@ -161,6 +167,42 @@ fn killed_or_hung_it_is_started_again_and_nobody_is_refused() {
     assert!(systemd.run(&["systemctl", "stop", "holdfast"]).status.success());
     assert_eq!(systemd.show("Result"), "success");
     assert_eq!(systemd.show("NFileDescriptorStore"), "0", "who stops it does not want it back");
+}
+
+/// A server for hosts: with the feature `systemd`, linked dynamically.
+fn server_for_hosts() -> PathBuf {
+    packages::ensure(&["libsystemd-dev", "pkg-config"]).unwrap_or_else(|why| panic!("{why}"));
+    let workspace = holdfast_image::paths::workspace();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--locked", "--quiet", "--package", "holdfast-server"]);
+    cargo.args(["--no-default-features", "--features", "systemd"]).current_dir(&workspace);
+    cargo.args(["--message-format", "json"]);
+    let text = run(&mut cargo).unwrap_or_else(|why| panic!("{why}"));
+    let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let path = messages.filter_map(|it| Some(it["executable"].as_str()?.into())).next_back();
+    path.expect("cargo names the program it built")
+}
+
+#[test]
+fn with_the_feature_the_journal_gets_levels_and_fields() {
+    let systemd = Systemd::boot_with("", &server_for_hosts());
+    let entries = || systemd.say(&["journalctl", "--unit=holdfast", "--output=json"]);
+    let entry = |text: &str| {
+        let lines = entries();
+        let mut all = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        all.find(|it| it["MESSAGE"].as_str().is_some_and(|said| said == text))
+    };
+    wait::expect("the journal to have it", || entry("Ready to accept connections tcp").is_some());
+    let ready = entry("Ready to accept connections tcp").expect("just seen");
+    assert_eq!(ready["PRIORITY"], "5", "a notice: {ready}");
+    assert_eq!(ready["SYSLOG_IDENTIFIER"], "holdfast-server");
+    assert_eq!(ready["HOLDFAST_ROLE"], "primary");
+    assert_eq!(ready["_TRANSPORT"], "journal");
+
+    assert!(systemd.run(&["systemctl", "stop", "holdfast"]).status.success());
+    let bye = "Holdfast is now ready to exit, bye bye...";
+    wait::expect("its last words", || entry(bye).is_some());
+    assert_eq!(entry(bye).expect("just seen")["PRIORITY"], "4", "a warning");
 }
 
 #[test]
