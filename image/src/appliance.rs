@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::binaries::Binaries;
+use crate::initramfs::Packing;
 use crate::kernel::{Kernel, Module};
 use crate::rootfs::Tree;
 use crate::{blank_ext4, initramfs, uki};
@@ -44,19 +45,24 @@ pub fn files(modules: &[Module], binaries: &Binaries) -> Result<Tree> {
 }
 
 /// The initramfs for `kernel`: its modules are in it, and the owner's holdfast.toml where there is one.
-pub fn initramfs(kernel: &Kernel, binaries: &Binaries, owner: &Owner) -> Result<Vec<u8>> {
+pub fn initramfs(
+    kernel: &Kernel,
+    binaries: &Binaries,
+    owner: &Owner,
+    packing: Packing,
+) -> Result<Vec<u8>> {
     let mut files = files(&kernel.modules, binaries)?;
     if let Some(text) = &owner.config {
         files.configure(text);
     }
-    initramfs::pack(&files)
+    initramfs::pack(&files, packing)
 }
 
 /// The whole operating system as one EFI file for the disk, so init waits for the data partition.
 /// `words` follow the usual command line.
 pub fn uki(kernel: &Kernel, binaries: &Binaries, owner: &Owner, words: &[&str]) -> Result<Vec<u8>> {
     let all = [&["holdfast.data=disk"], words].concat();
-    uki::build(kernel, &initramfs(kernel, binaries, owner)?, &cmdline(&all))
+    uki::build(kernel, &initramfs(kernel, binaries, owner, Packing::Small)?, &cmdline(&all))
 }
 
 /// The usual command line with `words` behind it.

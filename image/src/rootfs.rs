@@ -127,10 +127,10 @@ impl Tree {
         Ok(())
     }
 
-    /// The same with another file in that place.
-    pub fn with_file(mut self, path: &str, bytes: Vec<u8>) -> Self {
-        self.file(path, bytes);
-        self
+    /// A program, from that file.
+    pub fn program(&mut self, path: &str, from: &Path) -> Result<()> {
+        self.put(path, Kind::File(read(from)?), 0o755);
+        Ok(())
     }
 
     pub fn get(&self, path: &str) -> Option<&Entry> {
@@ -147,11 +147,6 @@ impl Tree {
 
     fn link(&mut self, path: &str, to: &str) {
         self.put(path, Kind::Link(to.to_owned()), 0o777);
-    }
-
-    fn program(&mut self, path: &str, from: &Path) -> Result<()> {
-        self.put(path, Kind::File(read(from)?), 0o755);
-        Ok(())
     }
 
     fn own(&mut self, path: &str, owner: u32) {

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use crate::accel::Accel;
 use crate::appliance::Owner;
 use crate::binaries::static_binaries;
+use crate::initramfs::Packing;
 use crate::kernel::{Choice, Kernel};
 use crate::machine::{Boot, Guest, Machine, WORDS};
 use crate::packages::ensure_packages;
@@ -104,7 +105,8 @@ fn prepare(options: &Options, kernel: &Kernel, scratch: &TempDir) -> Result<Boot
         return Ok(Boot::Uefi { disk });
     }
     let initramfs = scratch.path().join("initramfs");
-    paths::write_atomically(&initramfs, &appliance::initramfs(kernel, &binaries, &owner)?)?;
+    let packed = appliance::initramfs(kernel, &binaries, &owner, Packing::Quick)?;
+    paths::write_atomically(&initramfs, &packed)?;
     let cmdline = appliance::cmdline(&WORDS);
     Ok(Boot::Direct { kernel: kernel.image.clone(), initramfs: Some(initramfs), cmdline })
 }

@@ -5,7 +5,8 @@ pub mod qmp;
 pub mod watchdog;
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -13,8 +14,10 @@ use std::time::Duration;
 use holdfast_image::accel::Accel;
 use holdfast_image::appliance::{self, Owner};
 use holdfast_image::binaries::{Binaries, binaries_with_test_hooks, static_binaries};
-use holdfast_image::kernel::Choice;
+use holdfast_image::initramfs::{self, Packing};
+use holdfast_image::kernel::{Choice, Kernel};
 use holdfast_image::machine::{Boot, Guest, Machine, WORDS};
+use holdfast_image::rootfs::Tree;
 use holdfast_image::{disk, ensure_packages, status};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -85,18 +88,13 @@ impl Appliance {
 
     fn power_on_in(files: TempDir, words: &[&str], shape: impl FnOnce(&mut Machine)) -> Self {
         ensure_packages(&["redis-tools"]).unwrap();
-        let kernel = Choice::Quickest.get().unwrap();
-        let initramfs = files.path().join("initramfs");
-        fs::write(
-            &initramfs,
-            appliance::initramfs(&kernel, programs(), &Owner::default()).unwrap(),
-        )
-        .unwrap();
+        let Parts { kernel, initramfs, accel } = parts();
+        let own = files.path().join("initramfs");
+        fs::write(&own, initramfs).unwrap();
         let words = [&WORDS[..], &["holdfast.test_hooks=1"], words].concat();
-        let accel = Accel::probe(&kernel).unwrap();
         let cmdline = appliance::cmdline(&words);
-        let boot = Boot::Direct { kernel: kernel.image, initramfs: Some(initramfs), cmdline };
-        let mut machine = Machine { memory_mib: MEMORY_MIB, ..Machine::new(boot, accel) };
+        let boot = Boot::Direct { kernel: kernel.image.clone(), initramfs: Some(own), cmdline };
+        let mut machine = Machine { memory_mib: MEMORY_MIB, ..Machine::new(boot, *accel) };
         shape(&mut machine);
         Self { guest: machine.start().unwrap(), disk: None, qmp: None, _files: files }
     }
@@ -157,6 +155,36 @@ impl Appliance {
         assert!(out.status.success(), "{program} {arguments:?}: {text}");
         text
     }
+}
+
+/// What every appliance of the tests boots from.
+struct Parts {
+    kernel: Kernel,
+    initramfs: Vec<u8>,
+    accel: Accel,
+}
+
+/// Made once: packing takes longer than much of a boot.
+fn parts() -> &'static Parts {
+    static PARTS: OnceLock<Parts> = OnceLock::new();
+    PARTS.get_or_init(|| {
+        let kernel = Choice::Quickest.get().unwrap();
+        let owner = Owner::default();
+        let initramfs = appliance::initramfs(&kernel, programs(), &owner, Packing::Quick).unwrap();
+        let accel = Accel::probe(&kernel).unwrap();
+        Parts { kernel, initramfs, accel }
+    })
+}
+
+/// Puts these files over the appliance's: the kernel unpacks one archive after the other, and the
+/// later file counts.
+pub fn overlay(machine: &Machine, files: &Tree) {
+    let Boot::Direct { initramfs: Some(initramfs), .. } = &machine.boot else {
+        panic!("an appliance of the tests boots from an initramfs");
+    };
+    let packed = initramfs::pack(files, Packing::Quick).unwrap();
+    let mut initramfs = OpenOptions::new().append(true).open(initramfs).unwrap();
+    initramfs.write_all(&packed).unwrap();
 }
 
 /// A disk as it is flashed, its data partition empty, without a kernel.

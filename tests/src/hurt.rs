@@ -4,11 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 
-use holdfast_image::binaries::Binaries;
-use holdfast_image::kernel::Choice;
-use holdfast_image::machine::Boot;
+use holdfast_image::rootfs::Tree;
 
-use crate::appliance::Appliance;
+use crate::appliance::{Appliance, overlay};
 use crate::programs;
 
 pub fn program() -> PathBuf {
@@ -17,18 +15,12 @@ pub fn program() -> PathBuf {
 
 /// The appliance with it in the server's place, and this holdfast.toml.
 pub fn appliance(memory_mib: u32, toml: &str) -> Appliance {
-    let kernel = Choice::Quickest.get().unwrap();
-    let binaries = Binaries { server: program(), ..crate::appliance::programs().clone() };
-    let files = holdfast_image::appliance::files(&kernel.modules, &binaries).unwrap();
-    let files = files.with_file("etc/holdfast/holdfast.toml", toml.as_bytes().to_vec());
-    let folder = tempfile::tempdir().unwrap();
-    let packed = folder.path().join("initramfs");
-    std::fs::write(&packed, holdfast_image::initramfs::pack(&files).unwrap()).unwrap();
+    let mut files = Tree::default();
+    files.program("usr/bin/holdfast-server", &program()).unwrap();
+    files.configure(toml);
     Appliance::boot_with(&[], |machine| {
         machine.memory_mib = memory_mib;
-        if let Boot::Direct { initramfs, .. } = &mut machine.boot {
-            *initramfs = Some(packed);
-        }
+        overlay(machine, &files);
     })
 }
 

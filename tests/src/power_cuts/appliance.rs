@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use holdfast_image::accel::Accel;
 use holdfast_image::appliance::{self, Owner};
+use holdfast_image::initramfs::Packing;
 use holdfast_image::kernel::{Choice, Kernel};
 use holdfast_image::machine::{Boot, Guest, Machine, WORDS};
 use holdfast_image::{disk as image, static_binaries};
@@ -66,8 +67,9 @@ fn said(why: impl Display) -> String {
 
 fn boot(kernel: &Kernel, policy: Policy, files: &TempDir) -> Result<Boot, String> {
     let initramfs: PathBuf = files.path().join("initramfs");
-    let bytes = appliance::initramfs(kernel, &static_binaries().map_err(said)?, &Owner::default())
-        .map_err(said)?;
+    let binaries = static_binaries().map_err(said)?;
+    let bytes =
+        appliance::initramfs(kernel, &binaries, &Owner::default(), Packing::Quick).map_err(said)?;
     fs::write(&initramfs, bytes).map_err(|e| e.to_string())?;
     let server = ["--appendonly", "yes", "--appendfsync", policy.word()];
     let often = ["--auto-aof-rewrite-min-size", "256kb"];

@@ -1,12 +1,10 @@
 //! A machine that has been without power for longer than its certificate lives.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::Path;
 
-use holdfast_image::machine::{Boot, Machine};
+use holdfast_image::disk;
 use holdfast_image::rootfs::Tree;
-use holdfast_image::{disk, initramfs};
+use holdfast_tests::appliance::overlay;
 use holdfast_tests::wait;
 use serde_json::Value;
 
@@ -29,22 +27,12 @@ fn boot(disk: &Path, clock: &str) -> Appliance {
     let appliance = Appliance::power_on(&["holdfast.data=disk"], |machine| {
         machine.memory_mib = MEMORY_MIB;
         machine.extra.extend(words.map(Into::into));
-        configure(machine);
+        let mut files = Tree::default();
+        files.configure(CONFIG);
+        overlay(machine, &files);
     });
     appliance.wait_for_server("ready", is_ready);
     appliance
-}
-
-/// The kernel unpacks one archive after the other: the later file counts.
-fn configure(machine: &Machine) {
-    let Boot::Direct { initramfs: Some(file), .. } = &machine.boot else {
-        panic!("an appliance of the tests boots from an initramfs");
-    };
-    let mut tree = Tree::default();
-    tree.configure(CONFIG);
-    let archive = initramfs::pack(&tree).expect("packed");
-    let mut file = OpenOptions::new().append(true).open(file).expect("opened");
-    file.write_all(&archive).expect("appended");
 }
 
 fn certificate(appliance: &Appliance) -> Value {

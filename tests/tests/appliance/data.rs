@@ -2,9 +2,9 @@
 
 use holdfast_tests::appliance::{BOOT, blank_disk};
 use holdfast_tests::wait;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::rig::{Appliance, command};
+use crate::rig::{Appliance, command, is_degraded};
 
 /// Where `blank_disk` puts the data partition.
 const DATA_AT: usize = 65 << 20;
@@ -15,12 +15,34 @@ fn set(appliance: &Appliance, value: &str) {
     assert_eq!(reply.as_deref(), Some("+OK\r\n"));
 }
 
-fn is_degraded(status: &Value, code: &str) -> bool {
-    status["degraded"].as_array().is_some_and(|all| all.iter().any(|each| each["code"] == code))
+/// Three boots: of a fresh disk; after the power button, on a larger disk; after its plug was pulled.
+#[test]
+fn what_was_kept_outlives_every_end_and_a_larger_disk_is_used_whole() {
+    let mut disk = ended_by_the_power_button("before");
+    let small = blocks(&disk);
+    disk.resize(disk.len() + 64 * MIB, 0);
+
+    let second = Appliance::boot_from(disk, &[], |_| ());
+    let status = second.wait_for_status("ready", |status| status["ready"] == true);
+    let boot = (&status["boot"]["count"], &status["boot"]["last_end"]);
+    assert_eq!(boot, (&json!(2), &json!("clean")));
+    assert_keeps(&second, "before");
+    let console = || second.guest.console().text();
+    wait::expect("the file system has the rest", || {
+        blocks(&second.disk().bytes()) >= small + 63 * MIB as u64 / 4096
+    });
+    assert!(console().contains("has the rest of its disk now"), "{}", console());
+
+    let disk = second.disk().bytes();
+    drop(second);
+    let third = Appliance::boot_from(disk, &[], |_| ());
+    let status = third.wait_for_status("ready", |status| status["ready"] == true);
+    assert_eq!(status["boot"]["last_end"], "power-lost", "{status:#}");
+    assert_keeps(&third, "before");
 }
 
-/// Sets the key and presses the power button; the disk as the machine left it.
-fn used_disk(value: &str) -> Vec<u8> {
+/// Sets the key and presses the power button: it ends in order, and says so. The disk as it left it.
+fn ended_by_the_power_button(value: &str) -> Vec<u8> {
     let mut appliance = Appliance::boot_with_disk(&[], |machine| machine.reboots = false);
     set(&appliance, value);
     appliance.qmp().ask("system_powerdown", json!({}));
@@ -30,44 +52,13 @@ fn used_disk(value: &str) -> Vec<u8> {
     appliance.disk().bytes()
 }
 
-/// The machine has ended in order, said so, and keeps what it had.
-#[test]
-fn the_power_button_ends_it_in_order() {
-    let disk = used_disk("before");
-    let again = Appliance::boot_from(disk, &[], |_| ());
-    let status = again.wait_for_status("ready", |status| status["ready"] == true);
-    assert_eq!(
-        (&status["boot"]["count"], &status["boot"]["last_end"]),
-        (&json!(2), &json!("clean"))
-    );
-    assert_eq!(again.redis("redis-cli", &["get", "kept"]), "before\n");
-}
-
-/// Pulled without a word, it knows; what was on the disk is there.
-#[test]
-fn lost_power_is_told_from_an_orderly_end() {
-    let appliance = Appliance::boot_with_disk(&[], |_| ());
-    let disk = appliance.disk().bytes();
-    drop(appliance);
-    let again = Appliance::boot_from(disk, &[], |_| ());
-    let status = again.wait_for_status("ready", |status| status["ready"] == true);
-    assert_eq!(status["boot"]["last_end"], "power-lost", "{status:#}");
-}
-
-#[test]
-fn a_disk_that_became_larger_is_used_whole() {
-    let mut disk = used_disk("small");
-    let before = blocks(&disk);
-    disk.resize(disk.len() + 64 * MIB, 0);
-    let again = Appliance::boot_from(disk, &[], |_| ());
-    let status = again.wait_for_status("ready", |status| status["ready"] == true);
-    let console = || again.guest.console().text();
+/// On the disk, not in memory.
+fn assert_keeps(appliance: &Appliance, value: &str) {
+    let status = appliance.status().expect("the agent answers");
+    let console = || appliance.guest.console().text();
     assert!(!is_degraded(&status, "volatile-data"), "{status:#}\n{}", console());
-    assert_eq!(again.redis("redis-cli", &["get", "kept"]), "small\n", "{}", console());
-    wait::expect("the file system has the rest", || {
-        blocks(&again.disk().bytes()) >= before + 63 * MIB as u64 / 4096
-    });
-    assert!(console().contains("has the rest of its disk now"), "{}", console());
+    let kept = appliance.redis("redis-cli", &["get", "kept"]);
+    assert_eq!(kept.trim_end(), value, "{}", console());
 }
 
 /// Blocks of 4096, of the superblock.

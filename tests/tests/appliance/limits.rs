@@ -24,17 +24,23 @@ fn server(appliance: &Appliance) -> Value {
 }
 
 #[test]
-fn services_are_users_of_their_own_with_every_limit_of_the_file() {
-    let toml = "[server.limits]\nmemory_max = \"64mb\"\nmemory_high = \"60mb\"\n\
-                memory_min = \"8mb\"\npids_max = 77\ncpu_weight = 300\ncpu_max_percent = 150\n";
+fn services_are_users_of_their_own_and_what_they_do_to_their_limits_stays_theirs() {
+    let toml = "[server.limits]\nmemory_max = \"40mb\"\nmemory_min = \"8mb\"\n\
+                pids_max = 77\ncpu_weight = 300\ncpu_max_percent = 150\n";
     let appliance = hurt::appliance(SMALL_MIB, toml);
+    assert_limits_are_the_files(&appliance);
+    assert_is_nobody_special(&appliance);
+    assert_each_death_for_want_of_memory_is_counted(&appliance);
+    assert_others_are_well(&appliance);
+}
+
+fn assert_limits_are_the_files(appliance: &Appliance) {
     wait::expect("the file's limits", || {
         tell(appliance.guest.port(), "READ /sys/fs/cgroup/server.1/pids.max").as_deref()
             == Some("77\n")
     });
     for (file, value) in [
-        ("server.1/memory.max", "67108864\n"),
-        ("server.1/memory.high", "62914560\n"),
+        ("server.1/memory.max", "41943040\n"),
         ("server.1/memory.min", "8388608\n"),
         ("server.1/memory.oom.group", "1\n"),
         ("server.1/cpu.weight", "300\n"),
@@ -44,12 +50,15 @@ fn services_are_users_of_their_own_with_every_limit_of_the_file() {
         ("agent.1/memory.max", "33554432\n"),
         ("agent.1/memory.min", "4194304\n"),
     ] {
-        assert_eq!(told(&appliance, &format!("READ /sys/fs/cgroup/{file}")), value, "{file}");
+        assert_eq!(told(appliance, &format!("READ /sys/fs/cgroup/{file}")), value, "{file}");
     }
+}
+
+fn assert_is_nobody_special(appliance: &Appliance) {
     let none = "0000000000000000";
-    let own = told(&appliance, "READ /proc/self/status");
+    let own = told(appliance, "READ /proc/self/status");
     let agent = appliance.status().expect("the agent answers")["services"]["agent"]["pid"].clone();
-    let agents = told(&appliance, &format!("READ /proc/{agent}/status"));
+    let agents = told(appliance, &format!("READ /proc/{agent}/status"));
     for (status, field, value) in [
         (&own, "Uid", "999\t999\t999\t999"),
         (&own, "Gid", "999\t999\t999\t999"),
@@ -72,28 +81,25 @@ fn services_are_users_of_their_own_with_every_limit_of_the_file() {
         let line = format!("{field}:\t{value}\n");
         assert!(status.contains(&line), "{line:?} is not in:\n{status}");
     }
-    assert_eq!(told(&appliance, &format!("READ /proc/{agent}/oom_score_adj")), "-900\n");
+    assert_eq!(told(appliance, &format!("READ /proc/{agent}/oom_score_adj")), "-900\n");
     for deed in ["mount", "ptrace", "exec", "signal-init", "write-etc", "packet-socket"] {
-        let answer = told(&appliance, &format!("TRY {deed}"));
+        let answer = told(appliance, &format!("TRY {deed}"));
         assert!(answer.starts_with("-errno "), "{deed}: {answer}");
     }
-    assert_eq!(told(&appliance, "TRY write-data"), "+allowed");
+    assert_eq!(told(appliance, "TRY write-data"), "+allowed");
 }
 
-#[test]
-fn each_of_two_deaths_for_want_of_memory_is_counted_and_nobody_else_dies() {
-    let appliance = hurt::appliance(SMALL_MIB, "[server.limits]\nmemory_max = \"40mb\"\n");
+fn assert_each_death_for_want_of_memory_is_counted(appliance: &Appliance) {
     for kills in 1..=2 {
         appliance.wait_for_server("ready", is_ready);
         assert_eq!(tell(appliance.guest.port(), "HOG 60"), None, "it took what it must not have");
         appliance.wait_for_server("counted", |server| count(server, "oom_kills") == kills);
     }
     appliance.wait_for_server("ready again", is_ready);
-    assert_eq!(server(&appliance)["last_exit"]["cause"], "oom");
+    assert_eq!(server(appliance)["last_exit"]["cause"], "oom");
     // A child of its own takes the whole run along.
     let _ = tell(appliance.guest.port(), "CHILD 60");
     appliance.wait_for_server("counted", |server| count(server, "oom_kills") == 3);
-    assert_others_are_well(&appliance);
 }
 
 /// Without a limit of its own the service takes the machine's memory: then it is the one that goes.

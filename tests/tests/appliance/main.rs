@@ -9,6 +9,5 @@ mod ends;
 mod healing;
 mod limits;
 mod network;
-mod serving;
 mod tool;
 mod watchdog;

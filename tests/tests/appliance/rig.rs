@@ -16,6 +16,11 @@ pub(crate) fn is_ready(service: &Value) -> bool {
     service["state"] == "ready"
 }
 
+/// `status` names that guarantee as missing.
+pub(crate) fn is_degraded(status: &Value, code: &str) -> bool {
+    status["degraded"].as_array().is_some_and(|all| all.iter().any(|each| each["code"] == code))
+}
+
 /// SETs values until that is refused, for twice the machine's memory at most; the last answer, which
 /// is nothing when the server is gone.
 pub(crate) fn fill(port: u16) -> Option<String> {
