@@ -22,6 +22,7 @@ use holdfast_image::{disk, ensure_packages, status};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::guests::Place;
 use crate::power_cuts::disk::Disk;
 use crate::wait;
 use qmp::Qmp;
@@ -41,6 +42,8 @@ pub struct Appliance {
     disk: Option<Disk>,
     qmp: Option<Qmp>,
     _files: TempDir,
+    /// The last: free once the guest is gone.
+    _place: Place,
 }
 
 impl Appliance {
@@ -88,6 +91,7 @@ impl Appliance {
 
     fn power_on_in(files: TempDir, words: &[&str], shape: impl FnOnce(&mut Machine)) -> Self {
         ensure_packages(&["redis-tools"]).unwrap();
+        let place = Place::take();
         let Parts { kernel, initramfs, accel } = parts();
         let own = files.path().join("initramfs");
         fs::write(&own, initramfs).unwrap();
@@ -96,7 +100,8 @@ impl Appliance {
         let boot = Boot::Direct { kernel: kernel.image.clone(), initramfs: Some(own), cmdline };
         let mut machine = Machine { memory_mib: MEMORY_MIB, ..Machine::new(boot, *accel) };
         shape(&mut machine);
-        Self { guest: machine.start().unwrap(), disk: None, qmp: None, _files: files }
+        let guest = machine.start().unwrap();
+        Self { guest, disk: None, qmp: None, _files: files, _place: place }
     }
 
     /// The disk of one that was booted with it.

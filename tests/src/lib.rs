@@ -19,6 +19,7 @@ pub mod client;
 pub mod commands;
 pub mod debian_source;
 pub mod fuzz;
+pub mod guests;
 pub mod hurt;
 pub mod load;
 pub mod packages;
