@@ -11,7 +11,7 @@ use rustix::process::Signal;
 
 use crate::rig::{Rig, SetWhenDropped};
 
-/// Set it to 1000 for the figures, which are printed.
+/// Set it to 1000 for the figures, which are printed (in about 20 minutes).
 const KILLS_ENV: &str = "HOLDFAST_SERVER_KILLS";
 const KILLS: usize = 4;
 /// After a run this long the next start is immediate.
