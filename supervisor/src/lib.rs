@@ -2,9 +2,9 @@
 //!
 //! Reading order: [`machine`] is the life of a service as a pure function; [`plan`] is what init is
 //! asked to run; [`channel`] is how the two processes talk; [`notify`] is what services say of
-//! themselves; [`snapshot`] is what init tells about itself; [`gate`] is when the watchdog is fed and
-//! [`record`] what a machine tells its next start. [`bytes`] carries all of them; [`cmdline`] reads
-//! what the kernel was told.
+//! themselves; [`snapshot`] is what init tells about itself; [`silence`] tells the starved from the
+//! hung; [`gate`] is when the watchdog is fed and [`record`] what a machine tells its next start.
+//! [`bytes`] carries all of them; [`cmdline`] reads what the kernel was told.
 //!
 //! Nothing here does I/O except [`clock`], and nothing allocates: init runs this code after it has
 //! sealed its heap.
@@ -22,4 +22,5 @@ pub mod notify;
 pub mod paths;
 pub mod plan;
 pub mod record;
+pub mod silence;
 pub mod snapshot;

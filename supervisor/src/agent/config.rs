@@ -22,6 +22,9 @@ use tls::Tls;
 
 /// A bound below this is a slip of the unit.
 const MIN_BOUND_MS: u32 = 100;
+/// The server beats twice in this time unless a command takes longer, and one that is at work has ten
+/// times as long: below a second an ordinary slow command would be taken for an endless one.
+const MIN_WATCHDOG_MS: u32 = 1_000;
 
 /// Far more than a configuration needs.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
@@ -180,7 +183,7 @@ fn read_server(mut server: Section, standard: &Config) -> (Service, Probe) {
             watchdog_ms: server.read(
                 "watchdog_ms",
                 default.policy.watchdog_ms,
-                value::bound_ms(MIN_BOUND_MS),
+                value::bound_ms(MIN_WATCHDOG_MS),
             ),
             ..read_restart(server.section("restart"), default.policy)
         },

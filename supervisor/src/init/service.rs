@@ -9,6 +9,7 @@ use rustix::process::Pid;
 
 use crate::cgroup::{self, Group};
 use crate::held::Held;
+use crate::supervisor::silence::Silence;
 
 pub(crate) struct Slot {
     pub service: Service,
@@ -20,6 +21,8 @@ pub(crate) struct Slot {
     pub leaving: Option<Leaving>,
     /// Descriptors that wait here for the next run.
     pub held: Held,
+    /// It has said nothing for too long, and is being looked at.
+    pub silence: Option<Silence>,
     /// What it says of itself.
     pub status: Status,
     /// Somebody stopped it: its end is not the container's.
@@ -75,6 +78,7 @@ impl Slot {
             process: None,
             leaving: None,
             held: Held::default(),
+            silence: None,
             status: Status::new(),
             stopped_by_hand: false,
             pending_restart: false,

@@ -8,6 +8,7 @@ mod beat;
 mod notices;
 mod report;
 mod runs;
+pub(crate) mod silence;
 mod spawn;
 mod stop;
 mod talk;
@@ -282,7 +283,7 @@ impl Supervisor {
         self.logs.tick(&self.epoll, LOGS, now);
         for at in 0..self.slots.len() {
             let due = self.slots.get(at).and_then(|slot| slot.record.deadline());
-            if due.is_some_and(|due| due <= now) {
+            if due.is_some_and(|due| due <= now) && !self.is_excused(at, now) {
                 self.feed(at, Event::Tick);
             }
         }

@@ -3,11 +3,13 @@
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use holdfast_tests::resp::Value as Reply;
 use holdfast_tests::wait;
 use rustix::process::Signal;
 
+use crate::famine::Famine;
 use crate::rig::{Rig, SetWhenDropped, send};
 
 /// Set it to 1000 for the figure, which is printed.
@@ -73,6 +75,28 @@ fn an_agent_that_hangs_is_killed_and_started_again() {
     wait::expect("it to answer", || rig.service("agent")["state"] == "ready");
     assert_eq!(rig.service("agent")["last_exit"]["cause"], "hung");
     assert_eq!(rig.pid("holdfast-server"), server);
+    rig.stop();
+}
+
+/// A new one would starve as well.
+#[test]
+fn an_agent_that_starves_is_not_called_hung() {
+    /// What it may be silent for, and time for the looks after it.
+    const FAMINE: Duration = Duration::from_secs(16);
+    let rig = Rig::puppet("", &["notify:READY=1", "wait"]);
+    wait::expect("it to be ready", || rig.service("server")["state"] == "ready");
+    let agent = rig.pid("holdfast-agent");
+    let famine = Famine::begin(&[agent]);
+    let begun = Instant::now();
+    while begun.elapsed() < FAMINE {
+        assert!(!rig.log().contains("agent hangs"), "{}", rig.log());
+        thread::sleep(Duration::from_millis(200));
+    }
+    drop(famine);
+    wait::expect("it to answer", || rig.service("agent")["state"] == "ready");
+    assert_eq!(rig.pid("holdfast-agent"), agent);
+    let told = rig.log().contains("agent is silent, but it starves");
+    assert!(told, "the famine was none:\n{}", rig.log());
     rig.stop();
 }
 

@@ -3,6 +3,7 @@
 //! Every rig ends with a look at PID 1's own promise: no allocation since start-up. The binaries
 //! are those of the booted machine's tests, where the first such allocation ends PID 1.
 
+mod famine;
 mod rig;
 mod sandbox;
 

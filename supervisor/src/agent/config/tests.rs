@@ -56,6 +56,18 @@ fn check(text: &str, expected: &[&str]) {
     }
 }
 
+/// Below it an ordinary slow command would be taken for an endless one.
+#[test]
+fn a_watchdog_that_is_too_short_is_refused() {
+    check(
+        "[server]\nwatchdog_ms = 999\n",
+        &["2:15: server.watchdog_ms: must be 0 or at least 1000, not 999"],
+    );
+    for good in [0, 1_000] {
+        assert!(Config::parse(&format!("[server]\nwatchdog_ms = {good}\n")).is_ok());
+    }
+}
+
 #[test]
 fn every_mistake_is_reported_at_once_where_it_is() {
     check(
