@@ -70,7 +70,13 @@ impl Rig {
         Self::puppet_with(ENTER, config, words, prepare)
     }
 
-    fn puppet_with(script: &str, config: &str, words: &[&str], prepare: impl Fn(&Path)) -> Self {
+    /// Both.
+    pub(crate) fn puppet_with(
+        script: &str,
+        config: &str,
+        words: &[&str],
+        prepare: impl Fn(&Path),
+    ) -> Self {
         let root = make_root(&puppets(config));
         install_puppet(root.path());
         prepare(root.path());

@@ -2,7 +2,9 @@
 //!
 //! In a cgroup of the rig's own, which is the one thing that nobody escapes from.
 
-use holdfast_tests::wait;
+use std::fs;
+
+use holdfast_tests::{programs, wait};
 use rustix::process::Signal;
 
 use crate::rig::{Rig, children, enter_cgroup, program};
@@ -56,6 +58,42 @@ fn ended_runs_leave_no_cgroup() {
         });
         rig.signal("holdfast-server", Signal::KILL);
     }
+    rig.stop();
+}
+
+/// Scenario 27: unknown, as to a kernel before 5.3, and forbidden, as by some container runtimes.
+#[test]
+fn without_clone3_a_service_is_moved_into_its_cgroup_and_that_is_said() {
+    const CLONE3: u32 = 435;
+    const ENOSYS: u32 = 38;
+    const EPERM: u32 = 1;
+    for errno in [ENOSYS, EPERM] {
+        let init = "/usr/bin/holdfast-init";
+        let script =
+            enter_cgroup().replace(init, &format!("/usr/bin/refuse {CLONE3} {errno} {init}"));
+        let rig = Rig::puppet_with(&script, "", &["notify:READY=1", "wait"], |root| {
+            fs::copy(programs::built("refuse"), root.join("usr/bin/refuse")).expect("a copy");
+        });
+        for run in 1..=2 {
+            wait::expect("the run", || rig.service("server")["state"] == "ready");
+            let group = format!("server.{run}");
+            let pid = rig.pid("holdfast-server");
+            let own = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+            assert!(own.trim_end().ends_with(&group), "errno {errno}: not in {group}: {own}");
+            assert!(has_degraded(&rig, "no-clone3"), "errno {errno}: {:#}", rig.status());
+            rig.signal("holdfast-server", Signal::KILL);
+            wait::expect("the next run", || rig.service("server")["run"] == run + 1);
+        }
+        rig.stop();
+    }
+}
+
+/// Everywhere else here it is not refused.
+#[test]
+fn with_clone3_nothing_is_said() {
+    let rig = Rig::puppet_by(&enter_cgroup(), "", &["notify:READY=1", "wait"]);
+    wait::expect("the run", || rig.service("server")["state"] == "ready");
+    assert!(!has_degraded(&rig, "no-clone3"), "{:#}", rig.status());
     rig.stop();
 }
 
