@@ -1,13 +1,20 @@
 //! How often a command took how long: buckets whose width is at most 1/128 of what they hold, as a
-//! high-dynamic-range histogram of two decimal digits has them. Counts up to the longest time seen.
+//! high-dynamic-range histogram of two decimal digits has them. Memory is taken for the times that
+//! occur: a command's lie close together, and with its slowest one all below would cost 20 KB.
 
 /// Buckets for each doubling.
 const PER_OCTAVE: u64 = 1 << PRECISION;
 const PRECISION: u32 = 7;
 
+/// Buckets that are allocated together: half a doubling.
+const PER_BLOCK: usize = 64;
+
+type Block = [u64; PER_BLOCK];
+
 #[derive(Clone, Debug, Default)]
 pub struct Histogram {
-    counts: Vec<u64>,
+    /// Up to the longest time seen; `None` where no time fell.
+    blocks: Vec<Option<Box<Block>>>,
     total: u64,
 }
 
@@ -16,11 +23,31 @@ impl Histogram {
     #[inline]
     pub fn add(&mut self, ns: u64, times: u64) {
         let bucket = bucket_of(ns);
-        if bucket >= self.counts.len() {
-            self.counts.resize(bucket + 1, 0);
+        let (block, at) = (bucket / PER_BLOCK, bucket % PER_BLOCK);
+        match self.blocks.get_mut(block) {
+            Some(Some(block)) => block[at] += times,
+            _ => self.allocated(block)[at] += times,
         }
-        self.counts[bucket] += times;
         self.total += times;
+    }
+
+    #[cold]
+    fn allocated(&mut self, block: usize) -> &mut Block {
+        if block >= self.blocks.len() {
+            self.blocks.reserve_exact(block + 1 - self.blocks.len());
+            self.blocks.resize(block + 1, None);
+        }
+        self.blocks[block].get_or_insert_with(|| Box::new([0; PER_BLOCK]))
+    }
+
+    /// The buckets that hold anything, with their counts, in order.
+    fn counted(&self) -> impl Iterator<Item = (usize, u64)> {
+        let blocks = self.blocks.iter().enumerate();
+        let blocks = blocks.filter_map(|(nth, block)| Some((nth, block.as_deref()?)));
+        let counts = blocks.flat_map(|(nth, block)| {
+            block.iter().enumerate().map(move |(at, &count)| (nth * PER_BLOCK + at, count))
+        });
+        counts.filter(|(_, count)| *count > 0)
     }
 
     pub fn total(&self) -> u64 {
@@ -35,34 +62,36 @@ impl Histogram {
     pub fn percentile(&self, percent: f64) -> u64 {
         let wanted = ((percent / 100.0 * self.total as f64 + 0.5) as u64).max(1);
         let mut seen = 0;
-        let reaches = |count: &u64| {
+        let mut reaches = |(bucket, count)| {
             seen += count;
-            seen >= wanted
+            (seen >= wanted).then(|| highest_in(bucket))
         };
-        self.counts.iter().position(reaches).map_or(0, highest_in)
+        self.counted().find_map(&mut reaches).unwrap_or(0)
     }
 
     /// Executions that took up to about 1 µs, 2 µs, 4 µs and so on: each limit in nanoseconds with the
     /// count up to it, where that grows.
     pub fn cumulative(&self) -> Vec<(u64, u64)> {
         const FIRST_LIMIT_NS: u64 = 1024;
-        let mut steps = Vec::new();
-        let (mut limit_ns, mut done, mut seen) = (FIRST_LIMIT_NS, 0, 0);
-        while seen < self.total {
-            let end = (bucket_of(limit_ns) + 1).min(self.counts.len());
-            let fresh: u64 = self.counts[done..end].iter().sum();
-            seen += fresh;
-            if fresh > 0 {
-                steps.push((highest_in(bucket_of(limit_ns)), seen));
+        let mut steps: Vec<(u64, u64)> = Vec::new();
+        let (mut limit_ns, mut seen) = (FIRST_LIMIT_NS, 0);
+        for (bucket, count) in self.counted() {
+            while bucket > bucket_of(limit_ns) {
+                limit_ns = limit_ns.saturating_mul(2);
             }
-            done = end;
-            limit_ns = limit_ns.saturating_mul(2);
+            seen += count;
+            let limit = highest_in(bucket_of(limit_ns));
+            match steps.last_mut().filter(|(earlier, _)| *earlier == limit) {
+                Some((_, up_to)) => *up_to = seen,
+                None => steps.push((limit, seen)),
+            }
         }
         steps
     }
 
     pub fn memory_bytes(&self) -> usize {
-        self.counts.capacity() * size_of::<u64>()
+        let blocks = self.blocks.iter().flatten().count();
+        self.blocks.capacity() * size_of::<Option<Box<Block>>>() + blocks * size_of::<Block>()
     }
 }
 
@@ -97,6 +126,15 @@ mod tests {
             last = highest;
         }
         assert_eq!(highest_in(bucket_of(u64::MAX)), u64::MAX);
+    }
+
+    #[test]
+    fn a_slow_one_among_many_costs_little_memory() {
+        let mut histogram = Histogram::default();
+        (0..1000).for_each(|nth| histogram.add(800 + nth, 1));
+        histogram.add(1_000_000_000, 1);
+        assert!(histogram.memory_bytes() < 3000, "{}", histogram.memory_bytes());
+        assert_eq!(histogram.total(), 1001);
     }
 
     #[test]
