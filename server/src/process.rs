@@ -3,6 +3,7 @@
 pub mod cgroup;
 pub mod descriptors;
 pub mod manager;
+pub mod oom;
 pub mod service;
 mod sys;
 

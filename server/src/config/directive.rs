@@ -66,6 +66,8 @@ pub enum Effect {
     AppendOnly,
     /// How the append-only file is written.
     LogWriting,
+    /// How soon the kernel kills the process when memory runs out.
+    OomScore,
 }
 
 #[derive(Debug, Clone, Copy)]

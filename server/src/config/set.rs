@@ -10,6 +10,8 @@ use super::{Config, Effect};
 
 /// Why a port is not set.
 pub const LISTEN_FAILED: &str = "Unable to listen on this port. Check server logs.";
+/// Why `oom-score-adj` is not set.
+pub const OOM_SCORE_FAILED: &str = "Failed to set current oom_score_adj. Check server logs.";
 /// Why a directive of TLS is not set.
 pub const TLS_FAILED: &str = "Unable to update TLS configuration. Check server logs.";
 

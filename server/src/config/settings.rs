@@ -12,6 +12,7 @@ use super::eviction::Eviction;
 use super::notify::Class;
 use super::value::{OutputLimit, SavePoint, Value};
 use crate::log;
+use crate::process::oom;
 use crate::types::{hash, set, sorted_set};
 
 pub use tls::{AuthClients, AuthUser, Identity, Tls};
@@ -79,6 +80,7 @@ pub struct Settings {
     pub supervised: Supervised,
     pub shutdown_on_term: ShutDown,
     pub shutdown_on_int: ShutDown,
+    pub oom_score: oom::Wish,
     // What it tells.
     pub log: log::Settings,
     /// `notify-keyspace-events`: the classes that are told of; none where they are told neither
@@ -296,6 +298,7 @@ impl Settings {
             daemonize: v.bool("daemonize"),
             supervised: v.supervised(),
             shutdown_on_term: v.shut_down("shutdown-on-sigterm"),
+            oom_score: v.oom_score(),
             shutdown_on_int: v.shut_down("shutdown-on-sigint"),
             log: v.log(),
             keyspace_events: v.events(),
@@ -450,6 +453,18 @@ impl Values<'_> {
             _ => None,
         };
         ShutDown { save, force: has(directives::SHUTDOWN_FORCE) }
+    }
+
+    /// The first value is a primary's; the others are for replicas and forked children.
+    fn oom_score(&self) -> oom::Wish {
+        let Value::OomScores([score, ..]) = *self.get("oom-score-adj-values") else {
+            panic!("{KIND}")
+        };
+        match self.choice("oom-score-adj") {
+            directives::OOM_SCORE_RELATIVE => oom::Wish::Relative(score),
+            directives::OOM_SCORE_ABSOLUTE => oom::Wish::Absolute(score),
+            _ => oom::Wish::Untouched,
+        }
     }
 
     fn supervised(&self) -> Supervised {

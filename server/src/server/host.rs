@@ -21,7 +21,7 @@ use crate::persistence::aof::{self, Log};
 use crate::persistence::as_log;
 use crate::persistence::load::Loader;
 use crate::persistence::save::{self, Leave, Target};
-use crate::process::{self, descriptors};
+use crate::process::{self, descriptors, oom};
 use crate::rdb::file::Options;
 use crate::storage::{Counters, Disk, Purpose, Storage, Written};
 
@@ -73,6 +73,7 @@ pub(super) struct Process {
     holds_replies: bool,
     /// Of the snapshot that was begun last.
     leave: Leave,
+    oom_score: oom::OomScore,
 }
 
 /// Names an unfinished file so that no other process has it.
@@ -126,7 +127,10 @@ impl Process {
         settings: &Settings,
     ) -> Self {
         let holds_replies = settings.aof.fsync == Fsync::Always;
-        Self { requests, files, sockets, tls, holds_replies, leave: Leave::default() }
+        let mut oom_score = oom::OomScore::default();
+        // It has said why not, and the data can be served all the same.
+        let _ = oom_score.follow(settings.oom_score);
+        Self { requests, files, sockets, tls, holds_replies, leave: Leave::default(), oom_score }
     }
 
     fn target(&self, purpose: SnapshotPurpose, number: u64, settings: &Settings) -> Target {
@@ -182,6 +186,10 @@ impl Host for Process {
             Effect::Log => log::configure(&settings.log),
             Effect::AppendOnly => self.follow_append_only(settings)?,
             Effect::LogWriting => self.follow_fsync(settings),
+            Effect::OomScore => {
+                let followed = self.oom_score.follow(settings.oom_score);
+                followed.map_err(|_| set::OOM_SCORE_FAILED)?;
+            }
         }
         Ok(())
     }

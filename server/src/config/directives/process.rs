@@ -1,7 +1,8 @@
 //! The process: its databases, its place in the system, how it starts and stops.
 
 use super::super::directive::{
-    Choices, Directive, INT_MAX, LONG_MAX, Special, boolean, choice, int, optional, special, text,
+    Choices, Directive, Effect, INT_MAX, LONG_MAX, Special, boolean, choice, int, optional,
+    special, text,
 };
 use super::super::rules;
 use super::super::value::Value;
@@ -17,7 +18,15 @@ const SUPERVISED: Choices = &[
     ("no", SUPERVISED_NO),
 ];
 
-const OOM_SCORE_ADJ: Choices = &[("no", 0), ("yes", 1), ("relative", 1), ("absolute", 2)];
+const OOM_SCORE_NO: i64 = 0;
+pub(crate) const OOM_SCORE_RELATIVE: i64 = 1;
+pub(crate) const OOM_SCORE_ABSOLUTE: i64 = 2;
+const OOM_SCORE_ADJ: Choices = &[
+    ("no", OOM_SCORE_NO),
+    ("yes", OOM_SCORE_RELATIVE),
+    ("relative", OOM_SCORE_RELATIVE),
+    ("absolute", OOM_SCORE_ABSOLUTE),
+];
 
 pub(crate) const SHUTDOWN_SAVE: i64 = 1 << 0;
 pub(crate) const SHUTDOWN_NOSAVE: i64 = 1 << 1;
@@ -54,10 +63,10 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     choice("shutdown-on-sigint", SHUTDOWN_ON_SIGNAL, 0).multi_arg().rule(rules::shutdown_flags),
     choice("shutdown-on-sigterm", SHUTDOWN_ON_SIGNAL, 0).multi_arg().rule(rules::shutdown_flags),
     int("shutdown-timeout", 0, INT_MAX, 10).not_yet(),
-    choice("oom-score-adj", OOM_SCORE_ADJ, 0).not_yet(),
+    choice("oom-score-adj", OOM_SCORE_ADJ, OOM_SCORE_NO).effect(Effect::OomScore),
     special("oom-score-adj-values", Special::OomScoreAdjValues, default_oom_scores)
         .multi_arg()
-        .not_yet(),
+        .effect(Effect::OomScore),
     // No child is forked, so no pages are copied: huge pages do no harm.
     boolean("disable-thp", true).immutable().moot(),
     optional("server-cpulist").alias("server_cpulist").immutable().not_yet(),
