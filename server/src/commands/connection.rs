@@ -173,6 +173,7 @@ fn reset(call: &mut Call<'_>) -> Result {
     client.no_evict = false;
     client.no_touch = false;
     client.import_source = false;
+    client.reads_only = false;
     if std::mem::take(&mut client.monitors) {
         call.engine.monitors.remove(client.slot);
     }

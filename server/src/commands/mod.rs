@@ -8,6 +8,7 @@ mod spec;
 
 mod bitmap;
 mod client;
+mod cluster;
 mod command;
 mod command_log;
 mod config;
@@ -51,6 +52,7 @@ pub use spec::{Access, Command, Find, Flags, Group, Handler, KeySpec, LastOf, ca
 const ROOMS: &[&[Command]] = &[
     bitmap::COMMANDS,
     client::COMMANDS,
+    cluster::COMMANDS,
     command::COMMANDS,
     command_log::COMMANDS,
     config::COMMANDS,

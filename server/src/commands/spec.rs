@@ -68,6 +68,7 @@ impl Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
     Bitmap,
+    Cluster,
     Connection,
     Generic,
     Geo,
@@ -106,6 +107,7 @@ impl Group {
     pub fn name(self) -> &'static str {
         match self {
             Group::Bitmap => "bitmap",
+            Group::Cluster => "cluster",
             Group::Connection => "connection",
             Group::Generic => "generic",
             Group::Geo => "geo",
@@ -133,7 +135,7 @@ impl Group {
             Group::HyperLogLog => Some("@hyperloglog"),
             Group::List => Some("@list"),
             Group::PubSub => Some("@pubsub"),
-            Group::Server => None,
+            Group::Cluster | Group::Server => None,
             Group::Set => Some("@set"),
             Group::SortedSet => Some("@sortedset"),
             Group::Stream => Some("@stream"),
@@ -172,6 +174,8 @@ bitflags! {
         const KEYSPACE = 1 << 25;
         /// Not shown: in `@connection` although its group is another.
         const CONNECTION = 1 << 27;
+        /// Not shown: changes nothing that is seen, but may make a log or a replica go on.
+        const MAY_REPLICATE = 1 << 18;
         /// Not shown: in the categories of lists, sets and sorted sets, not in `@keyspace`.
         const SORTS = 1 << 29;
         /// Not shown: only where `enable-debug-command` permits it.

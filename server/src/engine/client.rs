@@ -152,6 +152,8 @@ pub struct Client {
     pub import_source: bool,
     /// It executes a log, where keys go only by command.
     pub(super) executes_log: bool,
+    /// READONLY: it does not mind if a replica answers.
+    pub reads_only: bool,
     /// CLIENT CAPA REDIRECT.
     pub can_redirect: bool,
     pub closing: Closing,
@@ -214,6 +216,7 @@ impl Client {
             no_touch: false,
             import_source: false,
             executes_log: false,
+            reads_only: false,
             can_redirect: false,
             closing: Closing::No,
             paused: false,
@@ -256,7 +259,8 @@ impl Client {
         self.protocol == Protocol::Resp2 && !self.subscriptions.is_empty()
     }
 
-    /// Bytes kept for this client. Room made for input that has not come costs addresses only.
+    /// Bytes kept for this client, with the room made for input that has not come: they count for
+    /// `maxmemory`, too, and a client must not push keys out that could have been evicted itself.
     pub fn memory_bytes(&self) -> usize {
         let transaction = self.transaction.as_ref().map_or(0, Transaction::len_bytes);
         size_of::<Self>()
@@ -266,6 +270,7 @@ impl Client {
             + self.subscriptions.memory_bytes()
             + self.tracked_bytes
             + self.buffers.query_len
+            + self.buffers.query_free
             + self.buffers.output_capacity
     }
 }

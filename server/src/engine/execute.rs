@@ -25,7 +25,7 @@ pub enum Progress {
 }
 
 /// Replies of one batch, in bytes, after which they are sent before more is executed.
-const OUTPUT_STEP: usize = 1024 * 1024;
+const OUTPUT_STEP: usize = 256 * 1024;
 
 impl Engine {
     /// Executes a batch, decoded from `buffer`, and appends the replies to `out`.
@@ -225,13 +225,22 @@ impl Engine {
         // A pause is meant for clients; whether the server is well is asked during one, too.
         let paused = paused.filter(|_| !client.is_admin);
         let Some(mode) = paused.or(self.persistence.holds_writes()) else { return false };
-        let Some(id) = self.names.find(argv.get(0).unwrap_or_default()) else { return false };
+        let id = match self.admit(client, argv) {
+            Ok(id) => Some(id),
+            // Memory is looked at anew when the command's time has come.
+            Err(refusal) if refusal == error::OOM => {
+                self.names.find(argv.get(0).unwrap_or_default())
+            }
+            // Whoever is refused need not wait for it.
+            Err(_) => None,
+        };
+        let Some(id) = id else { return false };
         let entry = id.entry();
         match mode {
-            // CLIENT itself must get through, or nobody could end the pause.
-            PauseMode::All => entry.command.name != "client",
+            PauseMode::All => true,
             PauseMode::Write => {
-                let writes = |id: Id| id.entry().command.flags.contains(Flags::WRITE);
+                let held = Flags::WRITE | Flags::MAY_REPLICATE;
+                let writes = |id: Id| id.entry().command.flags.intersects(held);
                 let queued_writes = entry.command.name == "exec"
                     && client.transaction.as_ref().is_some_and(|t| t.ids().any(writes));
                 let executes = client.transaction.is_none();

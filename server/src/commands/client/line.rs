@@ -68,6 +68,7 @@ pub(super) fn flags(client: &Client, tracking: &Tracking) -> String {
         (tracker.is_some_and(|tracker| tracker.broken_redirect), 'R'),
         (tracker.is_some_and(broadcasts), 'B'),
         (matches!(client.address, Address::Unix(_)), 'U'),
+        (client.reads_only, 'r'),
         (client.no_evict, 'e'),
         (client.no_touch, 'T'),
         (client.import_source, 'I'),

@@ -182,6 +182,7 @@ fn type_of(name: &str) -> &'static str {
             "key"
         }
         "pattern" => "pattern",
+        "longitude" | "latitude" | "radius" | "width" | "height" => "double",
         "unix-time-seconds" | "unix-time-milliseconds" | "timestamp" => "unix-time",
         "seconds" | "milliseconds" | "count" | "cursor" | "db" | "index" | "index1" | "index2"
         | "start" | "end" | "offset" | "numkeys" | "decrement" | "client-id" | "timeout"

@@ -49,7 +49,8 @@ pub(super) struct Lines {
 const ABOUT_DATA: [&str; 3] = ["flushall", "flushdb", "swapdb"];
 
 fn is_about_data(command: &Command) -> bool {
-    let other = [Group::Connection, Group::PubSub, Group::Transactions, Group::Server];
+    let other =
+        [Group::Cluster, Group::Connection, Group::PubSub, Group::Transactions, Group::Server];
     !other.contains(&command.group) || ABOUT_DATA.contains(&command.name)
 }
 

@@ -59,7 +59,7 @@ pub(super) const PFCOUNT: Command = Command {
     syntax: "key [key ...]",
     summary: "Returns the approximated cardinality of the set(s) observed by the HyperLogLog key(s).",
     complexity: "O(1) with a very small average constant time when called with a single key. O(N) with N being the number of keys, and much bigger constant times, when called with multiple keys.",
-    flags: Flags::READONLY,
+    flags: Flags::READONLY.union(Flags::MAY_REPLICATE),
     keys: &[KeySpec::rest(1, Access::ReadWrite, &["access"]).noted(
         "RW because it may change the internal representation of the key, and propagate to replicas",
     )],

@@ -10,7 +10,7 @@ pub(super) const PUBLISH: Command = Command {
     syntax: "channel message",
     summary: "Posts a message to a channel.",
     complexity: "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total number of subscribed patterns (by any client).",
-    flags: PUBSUB.flags.union(Flags::FAST),
+    flags: PUBSUB.flags.union(Flags::FAST).union(Flags::MAY_REPLICATE),
     handler: Some(|call| publish(call, Topic::Channel)),
     ..PUBSUB
 };
