@@ -123,6 +123,7 @@ const RESETSTAT: Command = Command {
 
 fn resetstat(call: &mut Call<'_>) -> Result {
     call.engine.stats.reset();
+    call.engine.disposal.forget();
     call.reply.ok();
     Ok(())
 }

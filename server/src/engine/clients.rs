@@ -29,6 +29,8 @@ struct Outbox {
 struct Place {
     /// This client's share of [`Clients::memory`].
     counted: usize,
+    /// And of [`Clients::leaving`].
+    leaving: usize,
     /// `None` while free, and while a command of the client is being executed.
     client: Option<Box<Client>>,
     outbox: Outbox,
@@ -42,10 +44,12 @@ pub struct Clients {
     by_id: HashMap<u64, Slot>,
     /// How many of them came by the admin socket.
     admins: usize,
-    /// Bytes posted that connections have not collected.
+    /// Bytes that messages take which connections have not collected.
     posted: usize,
     /// Bytes that all clients take, as counted when each was last looked at.
     memory: usize,
+    /// Bytes of evicted clients whose connections are still there.
+    leaving: usize,
     last_id: u64,
 }
 
@@ -88,7 +92,8 @@ impl Clients {
         self.admins += usize::from(client.is_admin);
         let bell = Arc::clone(&client.bell);
         let outbox = Outbox { bytes: Vec::new(), protocol: client.protocol, bell };
-        self.places[slot.0] = Place { counted: 0, client: Some(Box::new(client)), outbox };
+        let client = Some(Box::new(client));
+        self.places[slot.0] = Place { client, outbox, ..Place::default() };
         self.count(slot);
         slot
     }
@@ -123,7 +128,20 @@ impl Clients {
         self.memory
     }
 
-    /// Bytes posted that connections have not collected.
+    /// Closes the connection of a client that takes too much.
+    pub(super) fn evict(&mut self, slot: Slot) {
+        let place = &mut self.places[slot.0];
+        place.leaving = place.counted;
+        self.leaving += place.leaving;
+        self.get_mut(slot).close(Closing::Now);
+    }
+
+    /// Bytes of evicted clients, as good as free.
+    pub fn leaving_bytes(&self) -> usize {
+        self.leaving
+    }
+
+    /// Bytes that messages take which connections have not collected.
     pub fn posted_bytes(&self) -> usize {
         self.posted
     }
@@ -157,7 +175,8 @@ impl Clients {
     pub(super) fn remove(&mut self, slot: Slot) -> Box<Client> {
         let place = std::mem::take(&mut self.places[slot.0]);
         self.memory -= place.counted;
-        self.posted -= place.outbox.bytes.len();
+        self.leaving -= place.leaving;
+        self.posted -= place.outbox.bytes.capacity();
         let client = place.client.expect("a connection removes its slot once");
         self.by_id.remove(&client.id);
         self.admins -= usize::from(client.is_admin);
@@ -185,17 +204,18 @@ impl Clients {
     /// Writes a message for a client, and wakes its connection.
     pub fn post(&mut self, slot: Slot, write: impl FnOnce(&mut Reply<'_>)) {
         let outbox = &mut self.places[slot.0].outbox;
-        let before = outbox.bytes.len();
+        let before = outbox.bytes.capacity();
         write(&mut Reply::new(&mut outbox.bytes, outbox.protocol));
-        self.posted += outbox.bytes.len() - before;
+        self.posted += outbox.bytes.capacity() - before;
         outbox.bell.ring();
     }
 
     /// The same for a message that is rendered already.
     pub(super) fn post_bytes(&mut self, slot: Slot, bytes: &[u8]) {
         let outbox = &mut self.places[slot.0].outbox;
+        let before = outbox.bytes.capacity();
         outbox.bytes.extend_from_slice(bytes);
-        self.posted += bytes.len();
+        self.posted += outbox.bytes.capacity() - before;
         outbox.bell.ring();
     }
 
@@ -204,7 +224,7 @@ impl Clients {
     pub(super) fn collect(&mut self, slot: Slot, out: &mut Vec<u8>) {
         let bytes = &mut self.places[slot.0].outbox.bytes;
         if !bytes.is_empty() {
-            self.posted -= bytes.len();
+            self.posted -= bytes.capacity();
             collect_all(bytes, out);
         }
     }

@@ -203,7 +203,7 @@ impl Engine {
 
     /// Gives a value or database away to be freed outside the lock.
     pub(crate) fn discard(&mut self, garbage: Garbage) {
-        self.host.discard(garbage.counted_by(&self.garbage_bytes));
+        self.host.discard(garbage.counted_by(&self.disposal));
     }
 }
 

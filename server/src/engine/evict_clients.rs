@@ -43,13 +43,13 @@ impl Engine {
         excess = excess.saturating_sub(closing.map(super::Client::memory_bytes).sum());
         while excess > 0 {
             let Some((slot, bytes)) = self.clients.largest() else { return };
-            let client = self.clients.get_mut(slot);
+            let client = self.clients.get(slot);
             crate::log::notice!(
                 "Evicting client: id={} addr={} tot-mem={bytes}",
                 client.id,
                 client.address
             );
-            client.close(Closing::Now);
+            self.clients.evict(slot);
             self.stats.evicted_clients += 1;
             excess = excess.saturating_sub(bytes);
         }

@@ -131,10 +131,40 @@ pub trait Durability: Send + Sync {
     fn ring_at(&self, offset: u64, bell: &Arc<Bell>);
 }
 
+/// What was given away to be freed, of all garbage there was.
+#[derive(Debug, Default)]
+pub struct Disposal {
+    pending_bytes: AtomicUsize,
+    pending_objects: AtomicUsize,
+    freed_objects: AtomicUsize,
+}
+
+impl Disposal {
+    /// Bytes that are not free yet.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Values that are not freed yet.
+    pub fn pending_objects(&self) -> usize {
+        self.pending_objects.load(Ordering::Relaxed)
+    }
+
+    /// Values freed since [`forget`](Self::forget).
+    pub fn freed_objects(&self) -> usize {
+        self.freed_objects.load(Ordering::Relaxed)
+    }
+
+    /// CONFIG RESETSTAT.
+    pub fn forget(&self) {
+        self.freed_objects.store(0, Ordering::Relaxed);
+    }
+}
+
 /// What is to be freed, and may be large. Dropping it frees it.
 pub struct Garbage {
     content: Content,
-    /// Dropped after the content: bytes count until they are really free.
+    /// Dropped after the content: it counts until it is really freed.
     _count: Option<Count>,
 }
 
@@ -143,15 +173,18 @@ enum Content {
     Value(Dropped),
 }
 
-/// A share in the sum of bytes that wait to be freed.
+/// A share in what waits to be freed.
 struct Count {
     bytes: usize,
-    total: Arc<AtomicUsize>,
+    objects: usize,
+    disposal: Arc<Disposal>,
 }
 
 impl Drop for Count {
     fn drop(&mut self) {
-        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.disposal.pending_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.disposal.pending_objects.fetch_sub(self.objects, Ordering::Relaxed);
+        self.disposal.freed_objects.fetch_add(self.objects, Ordering::Relaxed);
     }
 }
 
@@ -166,14 +199,16 @@ impl Garbage {
         Self { content: Content::Value(value), _count: None }
     }
 
-    /// Adds its bytes to `total` until they are free.
-    pub fn counted_by(self, total: &Arc<AtomicUsize>) -> Self {
-        let bytes = match &self.content {
-            Content::Database(db) => db.used_bytes(),
-            Content::Value(value) => value.used_bytes(),
+    /// Has `disposal` know of it until it is freed.
+    pub fn counted_by(self, disposal: &Arc<Disposal>) -> Self {
+        let (bytes, objects) = match &self.content {
+            Content::Database(db) => (db.used_bytes(), db.len()),
+            Content::Value(value) => (value.used_bytes(), 1),
         };
-        total.fetch_add(bytes, Ordering::Relaxed);
-        Self { content: self.content, _count: Some(Count { bytes, total: Arc::clone(total) }) }
+        disposal.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
+        disposal.pending_objects.fetch_add(objects, Ordering::Relaxed);
+        let count = Count { bytes, objects, disposal: Arc::clone(disposal) };
+        Self { content: self.content, _count: Some(count) }
     }
 
     /// Whether freeing it takes less time than waking a thread for it.

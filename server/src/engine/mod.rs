@@ -48,7 +48,8 @@ pub use collections::With;
 pub(crate) use due::Policy;
 pub use execute::Progress;
 pub use host::{
-    Certificate, Certificates, Data, Durability, Durable, Garbage, Host, Reload, SnapshotTask,
+    Certificate, Certificates, Data, Disposal, Durability, Durable, Garbage, Host, Reload,
+    SnapshotTask,
 };
 pub use journal::{Journal, Line};
 pub use load::LoadMode;
@@ -66,7 +67,6 @@ pub use transaction::{Refused, Transaction};
 pub use watch::{Broken, Watch, Watches};
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::SeedableRng as _;
@@ -152,7 +152,9 @@ pub struct Engine {
     /// What `maxmemory` is where nobody set it: what the process's cgroup leaves it. Zero is no limit.
     pub memory_ceiling: u64,
     /// Bytes given away to be freed that are not free yet.
-    garbage_bytes: Arc<AtomicUsize>,
+    pub disposal: Arc<Disposal>,
+    /// What threads keep for replies to come.
+    scratch_bytes: usize,
     /// What the allocator's pages held beyond what was in use, when last looked at.
     waste_bytes: u64,
     eviction_pool: evict::Pool,
@@ -201,7 +203,8 @@ impl Engine {
             cron_paused: false,
             checksums_are_skipped: false,
             memory_ceiling: 0,
-            garbage_bytes: Arc::default(),
+            disposal: Arc::default(),
+            scratch_bytes: 0,
             waste_bytes: 0,
             eviction_pool: evict::Pool::default(),
             next_eviction_db: 0,
@@ -272,17 +275,21 @@ impl Engine {
         client.watch_broken.clear();
     }
 
-    /// Bytes in use, as `maxmemory` counts them: not what removed keys left free for the next,
-    /// not what is being freed, and not messages on their way (telling of an evicted key must not
-    /// evict the next).
+    /// Bytes in use, as `maxmemory` counts them: not what removed keys left free for the next, not
+    /// what is being freed or goes with an evicted client, and neither messages on their way nor the
+    /// room for them (telling of an evicted key must not evict the next).
     pub fn used_memory(&self) -> u64 {
-        let free = self.keyspace.free_bytes() + self.being_freed() + self.clients.posted_bytes();
+        let free = self.keyspace.free_bytes()
+            + self.being_freed()
+            + self.clients.posted_bytes()
+            + self.clients.leaving_bytes()
+            + self.scratch_bytes;
         crate::alloc::used_bytes().saturating_sub(free) as u64
     }
 
     /// Bytes that were given away to be freed and are not free yet.
     pub fn being_freed(&self) -> usize {
-        self.garbage_bytes.load(Ordering::Relaxed)
+        self.disposal.pending_bytes()
     }
 
     /// `maxmemory`, or what takes its place.
@@ -417,6 +424,11 @@ impl Engine {
     pub fn set_buffers(&mut self, slot: Slot, buffers: Buffers) {
         self.clients.set_buffers(slot, buffers);
         self.evict_clients();
+    }
+
+    /// A thread keeps `now` bytes for replies to come, no longer `before`.
+    pub fn count_scratch(&mut self, before: usize, now: usize) {
+        self.scratch_bytes = self.scratch_bytes + now - before;
     }
 
     /// The connection is gone.

@@ -32,12 +32,14 @@ const INPUT_READ: usize = 128 * 1024;
 /// Replies that wait are gathered in pieces of about this size.
 const BACKLOG_PIECE: usize = 64 * 1024;
 /// A scratch output buffer that grew beyond this is given back.
-const SCRATCH_KEEP: usize = 1024 * 1024;
+const SCRATCH_KEEP: usize = 512 * 1024;
 
 struct Scratch {
     input: Vec<u8>,
     output: Vec<u8>,
     batch: Batch,
+    /// The output buffer's capacity, as the engine last heard of it.
+    told_capacity: usize,
 }
 
 thread_local! {
@@ -45,6 +47,7 @@ thread_local! {
         input: vec![0; SCRATCH_LEN],
         output: Vec::new(),
         batch: Batch::default(),
+        told_capacity: 0,
     });
 }
 
@@ -68,6 +71,7 @@ where
         sent: 0,
         backlog: VecDeque::new(),
         backlog_len: 0,
+        backlog_capacity: 0,
         state: State::Open,
         limits,
         traffic: Traffic::default(),
@@ -111,6 +115,7 @@ struct Connection<S> {
     /// Replies behind those, in pieces that are never copied together.
     backlog: VecDeque<Vec<u8>>,
     backlog_len: usize,
+    backlog_capacity: usize,
     state: State,
     limits: ClientLimits,
     /// Since the engine last heard of it.
@@ -126,6 +131,8 @@ struct Connection<S> {
 
 impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
+        // First, for the engine counts with them until it hears that the connection is gone.
+        (self.input, self.output, self.backlog) = Default::default();
         let mut engine = self.shared.engine();
         engine.count_traffic(self.slot, std::mem::take(&mut self.traffic));
         engine.disconnect(self.slot);
@@ -140,8 +147,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if polled.is_pending() {
                 self.tell_buffers();
             }
+            if scratch.output.capacity() != scratch.told_capacity {
+                self.tell_scratch(scratch);
+            }
             polled
         })
+    }
+
+    /// What a thread keeps for the next replies is no client's, and no key is evicted for it.
+    #[cold]
+    fn tell_scratch(&self, scratch: &mut Scratch) {
+        let told = std::mem::replace(&mut scratch.told_capacity, scratch.output.capacity());
+        self.shared.engine().count_scratch(told, scratch.told_capacity);
     }
 
     fn poll_with(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<io::Result<()>> {
@@ -219,7 +236,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let old_len = self.input.len();
         let ahead = self.decoder.missing(old_len).clamp(INPUT_ROOM, INPUT_STEP.max(old_len));
-        self.input.reserve(ahead);
+        // What is not announced comes in small steps; a quarter more each time is enough for those.
+        if self.input.capacity() - old_len < ahead {
+            self.input.reserve_exact(ahead.max(old_len / 4));
+        }
         self.input.resize(old_len + ahead.min(INPUT_READ), 0);
         let mut buf = ReadBuf::new(&mut self.input[old_len..]);
         let read = Pin::new(&mut self.stream).poll_read(cx, &mut buf);
@@ -286,6 +306,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 break;
             }
             let mut engine = shared.engine();
+            if !self.output.is_empty() {
+                // Replies wait already, and more are coming: what they take counts at once.
+                self.told = self.buffers();
+                engine.set_buffers(self.slot, self.told);
+            }
             engine.prefetch(self.limits.db, batch, rest, 0);
             engine.count_traffic(self.slot, std::mem::take(&mut self.traffic));
             let progress = engine.execute(self.slot, batch, rest, output, &shared.clock);
@@ -319,6 +344,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 break;
             }
         }
+        batch.shrink();
         self.queue(output);
         if bytes.len() - done > self.limits.max_query_len {
             self.refuse_query_buffer(bytes.len() - done);
@@ -334,9 +360,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.backlog_len += fresh.len();
         match self.backlog.back_mut() {
-            Some(last) if last.len() + fresh.len() <= BACKLOG_PIECE => last.append(fresh),
+            Some(last) if last.len() + fresh.len() <= BACKLOG_PIECE => {
+                self.backlog_capacity -= last.capacity();
+                last.append(fresh);
+                self.backlog_capacity += last.capacity();
+            }
             _ if fresh.is_empty() => {}
-            _ => self.backlog.push_back(std::mem::take(fresh)),
+            _ => {
+                self.backlog_capacity += fresh.capacity();
+                self.backlog.push_back(std::mem::take(fresh));
+            }
         }
     }
 
@@ -376,6 +409,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             let Some(next) = self.backlog.pop_front() else { break };
             self.backlog_len -= next.len();
+            self.backlog_capacity -= next.capacity();
             self.output = next;
             self.sent = 0;
         }
@@ -449,14 +483,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.state = State::Closed;
     }
 
-    /// Keeps CLIENT LIST true while we hold something. Costs a taking of the lock only then.
-    fn tell_buffers(&mut self) {
-        let buffers = Buffers {
+    fn buffers(&self) -> Buffers {
+        Buffers {
             query_len: self.input.len(),
             query_free: self.input.capacity() - self.input.len(),
             output_len: self.waiting_len(),
-            output_capacity: self.output.capacity() + self.backlog_len,
-        };
+            output_capacity: self.output.capacity() + self.backlog_capacity,
+        }
+    }
+
+    /// Keeps CLIENT LIST true while we hold something. Costs a taking of the lock only then.
+    fn tell_buffers(&mut self) {
+        let buffers = self.buffers();
         if buffers != self.told {
             self.told = buffers;
             self.shared.engine().set_buffers(self.slot, buffers);

@@ -188,6 +188,16 @@ impl Batch {
         self.inline.clear();
     }
 
+    /// Gives memory back that a command with very many arguments took.
+    #[inline]
+    pub fn shrink(&mut self) {
+        /// Spans that are kept for the next batch, 16 bytes each.
+        const KEPT: usize = 8 * 1024;
+        if self.spans.capacity() > KEPT {
+            self.spans = Vec::new();
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.commands.len()
     }

@@ -54,7 +54,9 @@ pub(super) fn memory(text: &mut Text, view: &View<'_>) {
     text.field("mem_allocator", alloc::NAME);
     // The table grows by splitting small segments: there is never a second copy.
     text.field("mem_overhead_db_hashtable_rehashing", 0);
-    text.each(&["active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects"], 0);
+    text.field("active_defrag_running", 0);
+    text.field("lazyfree_pending_objects", view.engine.disposal.pending_objects());
+    text.field("lazyfreed_objects", view.engine.disposal.freed_objects());
 }
 
 /// Scripts and functions are not built.
