@@ -163,9 +163,9 @@ fn format_line(settings: &Settings, pid: u32, now: Duration, level: Level, text:
         Level::Warning | Level::Nothing => ('#', "warning"),
     };
     match settings.format {
-        Format::Legacy => format!("{pid}:{ROLE_LETTER} {time} {letter} {text}"),
+        Format::Legacy => format!("{pid}:{ROLE_LETTER} {time} {letter} {}", on_one_line(text)),
         Format::Logfmt => {
-            let text = text.replace('"', "'").replace(['\r', '\n'], " ");
+            let text = on_one_line(text).replace('"', "'");
             format!("pid={pid} role={ROLE} timestamp=\"{time}\" level={name} message=\"{text}\"")
         }
         Format::Json => {
@@ -176,6 +176,11 @@ fn format_line(settings: &Settings, pid: u32, now: Duration, level: Level, text:
             )
         }
     }
+}
+
+/// What clients send may be in it, and must not look like lines of ours.
+fn on_one_line(text: &str) -> String {
+    text.replace(['\r', '\n'], " ")
 }
 
 const MONTHS: [&str; 12] =
@@ -216,6 +221,8 @@ fn json_string(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
             c if c.is_control() => {
                 let _ = write!(out, "\\u{:04x}", u32::from(c));
             }
@@ -243,15 +250,15 @@ mod tests {
         assert_eq!(line(Format::Legacy, Level::Notice, "hi"), "7:M 1709210096007 * hi");
         assert_eq!(line(Format::Legacy, Level::Warning, "hi"), "7:M 1709210096007 # hi");
         assert_eq!(line(Format::Legacy, Level::Verbose, "hi"), "7:M 1709210096007 - hi");
-        assert_eq!(line(Format::Legacy, Level::Debug, "hi"), "7:M 1709210096007 . hi");
+        assert_eq!(line(Format::Legacy, Level::Debug, "h\r\ni"), "7:M 1709210096007 . h  i");
         assert_eq!(
             line(Format::Logfmt, Level::Notice, "a \"b\"\nc"),
             "pid=7 role=primary timestamp=\"1709210096007\" level=notice message=\"a 'b' c\""
         );
         assert_eq!(
-            line(Format::Json, Level::Warning, "a \"b\"\n\u{1}"),
+            line(Format::Json, Level::Warning, "a \"b\"\n\u{c}\u{1}"),
             "{\"pid\":7,\"role\":\"primary\",\"timestamp\":\"1709210096007\",\
-             \"level\":\"warning\",\"message\":\"a \\\"b\\\"\\n\\u0001\"}"
+             \"level\":\"warning\",\"message\":\"a \\\"b\\\"\\n\\f\\u0001\"}"
         );
     }
 

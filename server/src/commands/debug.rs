@@ -61,7 +61,7 @@ fn debug(call: &mut Call<'_>) -> Result {
         (b"quicklist-packed-threshold", 1) => return packed_threshold(call, args),
         (b"protocol", 1) => return protocol(&mut call.reply, args),
         (b"log", 1) => {
-            let text = error::printable(args.required()?);
+            let text = String::from_utf8_lossy(args.required()?);
             crate::log::warning!("DEBUG LOG: {text}");
             call.reply.ok();
         }

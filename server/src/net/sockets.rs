@@ -63,8 +63,9 @@ pub struct Binding {
 pub struct Sockets(Vec<(SocketAddr, std::net::TcpListener)>);
 
 impl Sockets {
-    /// A listener on every address of `bind` at `port` and at `tls-port`; none for a port 0. An
-    /// address with `-` in front may be missing on this machine. Nothing changes on an error.
+    /// A listener on every address of `bind` at `port` and at `tls-port`; none for a port 0 or where
+    /// `bind` is empty. An address with `-` in front may be missing on this machine. Nothing changes
+    /// on an error.
     pub fn bind(
         &mut self,
         settings: &Settings,
@@ -109,7 +110,7 @@ impl Sockets {
                 }
             }
         }
-        if listeners.is_empty() {
+        if listeners.is_empty() && !settings.bind.is_empty() {
             return Err(format!(
                 "No address of 'bind' exists here, nothing listens on port {port}"
             ));
