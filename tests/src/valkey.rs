@@ -8,7 +8,7 @@ const PACKAGE: SourcePackage = SourcePackage {
     name: "valkey",
     release_line: "9.1.",
     landmark: "tests/test_helper.tcl",
-    programs: &["valkey-server", "valkey-benchmark"],
+    programs: &["valkey-server", "valkey-benchmark", "valkey-cli"],
     needs: &[],
     make: &["BUILD_TLS=no", "USE_SYSTEMD=no"],
 };

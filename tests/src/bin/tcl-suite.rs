@@ -1,4 +1,5 @@
-//! `tcl-suite [--server FILE] [--tls] [units…]`: runs units of Valkey's suite on our binary.
+//! `tcl-suite [--server FILE] [--tls | --all] [--jobs N] [units…]`: runs units of Valkey's suite on
+//! our binary.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,22 +22,25 @@ fn main() -> ExitCode {
 fn run() -> Result<bool, String> {
     let mut server: Option<PathBuf> = None;
     let mut transport = Transport::Plain;
-    let mut units = Vec::new();
+    let mut chosen = tcl::UNITS.to_vec();
+    let mut jobs = tcl::default_jobs();
+    let mut named = Vec::new();
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
         match arg.as_str() {
-            "--server" => server = Some(args.next().ok_or("--server needs a file")?.into()),
-            "--tls" => transport = Transport::Tls,
-            unit => units.push(unit.to_owned()),
+            "--server" => server = Some(value()?.into()),
+            "--jobs" => jobs = value()?.parse().map_err(|e| format!("--jobs: {e}"))?,
+            "--tls" => (transport, chosen) = (Transport::Tls, tcl::TLS_UNITS.to_vec()),
+            "--all" => chosen = tcl::all(),
+            _ => named.push(arg),
         }
     }
-    let mut units: Vec<&str> = units.iter().map(String::as_str).collect();
-    if units.is_empty() {
-        let all = if transport == Transport::Tls { tcl::TLS_UNITS } else { tcl::UNITS };
-        units = all.to_vec();
+    if !named.is_empty() {
+        chosen = named.iter().map(String::as_str).collect();
     }
     let server = server.unwrap_or_else(|| binaries::server(Flavour::Holdfast));
-    let reports = tcl::run_units(&units, &server, transport)?;
+    let reports = tcl::run_units(&chosen, &server, transport, jobs)?;
     print!("{}", tcl::summary(&reports));
     let (passed, counted) = tcl::totals(&reports);
     Ok(passed == counted && reports.iter().all(|report| report.aborted.is_none()))

@@ -1,0 +1,104 @@
+//! Which units of Valkey's suite are run, and when.
+
+/// Units that continuous integration runs. The slow ones first: they run side by side.
+pub const UNITS: &[&str] = &[
+    "unit/hashexpire",
+    "unit/type/zset",
+    "unit/type/list",
+    "unit/introspection",
+    "unit/expire",
+    "unit/maxmemory",
+    "unit/client-eviction",
+    "unit/obuf-limits",
+    "unit/other",
+    "unit/type/set",
+    "unit/type/hash",
+    "unit/type/stream",
+    "unit/type/stream-cgroups",
+    "unit/type/string",
+    "unit/type/incr",
+    "unit/type/list-2",
+    "unit/type/list-3",
+    "unit/bitops",
+    "unit/bitfield",
+    "unit/geo",
+    "unit/sort",
+    "unit/hyperloglog",
+    "unit/keyspace",
+    "unit/dump",
+    "unit/scan",
+    "unit/multi",
+    "unit/protocol",
+    "unit/querybuf",
+    "unit/quit",
+    "unit/auth",
+    "unit/slowlog",
+    "unit/commandlog",
+    "unit/latency-monitor",
+    "unit/info",
+    "unit/info-command",
+    "unit/introspection-2",
+    "unit/networking",
+    "unit/pubsub",
+    "unit/pubsubshard",
+    "unit/tracking",
+    "unit/pause",
+    "unit/lazyfree",
+    "unit/memefficiency",
+    "unit/aofrw",
+    "unit/shutdown",
+    "unit/oom-score-adj",
+    "unit/violations",
+    "unit/replybufsize",
+    "integration/corrupt-dump",
+    "integration/convert-zipmap-hash-on-load",
+    "integration/convert-ziplist-hash-on-load",
+    "integration/convert-ziplist-zset-on-load",
+    "integration/valkey-check-rdb",
+    "integration/logging",
+    "integration/valkey-cli",
+    "integration/valkey-benchmark",
+];
+
+/// Units about Valkey's own clients, which are built for them.
+pub(super) const CLIENT_UNITS: &[&str] =
+    &["integration/valkey-cli", "integration/valkey-benchmark"];
+
+/// Units that run by their names and with `--all` only, each with why not always.
+pub const ON_REQUEST: &[(&str, &str)] = &[
+    ("integration/aof", "most of it is about damages, which tests/damage.rs has, beside Valkey"),
+    ("integration/aof-multi-part", "the same about manifests, which server/src/persistence has"),
+    ("integration/rdb", "snapshots are tests/{rdb_files,snapshot,durability}.rs' subject"),
+];
+
+/// Units that are run over TLS: the one about it, and some that a stream of records could break.
+pub const TLS_UNITS: &[&str] = &[
+    "unit/tls",
+    "unit/type/list",
+    "unit/type/string",
+    "unit/protocol",
+    "unit/querybuf",
+    "unit/quit",
+    "unit/pubsub",
+    "unit/tracking",
+    "unit/obuf-limits",
+];
+
+/// The suite's tags for what we have not at all: left out as a whole.
+pub(super) const DENIED_TAGS: &str = "-needs:repl -cluster";
+
+/// Units whose body, outside of any check, needs what we have not: they run without the blocks that
+/// the suite tags so: a chain of replicas in the midst of the expiry of fields; active defragmentation,
+/// in place of which ours gathers what lies scattered.
+const DENIED_IN: &[(&str, &str)] =
+    &[("unit/hashexpire", "-external:skip"), ("unit/memefficiency", "-defrag")];
+
+pub(super) fn denied_tags(unit: &str) -> String {
+    let own = DENIED_IN.iter().find(|(denied_in, _)| *denied_in == unit);
+    own.map_or(DENIED_TAGS.to_owned(), |(_, tags)| format!("{DENIED_TAGS} {tags}"))
+}
+
+/// Every unit that is run at all.
+pub fn all() -> Vec<&'static str> {
+    UNITS.iter().copied().chain(ON_REQUEST.iter().map(|(unit, _)| *unit)).collect()
+}
