@@ -1,10 +1,10 @@
 //! When the hardware watchdog is fed: only on fresh evidence, so that a fault resets the machine.
 //!
 //! A feed is due a sixth of the timeout after the one before. It then needs two things no older
-//! than a twentieth of the timeout: a sign of life of the agent, and a write that came back from the
-//! data disk, which is asked for at that moment. What is stale costs nothing by itself; the hardware's
-//! timeout is the patience. After a fault the last feed is at most a twentieth later, so the reset
-//! comes within the timeout and 5 %, and no sooner than five sixths of the timeout.
+//! than a twentieth of the timeout: a sign of life of the agent, and an answer of the data disk,
+//! which is asked at that moment. What is stale costs nothing by itself; the hardware's timeout is
+//! the patience. After a fault the last feed is at most a twentieth later, so the reset comes within
+//! the timeout and 5 %, and no sooner than five sixths of the timeout.
 //!
 //! Pure: time comes in, decisions go out.
 
@@ -22,7 +22,7 @@ pub enum Step {
     Wait {
         until: Ms,
     },
-    /// Write to the data disk, and tell what came of it.
+    /// Ask the data disk, and tell what came of it.
     AskDisk,
     Feed,
 }

@@ -1,5 +1,5 @@
 //! What keeps a machine going, or lets it be reset: ties the watchdog, the gate that decides when it
-//! is fed, and the boot record, whose writes are how the disk is asked.
+//! is fed, and the boot record, by which the disk is asked.
 
 use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::gate::{Gate, Step};
@@ -25,8 +25,8 @@ pub(crate) struct Heart {
     gate: Gate,
     /// The kernel command line's word, which the plan's does not change.
     fixed_s: Option<u16>,
-    /// The child that writes the record now.
-    writer: Option<Pid>,
+    /// The child that asks the disk now.
+    asker: Option<Pid>,
     retry_at: Option<Ms>,
     pub boot: Boot,
     pub starved: Starved,
@@ -52,12 +52,12 @@ impl Heart {
         }
         let gate = Gate::new(Ms::from(timeout) * 1000, now, has_record);
         let starved = Starved::No;
-        let (writer, retry_at, is_good) = (None, None, false);
+        let (asker, retry_at, is_good) = (None, None, false);
         Self {
             watchdog,
             gate,
             fixed_s,
-            writer,
+            asker,
             retry_at,
             boot,
             starved,
@@ -148,19 +148,22 @@ impl Heart {
             return;
         }
         self.retry_at = None;
-        match keeper::write_aside(self.starved) {
+        match keeper::ask_aside(self.starved) {
             Ok(pid) => {
-                self.writer = Some(pid);
+                self.asker = Some(pid);
                 self.gate.disk_asked(now);
             }
             Err(_) => self.retry_at = Some(now + RETRY_MS),
         }
     }
 
-    /// A child has ended. If it was the writer: what it has to say.
+    /// A child has ended. If it was the asker: what it has to say.
     pub(crate) fn ended(&mut self, pid: Pid, code: Option<i32>) -> Option<Answer> {
-        self.writer.take_if(|writer| *writer == pid)?;
+        self.asker.take_if(|asker| *asker == pid)?;
         let answer = Answer::from_exit(code);
+        if answer == Answer::Failed {
+            keeper::doubt();
+        }
         // Read-only is not dead: it is said elsewhere, and a reset would not mend it.
         self.gate.disk_answered(answer != Answer::Failed, now_ms());
         Some(answer)
@@ -178,8 +181,8 @@ impl Heart {
             console::last_words(format_args!("{}; {}", starved.text(), self.prospect()));
         }
         // On the disk, if it is not the disk.
-        if starved == Starved::Agent && self.writer.is_none() {
-            self.writer = keeper::write_aside(starved).ok();
+        if starved == Starved::Agent && self.asker.is_none() {
+            self.asker = keeper::ask_aside(starved).ok();
         }
         true
     }

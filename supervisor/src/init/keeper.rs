@@ -1,8 +1,9 @@
-//! The boot record on the data partition: read at the start, written every few seconds in place, and
-//! once more at the end. That write is also how the disk is asked whether it lives.
+//! The boot record on the data partition: read at the start, written now and then in place, and once
+//! more at the end. Reading and writing it is also how the disk is asked whether it lives.
 //!
-//! 4 KiB past the page cache every 5 s is 70 MB a day, for which a small eMMC has room for decades.
-//! Each write is a child's, for a disk may take it and never answer.
+//! Every few seconds it is read, past the page cache; a write takes flash, so it is made only when
+//! there is something new, or after [`WRITE_EVERY_MS`]. Each is a child's work, for a disk may take a
+//! request and never answer.
 //!
 //! The one record of the one PID 1 is a static: a panic must find it from anywhere.
 
@@ -13,7 +14,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Mutex;
 
-use holdfast_supervisor::clock::now_ms;
+use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::paths;
 use holdfast_supervisor::record::{BLOCK_BYTES, Record, State};
 use holdfast_supervisor::snapshot::Starved;
@@ -25,6 +26,10 @@ use crate::metal::clock;
 use crate::sys;
 
 const FILE: &str = "/data/holdfast/boot";
+/// 4 KiB each time: 1.2 MB a day, where a write for every question would be 70 MB. So long may a disk
+/// that reads, but takes no writes, stay unnoticed by init while nobody else writes to it; and as far
+/// may the clock of a machine without a hardware clock fall back.
+const WRITE_EVERY_MS: Ms = 5 * 60_000;
 
 static KEEPER: Mutex<Option<Keeper>> = Mutex::new(None);
 
@@ -32,18 +37,21 @@ struct Keeper {
     file: OwnedFd,
     record: Record,
     block: Box<Block>,
+    written_at: Ms,
+    /// The record says what the disk does not.
+    is_new: bool,
 }
 
 /// Direct I/O wants memory aligned like the disk's blocks.
 #[repr(align(4096))]
 struct Block([u8; BLOCK_BYTES]);
 
-/// What came of a write.
+/// What came of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub(crate) enum Answer {
     Well = 0,
-    /// Written, but nobody else could write more.
+    /// It answers, but nobody could write more.
     Full = 1,
     /// The file system takes no writes any more.
     ReadOnly = 2,
@@ -69,7 +77,8 @@ pub(crate) fn open() -> std::io::Result<Option<Record>> {
     let flags = OFlags::RDWR | OFlags::DIRECT | OFlags::CLOEXEC;
     let file = rustix::fs::open(FILE, flags, Mode::empty())?;
     let record = before.clone().unwrap_or_default();
-    let keeper = Keeper { file, record, block: Box::new(Block([0; BLOCK_BYTES])) };
+    let block = Box::new(Block([0; BLOCK_BYTES]));
+    let keeper = Keeper { file, record, block, written_at: now_ms(), is_new: true };
     with(|place| *place = Some(keeper));
     Ok(before)
 }
@@ -110,15 +119,26 @@ pub(crate) fn change(how: impl FnOnce(&mut Record)) {
     with(|keeper| {
         if let Some(keeper) = keeper {
             how(&mut keeper.record);
+            keeper.is_new = true;
         }
     });
 }
 
-/// Starts a write of the record, with the clocks of now. The child's exit status is an [`Answer`].
-pub(crate) fn write_aside(starved: Starved) -> Result<Pid, Errno> {
+/// The disk answered badly: it is not well before it has taken a write.
+pub(crate) fn doubt() {
+    change(|_| {});
+}
+
+/// Asks the disk: by a write of the record, with the clocks of now, where one is due, else by a read.
+/// The child's exit status is an [`Answer`].
+pub(crate) fn ask_aside(starved: Starved) -> Result<Pid, Errno> {
     let begun = with(|keeper| {
         let keeper = keeper.as_mut().ok_or(Errno::NOENT)?;
+        keeper.is_new |= keeper.record.starved != starved;
         keeper.record.starved = starved;
+        if !keeper.is_new && now_ms() < keeper.written_at + WRITE_EVERY_MS {
+            return sys::child::run_aside(|| sys::process::exit_now(keeper.read() as i32));
+        }
         keeper.compose();
         sys::child::run_aside(|| sys::process::exit_now(keeper.write() as i32))
     });
@@ -152,6 +172,15 @@ impl Keeper {
         self.record.unix_ms = clock::unix_ms();
         self.record.uptime_ms = now_ms();
         self.record.encode(&mut self.block.0);
+        (self.written_at, self.is_new) = (self.record.uptime_ms, false);
+    }
+
+    /// The block that was written last, into a child's own copy of its place in memory.
+    fn read(&mut self) -> Answer {
+        match rustix::io::pread(&self.file, &mut self.block.0[..], self.record.place()) {
+            Ok(BLOCK_BYTES) => room(self.file.as_fd()),
+            Ok(_) | Err(_) => Answer::Failed,
+        }
     }
 
     fn write(&self) -> Answer {

@@ -1,6 +1,6 @@
 //! The data partition and the machine's own end: power button, factory reset, a disk that refuses.
 
-use holdfast_tests::appliance::{BOOT, blank_disk};
+use holdfast_tests::appliance::{BOOT, DATA_MIB, blank_disk};
 use holdfast_tests::wait;
 use serde_json::json;
 
@@ -9,6 +9,8 @@ use crate::rig::{Appliance, command, is_degraded};
 /// Where `blank_disk` puts the data partition.
 const DATA_AT: usize = 65 << 20;
 const MIB: usize = 1 << 20;
+/// For commands of several MiB.
+const ROOMY_MIB: u32 = 192;
 
 fn set(appliance: &Appliance, value: &str) {
     let reply = command(appliance.guest.port(), &["SET", "kept", value]);
@@ -77,6 +79,9 @@ fn a_disk_that_refuses_writes_ends_the_run_and_not_the_data() {
     assert_eq!(appliance.redis("redis-cli", &["waitaof", "1", "0", "0"]), "1\n0\n");
     appliance.qmp().forget();
     appliance.disk().refuse_writes(true);
+    // What nobody writes to, nobody finds unwritable before the boot record is due again. Whether
+    // this is answered does not matter.
+    let _ = command(appliance.guest.port(), &["SET", "lost", "x"]);
     let reset = appliance.qmp().wait_for("RESET", BOOT);
     appliance.disk().refuse_writes(false);
     assert!(reset.is_some(), "{}", appliance.guest.console().tail());
@@ -85,6 +90,71 @@ fn a_disk_that_refuses_writes_ends_the_run_and_not_the_data() {
     assert!(!is_degraded(&status, "volatile-data"), "{status:#}");
     assert_ne!(status["boot"]["last_end"], "clean", "{status:#}");
     assert_eq!(appliance.redis("redis-cli", &["get", "kept"]), "before\n");
+}
+
+/// Scenario 19: the log fills the disk, beside a large snapshot that a small one replaces later.
+#[test]
+fn a_full_disk_refuses_writes_serves_reads_and_goes_on_once_it_has_room() {
+    let appliance = Appliance::boot_with_disk(&[], |machine| machine.memory_mib = ROOMY_MIB);
+    let port = appliance.guest.port();
+    save_ballast(port);
+    set(&appliance, "before");
+    // Left to itself it would be written anew, again and again.
+    well(port, &["CONFIG", "SET", "auto-aof-rewrite-percentage", "0"]);
+    let refusal = fill_the_log(port);
+    assert!(refusal.starts_with("-MISCONF "), "{refusal}");
+    assert_keeps(&appliance, "before");
+    let status = appliance.status().expect("the agent answers");
+    assert_eq!(status["watchdog"]["starved"], "no", "{status:#}");
+    for name in ["server", "agent"] {
+        assert_eq!(status["services"][name]["restarts"], 0, "{status:#}");
+    }
+
+    eventually_well(&appliance, &["SAVE"]);
+    eventually_well(&appliance, &["SET", "kept", "after"]);
+    assert_eq!(appliance.redis("redis-cli", &["waitaof", "1", "0", "0"]), "1\n0\n");
+    let disk = appliance.disk().bytes();
+    drop(appliance);
+    let again = Appliance::boot_from(disk, &[], |machine| machine.memory_mib = ROOMY_MIB);
+    assert_keeps(&again, "after");
+}
+
+/// A snapshot of 24 MiB, of what is in no log.
+fn save_ballast(port: u16) {
+    let large = "x".repeat(4 * MIB);
+    well(port, &["CONFIG", "SET", "appendonly", "no"]);
+    well(port, &["CONFIG", "SET", "rdbcompression", "no"]);
+    for key in ["1", "2", "3", "4", "5", "6"] {
+        well(port, &["SET", key, &large]);
+    }
+    well(port, &["SAVE"]);
+    well(port, &["FLUSHALL"]);
+    well(port, &["CONFIG", "SET", "appendonly", "yes"]);
+}
+
+#[track_caller]
+fn well(port: u16, words: &[&str]) {
+    assert_eq!(command(port, words).as_deref(), Some("+OK\r\n"), "{}", words[0]);
+}
+
+#[track_caller]
+fn eventually_well(appliance: &Appliance, words: &[&str]) {
+    let mut last = None;
+    let done = wait::until(BOOT, || {
+        last = command(appliance.guest.port(), words);
+        (last.as_deref() == Some("+OK\r\n")).then_some(())
+    });
+    let console = || appliance.guest.console().tail();
+    assert!(done.is_some(), "{words:?}: {last:?}\n{}", console());
+}
+
+/// Each command is logged whole, and leaves a key of one byte. The first answer that is not `+OK`.
+fn fill_the_log(port: u16) -> String {
+    let large = "x".repeat(4 * MIB);
+    let mut replies =
+        (0..DATA_MIB).map(|_| command(port, &["MSET", "large", &large, "large", "x"]));
+    let refusal = replies.find(|reply| reply.as_deref() != Some("+OK\r\n"));
+    refusal.flatten().expect("a disk of no more than this")
 }
 
 /// Bytes of somebody else are no reason to format.

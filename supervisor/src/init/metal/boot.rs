@@ -81,7 +81,7 @@ fn tell(boot: Boot, last_words: &str) {
     let how = match (boot.last, boot.starved) {
         (LastEnd::Watchdog, Starved::No) => "by the watchdog: init's own loop had stopped",
         (LastEnd::Watchdog, Starved::Agent) => "by the watchdog: the agent was silent",
-        (LastEnd::Watchdog, Starved::Disk) => "by the watchdog: the data disk took no writes",
+        (LastEnd::Watchdog, Starved::Disk) => "by the watchdog: the data disk did not answer well",
         (LastEnd::Watchdog, Starved::Untold) => {
             "by the watchdog: init's own loop, or the data disk, had stopped"
         }
