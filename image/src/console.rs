@@ -22,12 +22,20 @@ pub struct Console {
 struct State {
     bytes: Vec<u8>,
     closed: bool,
+    held: bool,
 }
 
 impl Console {
     /// From now on, whether everything is passed on to our standard output.
     pub(crate) fn show(&self, shown: bool) {
         self.shown.store(shown, Ordering::Relaxed);
+    }
+
+    /// From now on, whether the guest's line is left unread, as by a terminal that is switched off:
+    /// the guest finds that its serial port takes nothing.
+    pub fn hold(&self, held: bool) {
+        self.state().held = held;
+        self.changed.notify_all();
     }
 
     /// Reads `from` to its end.
@@ -40,6 +48,8 @@ impl Console {
                 let _ = out.write_all(&buffer[..len]).and_then(|()| out.flush());
             }
             self.add(&buffer[..len]);
+            let state = self.state();
+            drop(self.changed.wait_while(state, |state| state.held).expect("no reader panics"));
         }
         self.state().closed = true;
         self.changed.notify_all();

@@ -243,6 +243,7 @@ impl Guest {
                 self.qemu.wait().context("cannot wait for QEMU")?;
             }
         }
+        self.console.hold(false);
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();
         }

@@ -151,12 +151,15 @@ fn clearing(
     let then = |next| stay(record, State::Clearing { until, next });
     match event {
         Event::Tick if now < until => (*record, None),
-        Event::Cleared | Event::Tick => match next {
-            Next::Start => start(record, now, policy),
-            Next::Backoff { until } => stay(record, State::Backoff { until }),
-            Next::Down => stay(record, State::Down),
-            Next::Failed => stay(record, State::Failed),
-        },
+        Event::Cleared | Event::Tick => {
+            let record = &Record { cleared_ms: since_kill(until, now), ..*record };
+            match next {
+                Next::Start => start(record, now, policy),
+                Next::Backoff { until } => stay(record, State::Backoff { until }),
+                Next::Down => stay(record, State::Down),
+                Next::Failed => stay(record, State::Failed),
+            }
+        }
         Event::Start | Event::Restart => then(Next::Start),
         Event::Stop => then(Next::Down),
         _ => (*record, None),
@@ -299,6 +302,11 @@ fn kill(record: &Record, since: Ms, why: Why, now: Ms) -> Step {
 fn clear(record: &Record, next: Next, now: Ms) -> Step {
     let state = State::Clearing { until: now + CLEAR_WAIT_MS, next };
     (Record { state, ..*record }, Some(Action::Kill))
+}
+
+/// How long a state of [`clear`] with that end has lasted.
+fn since_kill(until: Ms, now: Ms) -> u32 {
+    u32::try_from((now + CLEAR_WAIT_MS).saturating_sub(until)).unwrap_or(u32::MAX)
 }
 
 fn note_exit(record: &Record, since: Ms, exit: Exit, now: Ms) -> Record {

@@ -9,12 +9,13 @@
 //!     8  started at, ms                          4  run, counted from 1
 //!     8  allocations after start-up              4  failures   4  restarts
 //!     4  boots of this installation              4  hangs      4  out-of-memory kills
-//!     1  how the last one ended (`LastEnd`)      1  last exit: kind (see `encode_exit`)
-//!     1  why the watchdog was not fed then       4  last exit: value
-//!     2  hardware watchdog, s; 0: none           8  last exit: how long it ran, ms
-//!     1  why it is not fed (`Starved`)           8  last exit: when, ms
-//!     1  number of services                      1  a newer plan waits for the next start
-//!     …  the services                           64  its own words (sd_notify's STATUS)
+//!     1  how the last one ended (`LastEnd`)      4  its last clearing, ms
+//!     1  why the watchdog was not fed then       1  last exit: kind (see `encode_exit`)
+//!     2  hardware watchdog, s; 0: none           4  last exit: value
+//!     1  why it is not fed (`Starved`)           8  last exit: how long it ran, ms
+//!     1  number of services                      8  last exit: when, ms
+//!     …  the services                            1  a newer plan waits for the next start
+//!                                               64  its own words (sd_notify's STATUS)
 //!                                                8  bytes of its log that were dropped
 //! ```
 
@@ -123,7 +124,7 @@ pub enum Starved {
     No = 0,
     /// The agent has not said that it lives.
     Agent = 1,
-    /// The data disk does not take a write.
+    /// The data disk does not answer, or with an error.
     Disk = 2,
     /// Of an earlier start, and nothing that could have told was left: init's loop or the disk.
     Untold = 3,
@@ -147,7 +148,7 @@ impl Starved {
         match self {
             Self::No => "nothing is missing",
             Self::Agent => "the agent is silent",
-            Self::Disk => "the data disk does not take a write",
+            Self::Disk => "the data disk does not answer well",
             Self::Untold => "it is not known",
         }
     }
@@ -215,6 +216,7 @@ impl ServiceView {
             restarts: reader.u32()?,
             hangs: reader.u32()?,
             oom_kills: reader.u32()?,
+            cleared_ms: reader.u32()?,
             last_exit: decode_exit(reader)?,
         };
         let pending_restart = flag(reader)?;
@@ -232,6 +234,7 @@ impl ServiceView {
         writer.u32(self.record.restarts);
         writer.u32(self.record.hangs);
         writer.u32(self.record.oom_kills);
+        writer.u32(self.record.cleared_ms);
         encode_exit(self.record.last_exit, writer);
         writer.u8(u8::from(self.pending_restart));
         writer.text(&self.status);
@@ -342,7 +345,7 @@ mod tests {
         for (state, exit) in states.iter().zip(exits) {
             let last_exit = exit.map(|exit| LastExit { exit, ran_ms: 5, at: 6 });
             let record =
-                Record { state: *state, failures: 1, restarts: 2, last_exit, ..Record::NEW };
+                Record { state: *state, failures: 1, cleared_ms: 3, last_exit, ..Record::NEW };
             let view = ServiceView {
                 name: text("server"),
                 record,

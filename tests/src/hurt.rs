@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 
+use holdfast_image::machine::Machine;
 use holdfast_image::rootfs::Tree;
 
 use crate::appliance::{Appliance, overlay};
@@ -15,12 +16,18 @@ pub fn program() -> PathBuf {
 
 /// The appliance with it in the server's place, and this holdfast.toml.
 pub fn appliance(memory_mib: u32, toml: &str) -> Appliance {
+    appliance_with(memory_mib, toml, |_| ())
+}
+
+/// The same on another machine than the usual one.
+pub fn appliance_with(memory_mib: u32, toml: &str, shape: impl FnOnce(&mut Machine)) -> Appliance {
     let mut files = Tree::default();
     files.program("usr/bin/holdfast-server", &program()).unwrap();
     files.configure(toml);
     Appliance::boot_with(&[], |machine| {
         machine.memory_mib = memory_mib;
         overlay(machine, &files);
+        shape(machine);
     })
 }
 

@@ -56,6 +56,7 @@ struct Service {
     failures: u32,
     hangs: u32,
     oom_kills: u32,
+    cleared_ms: u32,
     last_exit: Option<Ended>,
     next_start_in_ms: Option<Ms>,
     pending_restart: bool,
@@ -124,7 +125,7 @@ impl Report {
                 Mode::Metal => "metal",
                 Mode::Container => "container",
             },
-            ready: services.get("server").is_some_and(|server| server.state == "ready"),
+            ready: snapshot.is_some_and(is_ready),
             shutting_down: snapshot.is_some_and(|snapshot| snapshot.shutting_down),
             uptime_ms: snapshot.map_or(0, |snapshot| now.saturating_sub(snapshot.started_at)),
             init_allocations: snapshot.map_or(0, |snapshot| snapshot.allocations),
@@ -149,6 +150,13 @@ impl Report {
     pub(crate) fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a structure of numbers and strings is JSON")
     }
+}
+
+/// It answers, and can keep what it is told.
+fn is_ready(snapshot: &Snapshot) -> bool {
+    let server = snapshot.service("server");
+    let answers = server.is_some_and(|(_, it)| matches!(it.record.state, State::Ready { .. }));
+    answers && !snapshot.degraded.contains(Degraded::DataReadOnly)
 }
 
 fn degraded(
@@ -181,6 +189,7 @@ impl Service {
             failures: record.failures,
             hangs: record.hangs,
             oom_kills: record.oom_kills,
+            cleared_ms: record.cleared_ms,
             last_exit: record.last_exit.map(|last| Ended::new(last, now)),
             next_start_in_ms: match record.state {
                 State::Backoff { until }
@@ -331,7 +340,46 @@ impl fmt::Display for Span {
 
 #[cfg(test)]
 mod tests {
+    use holdfast_supervisor::degraded::DegradedSet;
+    use holdfast_supervisor::machine::Record;
+
     use super::*;
+
+    #[test]
+    fn a_server_that_answers_and_cannot_keep_anything_is_not_ready() {
+        let plan = holdfast_supervisor::plan::Plan::built_in();
+        let view = |state| ServiceView {
+            name: plan.services[0].name.clone(),
+            record: Record { state, ..Record::NEW },
+            pid: Some(7),
+            run: 1,
+            pending_restart: false,
+            status: Default::default(),
+            log_dropped: 0,
+        };
+        let told = |state, degraded: &[Degraded]| {
+            let mut set = DegradedSet::default();
+            for each in degraded {
+                set.insert(*each);
+            }
+            is_ready(&Snapshot {
+                mode: Mode::Metal,
+                shutting_down: false,
+                plan: PlanSource::BuiltIn,
+                degraded: set,
+                started_at: 0,
+                allocations: 0,
+                boot: Default::default(),
+                watchdog_s: 0,
+                starved: Default::default(),
+                services: [view(state)].into_iter().collect(),
+            })
+        };
+        let answers = State::Ready { since: 0, until: None };
+        assert!(told(answers, &[Degraded::NoWatchdog, Degraded::DataFull]));
+        assert!(!told(answers, &[Degraded::DataReadOnly]));
+        assert!(!told(State::Unready { since: 0, until: None }, &[]));
+    }
 
     #[test]
     fn spans_read_as_people_say_them() {

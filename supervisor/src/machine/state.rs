@@ -139,6 +139,8 @@ pub struct Record {
     pub restarts: u32,
     pub hangs: u32,
     pub oom_kills: u32,
+    /// From SIGKILL to all that the last run left behind until nothing of it was left.
+    pub cleared_ms: u32,
     pub last_exit: Option<LastExit>,
 }
 
@@ -149,6 +151,7 @@ impl Record {
         restarts: 0,
         hangs: 0,
         oom_kills: 0,
+        cleared_ms: 0,
         last_exit: None,
     };
 

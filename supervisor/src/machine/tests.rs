@@ -190,6 +190,16 @@ fn a_run_is_over_when_its_last_process_is_gone_or_waited_for_long_enough() {
     }
 }
 
+#[test]
+fn how_long_it_took_to_clear_a_run_is_remembered() {
+    let (state, _) = clearing(Next::Down);
+    let cleared = |event, after| {
+        step(&Record { state, ..Record::NEW }, event, NOW + after, &POLICY).0.cleared_ms
+    };
+    assert_eq!(cleared(Event::Cleared, 70), 70);
+    assert_eq!(cleared(Event::Tick, CLEAR_WAIT_MS), CLEAR_WAIT_MS as u32, "what is left behind");
+}
+
 /// The state after its run was cleared at once.
 fn end(record: &Record, exit: Exit, now: Ms, policy: &Policy) -> (Record, Option<Action>) {
     let (record, action) = step(record, Event::Exited(exit), now, policy);

@@ -23,6 +23,9 @@ pub(crate) fn change(name: &str, before: &Record, after: &Record, now: Ms) {
         say!("{name} {} after {} ms; {plan}", Ending(last.exit), last.ran_ms);
         return;
     }
+    if matches!(before.state, State::Clearing { .. }) && after.cleared_ms > 0 {
+        say!("{name}: its last process was gone after {} ms", after.cleared_ms);
+    }
     match (before.state, after.state) {
         (State::Starting { since, .. }, State::Ready { .. }) => {
             say!("{name} is ready after {} ms", now.saturating_sub(since));

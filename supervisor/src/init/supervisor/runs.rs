@@ -3,9 +3,8 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use holdfast_supervisor::clock::now_ms;
 use holdfast_supervisor::degraded::Degraded;
-use holdfast_supervisor::machine::{CLEAR_WAIT_MS, Event, Exit, State};
+use holdfast_supervisor::machine::{Event, Exit, State};
 use holdfast_supervisor::snapshot::Mode;
 use rustix::event::epoll;
 use rustix::io::Errno;
@@ -89,14 +88,12 @@ impl Supervisor {
     /// A run whose last process is gone is over; one that has others is watched.
     pub(super) fn look_whether_cleared(&mut self, at: usize) {
         let Some(slot) = self.slots.get_mut(at) else { return };
-        let State::Clearing { until, .. } = slot.record.state else { return };
+        if !matches!(slot.record.state, State::Clearing { .. }) {
+            return;
+        }
         match &mut slot.leaving {
             Some(leaving) if leaving.is_populated() => watch_group(&self.epoll, leaving, at),
             _ => {
-                let took = (now_ms() + CLEAR_WAIT_MS).saturating_sub(until);
-                if took > 0 {
-                    say!("{}: its last process was gone after {took} ms", slot.service.name);
-                }
                 self.retire(at);
                 self.feed(at, Event::Cleared);
             }
