@@ -7,6 +7,7 @@
 mod arena;
 mod index;
 mod run;
+mod scores;
 mod tree;
 
 use index::{Index, hash};

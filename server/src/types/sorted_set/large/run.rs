@@ -6,24 +6,26 @@
 //!    4 or 8 each      │   2 or 8 each   │    one after the other
 //! ```
 //!
-//! Scores are 4 bytes each, as integers, where all of the run's are such, else doubles. An end says
-//! where in the text its member ends; 8 bytes wide once the text passes 64 KiB. Scores lie together,
-//! so that a search reads few lines of cache. The allocation follows the allocator's size classes, an
-//! eighth to a quarter apart.
+//! Scores are 4 bytes each where they are short decimals, see `scores`. An end says where in the text
+//! its member ends; 8 bytes wide once the text passes 64 KiB. Scores lie together, so that a search
+//! reads few lines of cache. The allocation follows the allocator's size classes, but from half a leaf
+//! on it has a whole one's size.
+
+use super::scores::Scores;
+
+/// Bytes of a leaf, at which it splits; a size class of the allocator.
+pub(super) const LEAF: usize = 1024;
 
 /// Packed pairs. Keeps whatever order it is given: the tree's.
 #[derive(Debug, Default)]
 pub(super) struct Run {
     blob: Vec<u8>,
     len: u32,
-    /// Scores are of 8 bytes.
-    long: bool,
+    scores: Scores,
     /// Ends are of 8 bytes.
     wide: bool,
 }
 
-const SHORT: usize = size_of::<i32>();
-const LONG: usize = size_of::<f64>();
 const NARROW: usize = size_of::<u16>();
 const WIDE: usize = size_of::<u64>();
 
@@ -56,11 +58,7 @@ impl Run {
 
     #[inline]
     pub(super) fn score(&self, at: usize) -> f64 {
-        if self.long {
-            f64::from_le_bytes(bytes(&self.blob, at * LONG))
-        } else {
-            f64::from(i32::from_le_bytes(bytes(&self.blob, at * SHORT)))
-        }
+        self.scores.read(&self.blob, at)
     }
 
     #[inline]
@@ -114,29 +112,15 @@ impl Run {
     }
 
     pub(super) fn set_score(&mut self, at: usize, score: f64) {
-        if !self.long && short(score).is_none() {
-            self.lengthen();
-        }
-        self.put_score(at, score);
-    }
-
-    /// Writes a score that fits the width.
-    fn put_score(&mut self, at: usize, score: f64) {
-        match short(score) {
-            Some(short) if !self.long => {
-                self.blob[at * SHORT..][..SHORT].copy_from_slice(&short.to_le_bytes());
-            }
-            _ => self.blob[at * LONG..][..LONG].copy_from_slice(&score.to_le_bytes()),
-        }
+        self.admit(score);
+        self.scores.write(&mut self.blob, at, score);
     }
 
     pub(super) fn insert(&mut self, at: usize, score: f64, member: &[u8]) {
         if !self.wide && self.text_len() + member.len() > usize::from(u16::MAX) {
             self.widen();
         }
-        if !self.long && short(score).is_none() {
-            self.lengthen();
-        }
+        self.admit(score);
         let (score_width, width) = (self.score_width(), self.end_width());
         let (ends, text) = (self.ends_at(), self.text_at());
         let start = self.start(at);
@@ -151,7 +135,7 @@ impl Run {
         self.blob.copy_within(ends..ends + at * width, ends + score_width);
         self.blob.copy_within(at * score_width..ends, (at + 1) * score_width);
         self.len += 1;
-        self.put_score(at, score);
+        self.scores.write(&mut self.blob, at, score);
         self.set_end(at, start);
         self.shift_ends(at, member.len() as u64);
         let place = self.text_at() + start;
@@ -192,34 +176,41 @@ impl Run {
     pub(super) fn extend(&mut self, other: &Self, from: usize) {
         let added = other.len() - from;
         let text: &[u8] = &other.blob[other.text_at() + other.start(from)..];
-        let is_long = |run: &Self, at: usize| run.long && short(run.score(at)).is_none();
-        let long = (0..self.len()).any(|at| is_long(self, at))
-            || (from..other.len()).any(|at| is_long(other, at));
+        let own = (0..self.len()).map(|at| self.score(at));
+        let all = own.clone().chain((from..other.len()).map(|at| other.score(at)));
+        let scores = Scores::for_all(all.clone());
         let wide = self.text_len() + text.len() > usize::from(u16::MAX);
         let len = self.len() + added;
-        let mut joined = Self { blob: Vec::new(), len: len as u32, long, wide };
+        let mut joined = Self { blob: Vec::new(), len: len as u32, scores, wide };
         let text_at = joined.text_at();
         joined.reserve(text_at + self.text_len() + text.len());
         joined.blob.resize(text_at, 0);
         joined.blob.extend_from_slice(&self.blob[self.text_at()..]);
         joined.blob.extend_from_slice(text);
+        for (at, score) in all.enumerate() {
+            scores.write(&mut joined.blob, at, score);
+        }
         for at in 0..self.len() {
-            joined.put_score(at, self.score(at));
             joined.set_end(at, self.end(at));
         }
         let (base, skipped) = (self.text_len(), other.start(from));
         for at in 0..added {
-            joined.put_score(self.len() + at, other.score(from + at));
             joined.set_end(self.len() + at, base + other.end(from + at) - skipped);
         }
         *self = joined;
+    }
+
+    /// Puts the pairs of `front` before the own ones.
+    pub(super) fn prepend(&mut self, mut front: Self) {
+        front.extend(self, 0);
+        *self = front;
     }
 
     // ── Layout ──────────────────────────────────────────────────────────────────────────────
 
     #[inline]
     fn score_width(&self) -> usize {
-        if self.long { LONG } else { SHORT }
+        self.scores.width()
     }
 
     #[inline]
@@ -280,22 +271,27 @@ impl Run {
     }
 
     fn widen(&mut self) {
-        self.relay(self.long, true);
+        self.relay(self.scores, true);
     }
 
-    fn lengthen(&mut self) {
-        self.relay(true, self.wide);
+    /// Sees to it that a score can be kept.
+    #[inline]
+    fn admit(&mut self, score: f64) {
+        if !self.scores.holds(score) {
+            let own = (0..self.len()).map(|at| self.score(at));
+            self.relay(Scores::for_all(own.chain([score])), self.wide);
+        }
     }
 
     /// Lays everything out anew, in other widths that hold it.
-    fn relay(&mut self, long: bool, wide: bool) {
-        let mut new = Self { blob: Vec::new(), len: self.len, long, wide };
+    fn relay(&mut self, scores: Scores, wide: bool) {
+        let mut new = Self { blob: Vec::new(), len: self.len, scores, wide };
         let text_at = new.text_at();
         new.reserve(text_at + self.text_len());
         new.blob.resize(text_at, 0);
         new.blob.extend_from_slice(&self.blob[self.text_at()..]);
         for at in 0..self.len() {
-            new.put_score(at, self.score(at));
+            scores.write(&mut new.blob, at, self.score(at));
             new.set_end(at, self.end(at));
         }
         *self = new;
@@ -332,22 +328,20 @@ fn bytes<const N: usize>(blob: &[u8], at: usize) -> [u8; N] {
     value
 }
 
-/// The score as an integer of 4 bytes, if it is one.
-#[inline]
-fn short(score: f64) -> Option<i32> {
-    let short = score as i32;
-    (f64::from(short).to_bits() == score.to_bits()).then_some(short)
-}
-
 /// The last eight bytes of a longer text; of a shorter one nothing.
 #[inline]
 fn tail(text: &[u8]) -> u64 {
     text.last_chunk().map_or(0, |tail| u64::from_le_bytes(*tail))
 }
 
-/// The allocator's size class for so many bytes: four to each doubling.
+/// The allocator's size class for so many bytes: four to each doubling. What fills more than half of
+/// a leaf has room for a whole one: leaves that went from class to class as they fill up would leave
+/// half-empty pages of each behind.
 fn class(len: usize) -> usize {
     const SMALLEST: usize = 16;
+    if (LEAF / 2 + 1..=LEAF).contains(&len) {
+        return LEAF;
+    }
     let step = (len.next_power_of_two() / 8).max(SMALLEST);
     len.next_multiple_of(step)
 }
@@ -375,7 +369,14 @@ mod tests {
         let len = prop_oneof![8 => 0usize..30, 1 => 20_000usize..70_000];
         let score = || {
             let whole = (-5e9..5e9f64).prop_map(f64::round);
-            prop_oneof![8 => (-9..9i32).prop_map(f64::from), 1 => whole, 1 => Just(-0.0), 1 => 0.0..1.0]
+            let decimals = (-99..99i32).prop_map(|tenths| f64::from(tenths) / 10.0);
+            prop_oneof![
+                8 => (-9..9i32).prop_map(f64::from),
+                4 => decimals,
+                1 => whole,
+                1 => Just(-0.0),
+                1 => 0.0..1.0,
+            ]
         };
         prop_oneof![
             6 => (any::<usize>(), score(), len).prop_map(|(at, s, l)| Step::Insert(at, s, l)),
@@ -426,8 +427,10 @@ mod tests {
     }
 
     #[test]
-    fn classes_are_those_of_the_allocator() {
-        for (len, expected) in [(1, 16), (100, 112), (130, 160), (1024, 1024), (1025, 1280)] {
+    fn a_run_of_more_than_half_a_leaf_has_room_for_one() {
+        for (len, expected) in
+            [(1, 16), (100, 112), (130, 160), (512, 512), (513, 1024), (1024, 1024), (1025, 1280)]
+        {
             assert_eq!(class(len), expected);
         }
         assert_eq!(class(0), 0);

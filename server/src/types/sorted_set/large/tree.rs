@@ -5,17 +5,18 @@
 //! how many pairs lie below. Separators are as short as they can be: a score alone where that tells
 //! the sides apart, else the shortest prefix of a member that does.
 //!
+//! A full leaf shares with a neighbour that has room; where none has, one of two neighbours becomes a
+//! third between them. So leaves that are filled at random are four fifths full.
+//!
 //! Two neighbours that would fit well into one node become one; a node is never filled up from its
 //! neighbour. So a node may stay small, but no two small ones lie side by side, and since a run is
 //! as large as what it holds, small ones waste no memory.
 
 use super::arena::Arena;
 use super::index::{Index, hash};
-use super::run::Run;
+use super::run::{LEAF, Run};
 use crate::types::parts::Parts;
 
-/// Bytes of a leaf, at which it splits; a size class of the allocator.
-const LEAF: usize = 1024;
 /// Children of an inner node, at which it splits.
 const FANOUT: usize = 63;
 /// A node smaller than half is merged with a neighbour if both fill no more than three quarters.
@@ -25,6 +26,8 @@ const fn small(limit: usize) -> usize {
 const fn mergeable(limit: usize) -> usize {
     limit / 4 * 3
 }
+/// A leaf that uses no more takes pairs from a full neighbour.
+const ROOMY: usize = LEAF / 8 * 7;
 /// Neighbours have 48 children or more together, so sixteen levels hold 24^16 leaves.
 const MAX_HEIGHT: usize = 16;
 /// No leaf's number.
@@ -252,7 +255,7 @@ impl Tree {
         let mut path = self.seek_pair(score, member);
         let run = self.run(path.leaf);
         if run.used_with(member.len()) > LEAF && run.len() > 0 {
-            self.split_leaf(&path, (score, member), index);
+            self.make_room(&path, (score, member), index);
             path = self.seek_pair(score, member);
         }
         self.edit(path.leaf, |run| run.insert(path.at, score, member));
@@ -283,12 +286,83 @@ impl Tree {
     }
 
     /// Makes room for `pair`, which belongs at `path`.
-    fn split_leaf(&mut self, path: &Path, pair: (f64, &[u8]), index: &mut Index) {
+    fn make_room(&mut self, path: &Path, pair: (f64, &[u8]), index: &mut Index) {
+        let (run, next) = (self.run(path.leaf), self.leaves[path.leaf].next);
+        let len = run.len();
+        // What comes in order fills leaves to the end.
+        if next == NONE && path.at == len || len == 1 {
+            return self.split_leaf(path, path.at, pair, index);
+        }
+        let Some(level) = self.height.checked_sub(1) else {
+            return self.split_leaf(path, place_at(run, run.used() / 2), pair, index);
+        };
+        let (parent, at) = (path.steps[level].0, path.steps[level].1 as usize);
+        let children = &self.inners[parent].children;
+        let right = (at + 1 < children.len()).then_some(at);
+        let left = at.checked_sub(1);
+        let is_roomy = |at: usize| self.run(children[at]).used() <= ROOMY;
+        let room = right.filter(|&at| is_roomy(at + 1)).or(left.filter(|&at| is_roomy(at)));
+        if let Some(at) = room {
+            return self.share(parent, at, index);
+        }
+        let thirds = if right.is_some() { 2 } else { 1 };
+        self.split_leaf(path, place_at(self.run(path.leaf), LEAF / 3 * thirds), pair, index);
+        self.share_with_full(path.leaf, right.is_some(), index);
+    }
+
+    /// After a leaf was split in favour of a neighbour: the third next to that takes from it.
+    fn share_with_full(&mut self, split: u32, is_right: bool, index: &mut Index) {
+        let third = if is_right { self.leaves[split].next } else { split };
+        let (score, member) = self.run(third).pair(0);
+        let path = self.seek_pair(score, member);
+        let (parent, at) = path.steps[self.height - 1];
+        let left = if is_right { at as usize } else { (at as usize).wrapping_sub(1) };
+        // The parent may have split between them.
+        if left < self.inners[parent].children.len() - 1 {
+            self.share(parent, left, index);
+        }
+    }
+
+    /// Moves pairs between children `at` and `at + 1` of an inner node, so that both have about as
+    /// many bytes; each keeps one pair at least.
+    fn share(&mut self, parent: u32, at: usize, index: &mut Index) {
+        let [left, right] = [at, at + 1].map(|at| self.inners[parent].children[at]);
+        let (used, other) = (self.run(left).used(), self.run(right).used());
+        let wanted = (used + other) / 2;
+        if self.run(if used > wanted { left } else { right }).len() < 2 {
+            return;
+        }
+        let count = if used > wanted {
+            let keeps = place_at(self.run(left), wanted);
+            let moved = self.edit(left, |run| run.split_off(keeps));
+            index.move_all(&moved, left, right);
+            let count = moved.len();
+            self.edit(right, |run| run.prepend(moved));
+            count.wrapping_neg()
+        } else {
+            let goes = place_at(self.run(right), wanted - used);
+            let moved = self.edit(right, |run| {
+                let rest = run.split_off(goes);
+                std::mem::replace(run, rest)
+            });
+            index.move_all(&moved, right, left);
+            self.edit(left, |run| run.extend(&moved, 0));
+            moved.len()
+        };
+        let (last, first) = (self.run(left), self.run(right));
+        let (score, member) = separator(last.pair(last.len() - 1), first.pair(0));
+        let member = member.to_vec();
+        let inner = &mut self.inners[parent];
+        inner.separators.remove(at + 1, at + 2);
+        inner.separators.insert(at + 1, score, &member);
+        inner.counts[at] = inner.counts[at].wrapping_add(count);
+        inner.counts[at + 1] = inner.counts[at + 1].wrapping_sub(count);
+    }
+
+    /// Splits the leaf of `path` before its pair `at`, for `pair`, which belongs at `path`.
+    fn split_leaf(&mut self, path: &Path, at: usize, pair: (f64, &[u8]), index: &mut Index) {
         let Leaf { run, next, .. } = &self.leaves[path.leaf];
         let (next, len) = (*next, run.len());
-        // What comes in order fills leaves to the end.
-        let is_append = next == NONE && path.at == len;
-        let at = if is_append || len == 1 { path.at } else { middle(run) };
         let left_end = if at == 0 { pair } else { run.pair(at - 1) };
         let right_start = if at == len { pair } else { run.pair(at) };
         let (score, member) = separator(left_end, right_start);
@@ -564,8 +638,8 @@ impl Tree {
     }
 }
 
-/// Where to split a run: half of its bytes on either side, and something on both.
-fn middle(run: &Run) -> usize {
-    let at = run.partition_point(|at| run.used_up_to(at) < run.used() / 2);
+/// Where to divide a run so that the first part has about so many bytes, and both have something.
+fn place_at(run: &Run, bytes: usize) -> usize {
+    let at = run.partition_point(|at| run.used_up_to(at) < bytes);
     at.clamp(1, run.len() - 1)
 }
