@@ -6,6 +6,9 @@ pub mod manager;
 pub mod oom;
 pub mod service;
 mod sys;
+mod text;
+
+pub use text::release_text;
 
 use std::sync::LazyLock;
 use std::time::Duration;

@@ -1,8 +1,9 @@
-//! What takes `unsafe`: `getrusage` and `fork`, which rustix does not have, the environment, and
-//! descriptors that came with the process.
+//! What takes `unsafe`: `getrusage` and `fork`, which rustix does not have, the environment,
+//! descriptors that came with the process, and its own pages.
 
 use std::ffi::OsString;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd};
 use std::time::Duration;
 
@@ -45,6 +46,15 @@ pub(super) fn take_variables<const N: usize>(names: &[&str; N]) -> [Option<OsStr
         unsafe { std::env::remove_var(name) };
         Some(value)
     })
+}
+
+/// Takes pages of a file that are mapped at `addresses` out of the process; it goes on with the file's
+/// when they are needed. They must never have been written to: that would be lost. What the kernel
+/// refuses stays as it is.
+pub(super) fn forget_pages(addresses: Range<usize>) {
+    let start = std::ptr::with_exposed_provenance_mut(addresses.start);
+    // SAFETY: pages of a private mapping of a file that nobody writes to read the same afterwards.
+    unsafe { libc::madvise(start, addresses.len(), libc::MADV_DONTNEED) };
 }
 
 /// Owns a descriptor that the process was started with; `None` if there is none of this number.

@@ -329,6 +329,7 @@ fn tell_ready(settings: &Settings, supervisor: Option<&Manager>) {
     if let Some(manager) = supervisor {
         manager.tell("STATUS=Ready to accept connections\nREADY=1\n");
     }
+    process::release_text();
 }
 
 /// What `maxmemory` is while it is not set but a cgroup limits the process: so much that all of the
