@@ -116,7 +116,7 @@ fn object(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
     }
     let (lru, idle) = (entry.access(), idle_seconds(entry, call.now));
     write!(text, " lru:{lru} lru_seconds_idle:{idle}").expect("into a String");
-    if let ValueRef::Collection(Collection::List(list)) = entry.value() {
+    if let ValueRef::Collection(Collection::List(list)) = entry.value().view() {
         text.push_str(&quicklist_facts(list, fast));
     }
     call.reply.simple(&text);

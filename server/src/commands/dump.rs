@@ -30,7 +30,7 @@ fn dump(call: &mut Call<'_>) -> Result {
     let (compress, now) = (call.settings().rdb.compress, call.now);
     let (found, reply) = call.read_and_reply(key);
     match found {
-        Some(entry) => reply.bulk(&payload::dump(entry.value(), compress, now)),
+        Some(entry) => reply.bulk(&payload::dump(entry.value().view(), compress, now)),
         None => reply.null(),
     }
     Ok(())
@@ -176,7 +176,7 @@ fn read_payload(call: &Call<'_>, serialized: &[u8]) -> Result<Value> {
 pub(super) fn serialized_len(call: &Call<'_>, key: &[u8]) -> Option<usize> {
     let value = call.db().find(key)?.value();
     let mut writer = Writer::new(Counted::default(), call.settings().rdb.compress, call.now);
-    write_value(&mut writer, value);
+    write_value(&mut writer, value.view());
     Some(writer.into_sink().0)
 }
 
@@ -189,7 +189,7 @@ mod tests {
     fn dumped(world: &mut World, client: Slot, key: &str) -> String {
         let (db, now) = (world.engine.keyspace.db(0), world.now);
         let value = db.find(key.as_bytes()).expect("there").value();
-        let payload = crate::rdb::payload::dump(value, true, now);
+        let payload = crate::rdb::payload::dump(value.view(), true, now);
         let bytes: String = payload.iter().map(|byte| format!("\\x{byte:02x}")).collect();
         let len = payload.len();
         assert!(world.run(client, &format!("DUMP {key}")).starts_with(&format!("${len}\r\n")));

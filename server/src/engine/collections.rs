@@ -1,6 +1,9 @@
 //! How handlers reach lists, sets, hashes, sorted sets and streams: typed, with the wrong type
 //! refused, due keys out of sight and empty collections removed.
 
+use std::marker::PhantomData;
+use std::ops::Deref;
+
 use rand_pcg::Pcg64Mcg;
 
 use super::{Call, Engine};
@@ -8,9 +11,9 @@ use crate::clock::Now;
 use crate::config::notify::Class;
 use crate::config::settings::Settings;
 use crate::error::{self, Result};
-use crate::keyspace::{Key, Keyspace, Value};
+use crate::keyspace::{CollectionRef, Entry, Key, Keyspace, Value};
 use crate::resp::Reply;
-use crate::types::collection::{Collection, CollectionType};
+use crate::types::collection::CollectionType;
 
 /// What a handler may use while it edits a collection.
 pub struct With<'c, 'a> {
@@ -20,13 +23,36 @@ pub struct With<'c, 'a> {
     pub now: Now,
 }
 
-fn typed<T: CollectionType>(collection: Option<&Collection>) -> Result<&T> {
-    collection.and_then(T::of).ok_or(error::WRONG_TYPE)
+/// A collection where it lies, of a type that was checked.
+pub struct Typed<'a, T> {
+    collection: CollectionRef<'a>,
+    of_type: PhantomData<T>,
+}
+
+impl<'a, T: CollectionType> Typed<'a, T> {
+    /// `None` for a value of another type.
+    pub fn of(entry: Entry<'a>) -> Option<Self> {
+        let collection = entry.collection().filter(|collection| T::of(collection).is_some())?;
+        Some(Self { collection, of_type: PhantomData })
+    }
+}
+
+impl<T: CollectionType> Deref for Typed<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        T::of(&self.collection).expect("the type was checked when this was made")
+    }
+}
+
+fn typed<T: CollectionType>(entry: Entry<'_>) -> Result<Typed<'_, T>> {
+    Typed::of(entry).ok_or(error::WRONG_TYPE)
 }
 
 impl<'a> Call<'a> {
     /// Looks a collection up for reading: hits and misses are counted, the access is noted.
-    pub fn read_as<T: CollectionType>(&mut self, key: &[u8]) -> Result<Option<&T>> {
+    pub fn read_as<T: CollectionType>(&mut self, key: &[u8]) -> Result<Option<Typed<'_, T>>> {
         self.read_as_and_reply(key).map(|(found, _)| found)
     }
 
@@ -34,15 +60,15 @@ impl<'a> Call<'a> {
     pub fn read_as_and_reply<T: CollectionType>(
         &mut self,
         key: &[u8],
-    ) -> Result<(Option<&T>, &mut Reply<'a>)> {
+    ) -> Result<(Option<Typed<'_, T>>, &mut Reply<'a>)> {
         let (found, reply) = self.read_and_reply(key);
-        let value = found.map(|entry| typed::<T>(entry.collection())).transpose()?;
+        let value = found.map(typed).transpose()?;
         Ok((value, reply))
     }
 
     /// Looks a collection up before a write, without a trace.
-    pub fn peek_as<T: CollectionType>(&mut self, key: &[u8]) -> Result<Option<&T>> {
-        self.peek(key).map(|entry| typed::<T>(entry.collection())).transpose()
+    pub fn peek_as<T: CollectionType>(&mut self, key: &[u8]) -> Result<Option<Typed<'_, T>>> {
+        self.peek(key).map(typed).transpose()
     }
 
     /// Edits a collection where it lies, and removes its key should it be empty then. `None` if
@@ -93,12 +119,18 @@ impl<'a> Call<'a> {
         if let Some(note) = note {
             note.on(found.entry());
         }
-        let value = found.into_collection().and_then(T::of_mut).ok_or(error::WRONG_TYPE)?;
-        let deadline = value.next_deadline();
-        let result = edit(value, with);
-        let is_void = value.is_void();
-        if value.next_deadline() != deadline {
-            keyspace.db_mut(db).note_deadline_within(key, deadline.is_some());
+        if found.entry().value().kind() != T::KIND {
+            return Err(error::WRONG_TYPE);
+        }
+        let edited = found.edit_collection(|collection| {
+            let value = T::of_mut(collection)?;
+            let before = value.next_deadline();
+            let result = edit(value, with);
+            Some((result, value.is_void(), before, value.next_deadline() != before))
+        });
+        let (result, is_void, before, moved) = edited.flatten().expect("of this type");
+        if moved {
+            keyspace.db_mut(db).note_deadline_within(key, before.is_some());
         }
         if is_void {
             self.engine.remove(db, key);

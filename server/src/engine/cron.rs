@@ -13,7 +13,6 @@ use crate::keyspace::Db;
 use crate::keyspace::Due;
 use crate::resp::Argv;
 use crate::resp::decode::OwnedArgv;
-use crate::types::collection::Collection;
 
 /// The longest slice of active expiry, in microseconds. With [`BUSY`] between two, it takes at most
 /// a fifth of one processor.
@@ -233,7 +232,7 @@ impl Engine {
             Due::Fields(entry) => {
                 log_expired_fields(journal, index, entry.key(), fields.view());
                 fields.clear();
-                let is_gone = entry.collection().is_some_and(Collection::is_void);
+                let is_gone = entry.collection().is_some_and(|collection| collection.is_void());
                 hashes.push((entry.key().into(), is_gone));
             }
         });
@@ -446,7 +445,7 @@ mod tests {
         let clock_us = || time_us.replace(time_us.get() + EXPIRE_SLICE_US / 2);
         assert_eq!(world.engine.tick(world.now, clock_us), BUSY);
         let left = world.engine.keyspace.db(0).find(b"h").and_then(|entry| entry.collection());
-        let left = left.map_or(0, Collection::len);
+        let left = left.map_or(0, |hash| hash.len());
         assert!((4_000..5_000).contains(&left), "{left}");
         while world.tick() == BUSY {}
         assert_eq!(world.engine.keyspace.len(), 0);

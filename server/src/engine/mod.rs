@@ -44,7 +44,7 @@ pub use blocking::{Block, Release, Waiters, Waits};
 pub use call::Call;
 pub use client::{Address, Bell, Buffers, Client, Closing, ReplyMode, Traffic};
 pub use clients::{Clients, Slot};
-pub use collections::With;
+pub use collections::{Typed, With};
 pub(crate) use due::Policy;
 pub use execute::Progress;
 pub use host::{

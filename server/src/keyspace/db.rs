@@ -3,7 +3,7 @@
 use super::{
     AsKey, Entry, Hash, Hasher, Key, Ttl, Value,
     deadlines::{Deadlines, horizon},
-    entry::{Content, OwnedEntry},
+    entry::{Content, OwnedEntry, may_be_packed},
     heap::Heap,
     save::{Saving, Ticket},
     slot::Slot,
@@ -28,7 +28,7 @@ pub struct Db {
     /// Bytes of values that have memory of their own.
     vector_bytes: usize,
     /// How many keys own memory that does not go with the heap.
-    owners: usize,
+    pub(super) owners: usize,
     /// Collections that were overwritten, for the caller to free where it likes.
     replaced: Vec<Dropped>,
     pub(super) initial_access: u32,
@@ -60,10 +60,24 @@ impl<'a> EntryMut<'a> {
         Some(StrMut { db: self.db, place: self.place })
     }
 
-    /// For the other types' commands; `None` if the key holds a string.
-    pub fn into_collection(self) -> Option<&'a mut Collection> {
-        self.db.before_change(self.place);
-        self.db.table.slot_mut(self.place).edit_collection()
+    /// For the other types' commands: changes the value; `None` if the key holds a string. The caller
+    /// says whether the next deadline within it changed ([`Db::note_deadline_within`]).
+    pub fn edit_collection<R>(self, edit: impl FnOnce(&mut Collection) -> R) -> Option<R> {
+        let Self { db, place } = self;
+        db.before_change(place);
+        if let Some(collection) = db.table.slot_mut(place).edit_collection() {
+            let result = edit(collection);
+            if collection.ticket().is_none() && may_be_packed(collection) {
+                db.put_collection(place, None);
+            }
+            return Some(result);
+        }
+        let mut collection = db.table.slot(place).entry().collection()?.clone();
+        let result = edit(&mut collection);
+        if !db.table.slot_mut(place).repack(&collection) {
+            db.put_collection(place, Some(collection));
+        }
+        Some(result)
     }
 }
 
@@ -417,7 +431,7 @@ impl Db {
             entry.set_access(self.initial_access);
         }
         let expire_at = ttl.applied_to(entry.expire_at());
-        let is_collection = entry.collection().is_some();
+        let is_collection = entry.large_collection().is_some();
         let ticket = self.before_removal(place);
         if is_collection || ticket.is_some() {
             let mut replaced = None;
@@ -470,6 +484,25 @@ impl Db {
         self.table.slot_mut(place).replace(|entry| change(entry, heap));
         self.count(place, true);
         self.note_deadline(place, self.table.slot(place).entry().next_deadline());
+    }
+
+    /// Puts a changed collection in the place of the old one; `None` for the one that is there, which
+    /// may have become small enough to be packed. Its deadlines are the caller's to note.
+    fn put_collection(&mut self, place: Place, new: Option<Collection>) {
+        let owned = self.table.slot(place).entry().owns_memory();
+        let heap = &mut self.heap;
+        self.table.slot_mut(place).replace(|mut entry| {
+            let expire_at = entry.entry().expire_at();
+            let old = entry.take_value();
+            match new.map(Value::Collection).or(old) {
+                Some(Value::Collection(collection)) => {
+                    entry.refill(heap, expire_at, Content::Collection(collection), false)
+                }
+                _ => unreachable!("the entry of a collection"),
+            }
+        });
+        let owns = self.table.slot(place).entry().owns_memory();
+        self.owners = self.owners - usize::from(owned) + usize::from(owns);
     }
 
     /// Adds an entry to the sums that are kept over all, or takes it from them.
@@ -631,7 +664,7 @@ impl Db {
             looked_at += fields;
             self.note_within(place, true);
             let entry = self.table.slot(place).entry();
-            if entry.collection().is_some_and(Collection::is_void) {
+            if entry.large_collection().is_some_and(Collection::is_void) {
                 gone.push(index);
             }
         }

@@ -7,10 +7,11 @@
 //!        +--------+---------+-------------+-----+--------------+---------------------------+
 //! flags  bits 0-2 form of the value: a 4-byte or 8-byte integer | length (1 or 2 bytes) and
 //!                 bytes | pointer, length, capacity of a byte vector of its own | a
-//!                 collection, aligned to 8
+//!                 collection, aligned to 8 | the block of a small one, see `packed`
 //!        bit 3    settled: the running snapshot has it, or must not have it (see `save`)
 //!        bits 4-5 width of the expiry: none, 6 bytes (until the year 10889), 8 bytes
-//!        bit 6    edited in place (OBJECT ENCODING says raw)
+//!        bit 6    edited in place (OBJECT ENCODING says raw); of packed collections, the last
+//!                 bit of what they are
 //!        bit 7    the key's length takes 4 bytes
 //! access          24 bits of LRU clock or LFU counter
 //! ```
@@ -20,14 +21,19 @@
 //!
 //! A 15-byte key with an 8-byte value takes 32 bytes, its expiry 8 more.
 
+mod packed;
+
 use std::{marker::PhantomData, mem::ManuallyDrop, ptr::NonNull};
 
 use super::{
     heap::{Heap, is_alone, piece_size},
-    value::{Encoding, Value, ValueRef},
+    value::{Encoding, Held, Value},
 };
 use crate::types::collection::Collection;
+use packed::{PACKED_MAX, Packed};
+
 use crate::types::string::{Str, StrRef, StringEncoding, embeds};
+pub use packed::CollectionRef;
 
 /// A longer byte value gets a vector of its own, which can grow and be freed elsewhere.
 pub(super) const INLINE_MAX: usize = 384;
@@ -38,6 +44,8 @@ const INT64: u8 = 1;
 const INLINE: u8 = 2;
 const VECTOR: u8 = 3;
 const COLLECTION: u8 = 4;
+/// The first of those of packed collections, two to each with `EDITED`.
+const PACKED: u8 = 5;
 const SETTLED: u8 = 0x08;
 const EXPIRY_SHIFT: u8 = 4;
 const EXPIRY: u8 = 0x30;
@@ -58,6 +66,8 @@ pub(super) enum Content<'a> {
     Inline(&'a [u8]),
     Vector(Vec<u8>),
     Collection(Collection),
+    /// At most [`PACKED_MAX`] bytes.
+    Packed(Packed, &'a [u8]),
 }
 
 impl<'a> Content<'a> {
@@ -92,6 +102,10 @@ impl<'a> Content<'a> {
             Self::Inline(_) => INLINE,
             Self::Vector(_) => VECTOR,
             Self::Collection(_) => COLLECTION,
+            Self::Packed(packed, _) => {
+                let nth = *packed as u8;
+                (PACKED + nth / 2) | if nth & 1 == 0 { 0 } else { EDITED }
+            }
         }
     }
 
@@ -103,8 +117,35 @@ impl<'a> Content<'a> {
             Self::Inline(bytes) => at + inline_size(bytes.len()),
             Self::Vector(_) => at + VECTOR_LEN,
             Self::Collection(_) => at.next_multiple_of(COLLECTION_ALIGN) + size_of::<Collection>(),
+            Self::Packed(_, bytes) => at + bytes.len(),
         }
     }
+
+    /// What a collection that is small enough is kept as.
+    #[inline]
+    fn packed(&self) -> Option<Content<'_>> {
+        let Self::Collection(collection) = self else { return None };
+        Packed::of(collection).map(|(packed, bytes)| Content::Packed(packed, bytes))
+    }
+}
+
+/// Whether a collection that has an allocation of its own need have none any more.
+pub(super) fn may_be_packed(collection: &Collection) -> bool {
+    Packed::may_return(collection)
+}
+
+/// What a packed collection is whose entry has these flags.
+#[inline]
+fn packed_of(flags: u8) -> Option<Packed> {
+    let nth = ((flags & FORM).checked_sub(PACKED)? * 2) | u8::from(flags & EDITED != 0);
+    Packed::ALL.get(usize::from(nth)).copied()
+}
+
+/// `bytes`, which may lie in an entry that is about to be written, in `room`.
+fn copied<'a>(room: &'a mut [u8], bytes: &[u8]) -> &'a [u8] {
+    let room = &mut room[..bytes.len()];
+    room.copy_from_slice(bytes);
+    room
 }
 
 fn inline_size(len: usize) -> usize {
@@ -144,6 +185,9 @@ impl OwnedEntry {
         content: Content<'_>,
         edited: bool,
     ) -> Self {
+        if let Some(packed) = content.packed() {
+            return Self::new(heap, access, key, expire_at, packed, edited);
+        }
         let long_key = if key.len() > SHORT_KEY_MAX { LONG_KEY } else { 0 };
         let flags = long_key | expiry_flags(expire_at);
         let size = content.end(key_offset(flags) + key.len() + expiry_size(flags));
@@ -201,6 +245,9 @@ impl OwnedEntry {
         content: Content<'_>,
         edited: bool,
     ) -> Self {
+        if let Some(packed) = content.packed() {
+            return self.refill(heap, expire_at, packed, edited);
+        }
         let entry = self.entry();
         let flags = (entry.flags() & (LONG_KEY | SETTLED)) | expiry_flags(expire_at);
         let key = entry.key();
@@ -227,18 +274,22 @@ impl OwnedEntry {
             unsafe { write_expiry(self.0, at, flags, expire_at) };
             return self;
         }
-        let edited = flags & EDITED != 0;
-        let mut copy = [0; INLINE_MAX];
+        let packed = packed_of(flags);
+        let edited = flags & EDITED != 0 && packed.is_none();
+        let mut copy = [0; if PACKED_MAX > INLINE_MAX { PACKED_MAX } else { INLINE_MAX }];
         let content = match self.take_value() {
             Some(Value::Collection(collection)) => Content::Collection(collection),
             Some(Value::Str(Str::Bytes(vector) | Str::Raw(vector))) => Content::Vector(vector),
             Some(Value::Str(Str::Int(int))) => Content::Int(int),
-            None => match self.entry().string() {
-                StrRef::Int(int) => Content::Int(int),
-                StrRef::Bytes(bytes) => {
-                    copy[..bytes.len()].copy_from_slice(bytes);
-                    Content::Inline(&copy[..bytes.len()])
+            None => match packed {
+                Some(packed) => {
+                    let bytes = self.entry().packed_bytes(packed);
+                    Content::Packed(packed, copied(&mut copy, bytes))
                 }
+                None => match self.entry().string() {
+                    StrRef::Int(int) => Content::Int(int),
+                    StrRef::Bytes(bytes) => Content::Inline(copied(&mut copy, bytes)),
+                },
             },
         };
         self.refill(heap, expire_at, content, edited)
@@ -382,7 +433,30 @@ impl OwnedEntry {
         }
     }
 
-    /// The collection of a live entry.
+    /// Gives a packed collection other bytes, if that takes no other size of entry; whether it did.
+    ///
+    /// # Safety
+    /// `start` is a live entry, which nobody else reads or writes meanwhile.
+    pub(super) unsafe fn repack(start: NonNull<u8>, collection: &Collection) -> bool {
+        // SAFETY: the caller's.
+        let entry = unsafe { Entry::from_raw(start) };
+        let at = entry.value_offset();
+        match Packed::of(collection) {
+            Some((packed, bytes))
+                if packed_of(entry.flags()) == Some(packed)
+                    && piece_size(at + bytes.len()) == piece_size(entry.size()) =>
+            {
+                // SAFETY: the value lies at `at`, and the piece's class has room for so many bytes.
+                unsafe {
+                    start.as_ptr().add(at).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The collection of a live entry, unless it is packed.
     ///
     /// # Safety
     /// `start` is a live entry, which nobody reads or writes during `'a`.
@@ -452,6 +526,9 @@ unsafe fn write_tail(
                 at.copy_from_nonoverlapping(bytes.as_ptr(), len);
             }
             Content::Vector(vector) => write_vector(start, at, vector),
+            Content::Packed(_, bytes) => {
+                value.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+            }
             Content::Collection(collection) => {
                 let at = at.next_multiple_of(COLLECTION_ALIGN);
                 start.as_ptr().add(at).cast::<Collection>().write(collection);
@@ -520,22 +597,41 @@ impl<'a> Entry<'a> {
     }
 
     #[inline]
-    pub fn value(self) -> ValueRef<'a> {
+    pub fn value(self) -> Held<'a> {
         match self.collection() {
-            None => ValueRef::Str(self.string()),
-            Some(collection) => ValueRef::Collection(collection),
+            None => Held::Str(self.string()),
+            Some(collection) => Held::Collection(collection),
         }
     }
 
     /// The value, unless it is a string.
     #[inline]
-    pub fn collection(self) -> Option<&'a Collection> {
+    pub fn collection(self) -> Option<CollectionRef<'a>> {
+        if let Some(packed) = packed_of(self.flags()) {
+            // SAFETY: the form says that such a block is there; it changes only where the entry is
+            // borrowed mutably.
+            return Some(unsafe { packed.show_at(self.start.add(self.value_offset())) });
+        }
+        self.large_collection().map(CollectionRef::There)
+    }
+
+    /// The value if it is a collection that is not packed. Others are not saved in parts, and have no
+    /// deadlines within.
+    #[inline]
+    pub(super) fn large_collection(self) -> Option<&'a Collection> {
         if self.flags() & FORM != COLLECTION {
             return None;
         }
         // SAFETY: the form says that a collection is there; it changes only where the entry is
         // borrowed mutably.
         Some(unsafe { self.collection_at(self.value_offset()).as_ref() })
+    }
+
+    /// The block of a packed collection.
+    fn packed_bytes(self, packed: Packed) -> &'a [u8] {
+        let at = self.value_offset();
+        // SAFETY: the form says that such a block is there.
+        self.slice(at, unsafe { packed.len_at(self.start.add(at)) })
     }
 
     /// Where the collection lies of an entry whose value begins at or after `at`.
@@ -559,22 +655,22 @@ impl<'a> Entry<'a> {
         Some(i64::from_le_bytes(bytes))
     }
 
-    /// Whether the key is past its expiry: dead at the very millisecond it names, or after.
     /// Whether a part of the value has a deadline of its own.
     #[inline]
     pub fn is_volatile_within(self) -> bool {
-        self.collection().is_some_and(|collection| collection.next_deadline().is_some())
+        self.large_collection().is_some_and(|collection| collection.next_deadline().is_some())
     }
 
     /// When there is something to do about the key: it is due, or part of its value is.
     pub fn next_deadline(self) -> Option<i64> {
-        let within = self.collection().and_then(Collection::next_deadline);
+        let within = self.large_collection().and_then(Collection::next_deadline);
         match (self.expire_at(), within) {
             (Some(key), Some(within)) => Some(key.min(within)),
             (key, within) => key.or(within),
         }
     }
 
+    /// Whether the key is past its expiry: dead at the very millisecond it names, or after.
     #[inline]
     pub fn is_due(self, now_ms: i64) -> bool {
         self.expire_at().is_some_and(|at| at <= now_ms)
@@ -628,7 +724,7 @@ impl<'a> Entry<'a> {
     pub fn used_bytes(self) -> usize {
         const SLOT: usize = 9; // 8 at a mean load of 0.9
         let behind =
-            self.collection().map_or_else(|| self.vector_bytes(), Collection::memory_bytes);
+            self.large_collection().map_or_else(|| self.vector_bytes(), Collection::memory_bytes);
         piece_size(self.size()) + behind + SLOT
     }
 
@@ -713,7 +809,11 @@ impl<'a> Entry<'a> {
                 at + header + len
             }
             COLLECTION => at.next_multiple_of(COLLECTION_ALIGN) + size_of::<Collection>(),
-            _ => at + VECTOR_LEN,
+            VECTOR => at + VECTOR_LEN,
+            _ => {
+                let packed = packed_of(self.flags()).expect("there is no other form");
+                at + self.packed_bytes(packed).len()
+            }
         }
     }
 
@@ -775,7 +875,7 @@ mod tests {
             let entry = owned.entry();
             assert_eq!(entry.key(), key);
             assert_eq!(entry.expire_at(), expire_at);
-            assert_eq!(entry.value(), ValueRef::Str(value));
+            assert_eq!(entry.value().as_str(), Some(value));
             assert_eq!(entry.access(), 0xabcdef);
         };
         let made = OwnedEntry::new(&mut heap, 0, key, expire_at, content(), false);

@@ -20,12 +20,12 @@ mod value;
 
 pub use crate::types::collection::Kind;
 pub use db::{Db, Dropped, Due, EntryMut, Fetching, Slice, Taken};
-pub use entry::Entry;
+pub use entry::{CollectionRef, Entry};
 pub use hash::{AsKey, Hash, Hasher, Key};
 pub use load::{Duplicate, Loaded, NewKey};
 pub use save::{Begun, Saver, Ticket};
 pub use string_mut::StrMut;
-pub use value::{Encoding, Ttl, Value, ValueRef};
+pub use value::{Encoding, Held, Ttl, Value, ValueRef};
 
 /// All databases of one server.
 pub struct Keyspace {

@@ -65,7 +65,7 @@ pub(super) struct Saving {
 const BIG_STRING: usize = if cfg!(test) { 600 } else { 256 * 1024 };
 
 fn is_big(entry: Entry<'_>) -> bool {
-    match entry.collection() {
+    match entry.large_collection() {
         Some(collection) => collection.has_parts(),
         None => is_big_string(entry),
     }
@@ -148,7 +148,7 @@ impl Db {
     pub fn begun_mut(&mut self, ticket: Ticket) -> Option<Begun<'_>> {
         let key = self.saving.as_ref()?.begun.get(&ticket)?;
         let place = self.table.find(self.key(key))?;
-        if self.table.slot(place).entry().collection().is_some() {
+        if self.table.slot(place).entry().large_collection().is_some() {
             return self.table.slot_mut(place).edit_collection().map(Begun::Collection);
         }
         match self.table.slot(place).entry().string() {
@@ -197,7 +197,7 @@ impl Db {
         let entry = self.table.slot(place).entry();
         if self.is_unsaved(place) {
             // Collections keep what they were; strings do not.
-            let keeps = entry.collection().is_some_and(Collection::has_parts);
+            let keeps = entry.large_collection().is_some_and(Collection::has_parts);
             self.table.settle(place);
             if keeps { self.begin_at(place) } else { self.save_at(place) }
         } else if is_big_string(entry)
@@ -243,7 +243,7 @@ impl Db {
     fn take_begun(&mut self, place: Place) -> Option<Ticket> {
         let begun = &mut self.saving.as_mut()?.begun;
         let entry = self.table.slot(place).entry();
-        let ticket = match entry.collection() {
+        let ticket = match entry.large_collection() {
             Some(collection) => collection.ticket()?,
             None if begun.is_empty() || !is_big_string(entry) => return None,
             None => *begun.iter().find(|(_, key)| ***key == *entry.key())?.0,

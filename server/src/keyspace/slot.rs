@@ -88,6 +88,12 @@ impl Slot {
         unsafe { OwnedEntry::edit_collection(self.raw()) }
     }
 
+    /// See [`OwnedEntry::repack`].
+    pub(super) fn repack(&mut self, collection: &Collection) -> bool {
+        // SAFETY: the slot owns its entry, and is borrowed.
+        unsafe { OwnedEntry::repack(self.raw(), collection) }
+    }
+
     /// Takes the entry out. No copy of this slot may remain in the table.
     pub(super) fn into_owned(self) -> OwnedEntry {
         // SAFETY: the caller has taken the slot out of its place.

@@ -1,5 +1,6 @@
 //! What a key holds, owned or in place.
 
+use super::entry::CollectionRef;
 use crate::types::collection::{Collection, Kind};
 use crate::types::string::{Str, StrRef, StringEncoding};
 
@@ -10,7 +11,7 @@ pub enum Value {
     Collection(Collection),
 }
 
-/// A value where it lies in the keyspace.
+/// A value, for reading.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ValueRef<'a> {
     Str(StrRef<'a>),
@@ -28,6 +29,32 @@ impl<'a> ValueRef<'a> {
     pub fn as_str(self) -> Option<StrRef<'a>> {
         match self {
             Self::Str(string) => Some(string),
+            Self::Collection(_) => None,
+        }
+    }
+}
+
+/// A value where it lies in the keyspace, or made of what lies there.
+pub enum Held<'a> {
+    Str(StrRef<'a>),
+    Collection(CollectionRef<'a>),
+}
+
+impl<'a> Held<'a> {
+    pub fn view(&self) -> ValueRef<'_> {
+        match self {
+            Self::Str(string) => ValueRef::Str(*string),
+            Self::Collection(collection) => ValueRef::Collection(collection),
+        }
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.view().kind()
+    }
+
+    pub fn as_str(&self) -> Option<StrRef<'a>> {
+        match self {
+            Self::Str(string) => Some(*string),
             Self::Collection(_) => None,
         }
     }

@@ -31,7 +31,7 @@ pub fn write_function(out: &mut Vec<u8>, code: &[u8]) {
 /// A key that was not there before. `now` tells Unix time from the server's own.
 pub fn write_entry(out: &mut Vec<u8>, entry: Entry<'_>, now: Now) {
     let key = entry.key();
-    match entry.value() {
+    match entry.value().view() {
         ValueRef::Str(string) => {
             let mut digits = Digits::new();
             Line::of(out, 3).word(b"SET").word(key).word(string.bytes(&mut digits));

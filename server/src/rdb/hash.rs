@@ -13,7 +13,7 @@ use crate::types::string::Digits;
 
 pub(super) fn write(writer: &mut Writer<impl Sink>, hash: &Hash) {
     let table = match hash.view() {
-        View::Listpack(list) => return writer.string(list.as_bytes()),
+        View::Listpack(list) => return writer.listpack(list),
         View::Table(table) => table,
     };
     let with_times = has_times(hash);

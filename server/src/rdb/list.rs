@@ -21,7 +21,7 @@ pub(super) fn write_part(writer: &mut Writer<impl Sink>, part: Part<'_>) {
     match part {
         Part::Packed(listpack) => {
             writer.number(PACKED);
-            writer.string(listpack.as_bytes());
+            writer.listpack(listpack);
         }
         Part::Plain(element) => {
             writer.number(PLAIN);

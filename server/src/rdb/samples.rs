@@ -138,7 +138,9 @@ pub(super) fn foreign() -> Vec<(u8, u16, Vec<u8>, Value)> {
             list.push_back(value.as_bytes());
             list.push_back_int(time as i64);
         }
-        packed(list.as_bytes())
+        let mut bytes = Vec::new();
+        list.write_to(&mut bytes);
+        packed(&bytes)
     };
     let nearest = time.to_le_bytes();
     vec![

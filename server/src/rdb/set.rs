@@ -8,7 +8,7 @@ use crate::types::set::{Limits, Set, View};
 pub(super) fn write(writer: &mut Writer<impl Sink>, set: &Set) {
     match set.view() {
         View::Intset(ints) => writer.string(ints.as_bytes()),
-        View::Listpack(list) => writer.string(list.as_bytes()),
+        View::Listpack(list) => writer.listpack(list),
         View::Table(table) => {
             writer.count(table.len());
             table.iter().for_each(|member| writer.string(member));

@@ -8,7 +8,7 @@ use crate::types::string::Digits;
 
 pub(super) fn write(writer: &mut Writer<impl Sink>, set: &SortedSet) {
     if let Some(list) = set.as_listpack() {
-        return writer.string(list.as_bytes());
+        return writer.listpack(list);
     }
     writer.count(set.len());
     for (member, score) in set.iter().rev() {

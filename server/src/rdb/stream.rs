@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::{Error, Form, Reader, Result, Sink, Source, Writer, fails};
+use crate::types::listpack::Listpack;
 use crate::types::stream::{
     ConsumerId, Counters, Group, Groups, Log, Nack, Stream, StreamId, progress,
 };
@@ -20,9 +21,9 @@ pub(super) fn write(writer: &mut Writer<impl Sink>, stream: &Stream) {
     write_rest(writer, stream);
 }
 
-pub(super) fn write_node(writer: &mut Writer<impl Sink>, master: StreamId, listpack: &[u8]) {
+pub(super) fn write_node(writer: &mut Writer<impl Sink>, master: StreamId, listpack: &Listpack) {
     writer.string(&id_bytes(master));
-    writer.string(listpack);
+    writer.listpack(listpack);
 }
 
 /// What follows the entries.

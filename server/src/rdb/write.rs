@@ -12,6 +12,7 @@
 use super::lzf::Compressor;
 use crate::clock::Now;
 use crate::number::parse_int;
+use crate::types::listpack::Listpack;
 use crate::types::string::Digits;
 
 /// Where the bytes go. A sink that may fail keeps the error for whoever made it.
@@ -56,12 +57,14 @@ pub struct Writer<S> {
     /// `None` writes strings as they are.
     compressor: Option<Compressor>,
     now: Now,
+    /// A listpack in RDB's form, while it is written.
+    made: Vec<u8>,
 }
 
 impl<S: Sink> Writer<S> {
     /// `compress` is the setting `rdbcompression`; `now` turns times into Unix time.
     pub fn new(sink: S, compress: bool, now: Now) -> Self {
-        Self { sink, compressor: compress.then(Compressor::default), now }
+        Self { sink, compressor: compress.then(Compressor::default), now, made: Vec::new() }
     }
 
     pub fn now(&self) -> Now {
@@ -122,6 +125,15 @@ impl<S: Sink> Writer<S> {
         }
         self.count(text.len());
         self.raw(text);
+    }
+
+    /// A listpack is a string of RDB's.
+    pub fn listpack(&mut self, listpack: &Listpack) {
+        let mut made = std::mem::take(&mut self.made);
+        made.clear();
+        listpack.write_to(&mut made);
+        self.string(&made);
+        self.made = made;
     }
 
     /// The string that is this integer's text.

@@ -1,6 +1,9 @@
 //! Bytes in one allocation behind a thin pointer: their own header says how many they are.
 //! What listpacks and intsets are made of. The only `unsafe` of both is here.
 //!
+//! Small blocks that a key holds do not stay here: their bytes lie in the key's own entry, where a
+//! block that is no owner shows them ([`Block::lying_at`]).
+//!
 //! The capacity is not kept either: it follows from the length, as the size class that the allocator
 //! would round it to. So a block that grows byte by byte moves once per class, classes are a fixed
 //! fraction apart, and appending costs O(1) amortised. A block without contents owns no memory.
@@ -10,7 +13,7 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 /// Bytes that begin with a header of `HEADER` bytes.
-pub(super) trait Format<const HEADER: usize> {
+pub(crate) trait Format<const HEADER: usize> {
     /// A block without contents. No other contents are as short as this.
     const EMPTY: &'static [u8];
 
@@ -18,7 +21,7 @@ pub(super) trait Format<const HEADER: usize> {
     fn total(header: [u8; HEADER]) -> usize;
 }
 
-pub(super) struct Block<F: Format<HEADER>, const HEADER: usize> {
+pub(crate) struct Block<F: Format<HEADER>, const HEADER: usize> {
     /// `Format::EMPTY`, or an allocation of `capacity(len)` bytes of which `len` are initialised,
     /// where `len` is `Format::total` of the header there.
     start: NonNull<u8>,
@@ -50,6 +53,16 @@ impl<F: Format<HEADER>, const HEADER: usize> Block<F, HEADER> {
         Self { start, format: PhantomData }
     }
 
+    /// A block that shows bytes which lie elsewhere, for reading.
+    ///
+    /// # Safety
+    /// The bytes of a block begin at `start`, and stay there unchanged for as long as the value is in
+    /// use. It is neither changed nor dropped.
+    #[inline]
+    pub(crate) unsafe fn lying_at(start: NonNull<u8>) -> Self {
+        Self { start, format: PhantomData }
+    }
+
     /// A copy of `bytes`, whose header says their length.
     pub(super) fn from_slice(bytes: &[u8]) -> Self {
         let header = bytes.first_chunk().expect("a block has a header");
@@ -70,14 +83,24 @@ impl<F: Format<HEADER>, const HEADER: usize> Block<F, HEADER> {
     }
 
     #[inline]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         F::total(self.header())
     }
 
     #[inline]
-    pub(super) fn as_slice(&self) -> &[u8] {
+    pub(crate) fn as_slice(&self) -> &[u8] {
         // SAFETY: the first `len` bytes are initialised and change only through `&mut self`.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len()) }
+    }
+
+    /// What follows the header, for changes that leave the length.
+    pub(super) fn body_mut(&mut self) -> &mut [u8] {
+        if !self.owns_memory() {
+            return &mut [];
+        }
+        let body = self.len() - HEADER;
+        // SAFETY: the first `len` bytes are initialised and ours for as long as the borrow lasts.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(HEADER).as_ptr(), body) }
     }
 
     /// Bytes of memory that the block holds.

@@ -19,10 +19,13 @@ const HEADER: usize = 8;
 
 #[derive(Clone)]
 pub struct Intset {
-    block: Block<Layout, HEADER>,
+    block: Bytes,
 }
 
-struct Layout;
+/// An intset's block.
+pub(crate) type Bytes = Block<Layout, HEADER>;
+
+pub(crate) struct Layout;
 
 impl Format<HEADER> for Layout {
     const EMPTY: &'static [u8] = &[2, 0, 0, 0, 0, 0, 0, 0];
@@ -60,6 +63,10 @@ impl Intset {
     /// Takes no memory before the first integer.
     pub const fn new() -> Self {
         Self { block: Block::empty() }
+    }
+
+    pub(crate) fn of_block(block: Bytes) -> Self {
+        Self { block }
     }
 
     /// A copy of bytes from outside, which are checked whole.

@@ -1,7 +1,7 @@
 //! What a key can hold. A type knows its own bytes and operations; it never sees a client, a key
 //! or a clock.
 
-mod block;
+pub(crate) mod block;
 
 pub mod bitmap;
 pub mod collection;

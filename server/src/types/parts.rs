@@ -8,6 +8,7 @@
 //! Not here: what a node is, and what becomes of what is saved.
 
 use super::list;
+use super::listpack::Listpack;
 use super::stream::StreamId;
 
 /// Names a big value that is being saved in parts, wherever it goes meanwhile.
@@ -29,7 +30,7 @@ pub enum Part<'a> {
     /// Of a list, in order.
     Node(list::Part<'a>),
     /// Of a stream, in order: those whose ids follow a master id.
-    Entries { master: StreamId, listpack: &'a [u8] },
+    Entries { master: StreamId, listpack: &'a Listpack },
 }
 
 /// How far a collection of nodes `N` is saved, while it is. A copy of the collection is not being saved.

@@ -127,7 +127,9 @@ pub fn generate_listpack(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
         0 if !seeds.is_empty() => seeds[random.below(seeds.len())].clone(),
         _ => {
             let elements = (0..random.below(6)).map(|_| any_element(random));
-            elements.collect::<Listpack>().as_bytes().to_vec()
+            let mut bytes = Vec::new();
+            elements.collect::<Listpack>().write_to(&mut bytes);
+            bytes
         }
     };
     bytes = mutate(random, bytes, &PIECES);

@@ -68,6 +68,7 @@ fn geodist(call: &mut Call<'_>) -> Result {
         _ => return Err(error::SYNTAX),
     };
     let (set, reply) = call.read_as_and_reply::<SortedSet>(key)?;
+    let set = set.as_deref();
     let place = |member| place_of(set, member);
     match (place(from), place(to)) {
         (Some(from), Some(to)) => {
@@ -86,6 +87,7 @@ fn reply_places(call: &mut Call<'_>, write: impl Fn(&mut Reply<'_>, Option<Point
     let mut args = call.args();
     let key = args.required()?;
     let (set, reply) = call.read_as_and_reply::<SortedSet>(key)?;
+    let set = set.as_deref();
     reply.array(args.left());
     args.for_each(|member| write(reply, place_of(set, member)));
     Ok(())

@@ -197,6 +197,7 @@ struct Hit<'s> {
 fn run(call: &mut Call<'_>, source: &[u8], mut query: Query<'_>, event: &str) -> Result {
     let Some(destination) = query.destination else {
         let (set, reply) = call.read_as_and_reply::<SortedSet>(source)?;
+        let set = set.as_deref();
         let Some(set) = set else {
             reply.array(0);
             return Ok(());
@@ -206,7 +207,8 @@ fn run(call: &mut Call<'_>, source: &[u8], mut query: Query<'_>, event: &str) ->
         return Ok(());
     };
     let limits = call.settings().sorted_set_limits;
-    let found = match call.read_as::<SortedSet>(source)? {
+    let found = call.read_as::<SortedSet>(source)?;
+    let found = match found.as_deref() {
         None => None,
         Some(set) => {
             let shape = query.shape(set)?;

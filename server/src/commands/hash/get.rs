@@ -32,6 +32,7 @@ fn with_field(
     let (key, field) = (args.required()?, args.required()?);
     let due_from = due_from(call);
     let (hash, reply) = call.read_as_and_reply::<Hash>(key)?;
+    let hash = hash.as_deref();
     answer(reply, hash.and_then(|hash| hash.get(field, due_from)));
     Ok(())
 }
@@ -53,6 +54,7 @@ fn hmget(call: &mut Call<'_>) -> Result {
     let key = fields.required()?;
     let due_from = due_from(call);
     let (hash, reply) = call.read_as_and_reply::<Hash>(key)?;
+    let hash = hash.as_deref();
     reply.array(fields.left());
     for field in fields {
         reply_item_opt(reply, hash.and_then(|hash| hash.get(field, due_from)));
@@ -105,6 +107,7 @@ pub(super) const HLEN: Command = Command {
 fn hlen(call: &mut Call<'_>) -> Result {
     let key = call.args().required()?;
     let (hash, reply) = call.read_as_and_reply::<Hash>(key)?;
+    let hash = hash.as_deref();
     reply.len(hash.map_or(0, Hash::len));
     Ok(())
 }

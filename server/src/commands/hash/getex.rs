@@ -36,6 +36,7 @@ fn hgetex(call: &mut Call<'_>) -> Result {
         Fields::behind_options(args, 1, |args| Options::parse(args, Which::Hgetex))?;
     let due_from = due_from(call);
     let (hash, reply) = call.read_as_and_reply::<Hash>(key)?;
+    let hash = hash.as_deref();
     if hash.is_none() || matches!(options.expiry, Expiry::Unsaid) {
         reply.array(fields.left());
         for field in fields {

@@ -24,6 +24,7 @@ fn hgetall(call: &mut Call<'_>) -> Result {
     let key = call.args().required()?;
     let due_from = due_from(call);
     let (hash, reply) = call.read_as_and_reply::<Hash>(key)?;
+    let hash = hash.as_deref();
     reply.map(hash.map_or(0, |hash| hash.live_len(due_from)));
     for pair in hash.into_iter().flat_map(|hash| hash.iter(due_from)) {
         reply_item(reply, pair.field);
@@ -70,6 +71,7 @@ fn list(call: &mut Call<'_>, half: fn(Pair<'_>) -> Item<'_>) -> Result {
     let key = call.args().required()?;
     let due_from = due_from(call);
     let (hash, reply) = call.read_as_and_reply::<Hash>(key)?;
+    let hash = hash.as_deref();
     reply.array(hash.map_or(0, |hash| hash.live_len(due_from)));
     let pairs = hash.into_iter().flat_map(|hash| hash.iter(due_from));
     pairs.for_each(|pair| reply_item(reply, half(pair)));

@@ -49,6 +49,7 @@ fn one(call: &mut Call<'_>, key: &[u8]) -> Result {
     let due_from = due_from(call);
     let mut rng = Pcg64Mcg::seed_from_u64(call.rng().next_u64());
     let (hash, reply) = call.read_as_and_reply::<Hash>(key)?;
+    let hash = hash.as_deref();
     match hash.and_then(|hash| hash.random(due_from, || rng.next_u64())) {
         Some(pair) => reply_item(reply, pair.field),
         None => reply.null(),
@@ -62,6 +63,7 @@ fn many(call: &mut Call<'_>, key: &[u8], count: i64, with_values: bool) -> Resul
     let mut rng = Pcg64Mcg::seed_from_u64(call.rng().next_u64());
     let draw = || rng.next_u64();
     let (hash, reply) = call.read_as_and_reply::<Hash>(key)?;
+    let hash = hash.as_deref();
     let nested = with_values && reply.protocol() == Protocol::Resp3;
     let start = reply.position();
     let mut items = 0;

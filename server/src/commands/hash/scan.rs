@@ -28,6 +28,7 @@ fn hscan(call: &mut Call<'_>) -> Result {
     let options = Options::parse(args, Walk::Hash);
     let due_from = due_from(call);
     let (hash, reply) = call.read_as_and_reply::<Hash>(key)?;
+    let hash = hash.as_deref();
     let start = reply.position();
     let mut items = 0;
     let mut next = 0;

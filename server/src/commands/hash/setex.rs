@@ -55,7 +55,8 @@ fn fields_hold(call: &mut Call<'_>, key: &[u8], when: When, pairs: Args<'_>) -> 
     }
     let due_from = due_from(call);
     let hash = call.peek_as::<Hash>(key)?;
-    let is_there = |field: &[u8]| hash.is_some_and(|hash| hash.contains(field, due_from));
+    let is_there =
+        |field: &[u8]| hash.as_deref().is_some_and(|hash| hash.contains(field, due_from));
     Ok(pairs.pairs().all(|(field, _)| when.holds(is_there(field))))
 }
 

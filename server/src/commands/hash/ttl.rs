@@ -63,6 +63,7 @@ fn tell(call: &mut Call<'_>, scale: Scale) -> Result {
     let fields = Fields::parse(args, 1, error::SYNTAX)?;
     let (due_from, now) = (due_from(call), call.now);
     let (hash, reply) = call.read_as_and_reply::<Hash>(key)?;
+    let hash = hash.as_deref();
     reply.array(fields.left());
     for field in fields {
         reply.int(match hash.and_then(|hash| hash.deadline(field, due_from)) {

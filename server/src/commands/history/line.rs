@@ -113,7 +113,7 @@ fn payloads() -> Vec<Vec<u8>> {
     let keys = ["s", "l", "S", "z", "x", "h"];
     let dump = |key| {
         let entry = world.engine.keyspace.db(0).find(key).expect("made above");
-        crate::rdb::payload::dump(entry.value(), false, world.now)
+        crate::rdb::payload::dump(entry.value().view(), false, world.now)
     };
     keys.map(|key: &str| dump(key.as_bytes())).into()
 }

@@ -25,6 +25,7 @@ fn lpos(call: &mut Call<'_>) -> Result {
     let (key, element) = (args.required()?, args.required()?);
     let options = Options::parse(args)?;
     let (found, reply) = call.read_as_and_reply::<List>(key)?;
+    let found = found.as_deref();
     let empty = List::new();
     let positions = options.positions(found.unwrap_or(&empty), Sought::new(element));
     options.reply(positions, reply);

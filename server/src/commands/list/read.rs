@@ -20,7 +20,7 @@ pub(super) const LLEN: Command = Command {
 
 fn llen(call: &mut Call<'_>) -> Result {
     let key = call.args().required()?;
-    let len = call.read_as::<List>(key)?.map_or(0, List::len);
+    let len = call.read_as::<List>(key)?.map_or(0, |list| list.len());
     call.reply.len(len);
     Ok(())
 }
@@ -42,6 +42,7 @@ fn lindex(call: &mut Call<'_>) -> Result {
     // Complained of only where there is a list.
     let index = args.int();
     let (found, reply) = call.read_as_and_reply::<List>(key)?;
+    let found = found.as_deref();
     let item = match found {
         Some(list) => element_at(index?, list.len()).and_then(|index| list.get(index)),
         None => None,
@@ -77,6 +78,7 @@ fn lrange(call: &mut Call<'_>) -> Result {
     let mut args = call.args();
     let (key, start, stop) = (args.required()?, args.int()?, args.int()?);
     let (found, reply) = call.read_as_and_reply::<List>(key)?;
+    let found = found.as_deref();
     let Some(list) = found else {
         reply.array(0);
         return Ok(());

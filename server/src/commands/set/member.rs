@@ -21,6 +21,7 @@ fn sismember(call: &mut Call<'_>) -> Result {
     let (key, member) = (args.required()?, args.required()?);
     args.finish()?;
     let (set, reply) = call.read_as_and_reply::<Set>(key)?;
+    let set = set.as_deref();
     reply.int(i64::from(set.is_some_and(|set| set.contains(member))));
     Ok(())
 }
@@ -41,6 +42,7 @@ fn smismember(call: &mut Call<'_>) -> Result {
     let mut members = call.args();
     let key = members.required()?;
     let (set, reply) = call.read_as_and_reply::<Set>(key)?;
+    let set = set.as_deref();
     reply.array(members.left());
     for member in members {
         reply.int(i64::from(set.is_some_and(|set| set.contains(member))));
@@ -61,6 +63,7 @@ pub(super) const SCARD: Command = Command {
 fn scard(call: &mut Call<'_>) -> Result {
     let key = call.args().required()?;
     let (set, reply) = call.read_as_and_reply::<Set>(key)?;
+    let set = set.as_deref();
     reply.len(set.map_or(0, Set::len));
     Ok(())
 }
@@ -80,6 +83,7 @@ pub(super) const SMEMBERS: Command = Command {
 fn smembers(call: &mut Call<'_>) -> Result {
     let key = call.args().required()?;
     let (set, reply) = call.read_as_and_reply::<Set>(key)?;
+    let set = set.as_deref();
     reply.set(set.map_or(0, Set::len));
     let members = set.into_iter().flat_map(Set::iter);
     members.for_each(|member| reply_member(reply, member));

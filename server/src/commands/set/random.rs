@@ -119,6 +119,7 @@ fn srandmember(call: &mut Call<'_>) -> Result {
     let mut rng = Pcg64Mcg::seed_from_u64(call.rng().next_u64());
     let draw = || rng.next_u64();
     let (set, reply) = call.read_as_and_reply::<Set>(key)?;
+    let set = set.as_deref();
     match (set, count) {
         (None, Some(_)) => reply.array(0),
         (None, None) => reply.null(),

@@ -27,6 +27,7 @@ fn sscan(call: &mut Call<'_>) -> Result {
     let cursor = parse_cursor(args.required()?)?;
     let options = Options::parse(args, Walk::Set);
     let (set, reply) = call.read_as_and_reply::<Set>(key)?;
+    let set = set.as_deref();
     let start = reply.position();
     let mut found = 0;
     let mut next = 0;

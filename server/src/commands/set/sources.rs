@@ -1,10 +1,9 @@
 //! The sets that a command combines, where they lie.
 
 use crate::config::settings::Settings;
-use crate::engine::{Args, Call, Engine};
+use crate::engine::{Args, Call, Engine, Typed};
 use crate::error::Result;
 use crate::resp::Reply;
-use crate::types::collection::CollectionType as _;
 use crate::types::set::Set;
 
 /// Looks all keys up for reading, and then hands their sets to `combine`; `None` for a missing one.
@@ -20,8 +19,9 @@ pub(super) fn with_sets<'a, R>(
     let db = keyspace.db(call.client.db);
     let set = |(key, is_there): (&[u8], bool)| {
         let entry = db.find(key).filter(|_| is_there)?;
-        entry.collection().and_then(Set::of)
+        Typed::of(entry)
     };
-    let sets: Vec<Option<&Set>> = keys.zip(is_there).map(set).collect();
+    let sets: Vec<Option<Typed<'_, Set>>> = keys.zip(is_there).map(set).collect();
+    let sets: Vec<Option<&Set>> = sets.iter().map(Option::as_deref).collect();
     Ok(combine(&sets, &mut call.reply, config.settings()))
 }

@@ -86,7 +86,7 @@ fn elements_in_order(call: &mut Call<'_>, key: &[u8], query: &Query<'_>) -> Resu
     let Some(collection) = found.transpose()? else { return Ok(Vec::new()) };
     let len = collection.len();
     let range = query.range(len);
-    let (elements, is_ordered) = match collection {
+    let (elements, is_ordered) = match &*collection {
         Collection::List(list) if !query.sorts => {
             (in_place(list.iter(), range.clone(), query), true)
         }

@@ -1,7 +1,6 @@
 //! Keys named after elements: `weight_*`, or `object_*->field` for a field of a hash.
 
-use crate::engine::Call;
-use crate::types::collection::CollectionType as _;
+use crate::engine::{Call, Typed};
 use crate::types::hash::Hash;
 use crate::types::string::Digits;
 
@@ -34,7 +33,7 @@ impl<'a> Pattern<'a> {
         let entry = call.read(&key)?;
         match self.field {
             Some(field) => {
-                let hash = Hash::of(entry.collection()?)?;
+                let hash = Typed::<Hash>::of(entry)?;
                 hash.get(field, now_ms).map(|value| value.to_vec())
             }
             None => Some(entry.value().as_str()?.bytes(&mut Digits::new()).to_vec()),

@@ -25,6 +25,7 @@ fn zcount(call: &mut Call<'_>) -> Result {
     let range = parse_scores(args.required()?, args.required()?)?;
     args.finish()?;
     let (set, reply) = call.read_as_and_reply::<SortedSet>(key)?;
+    let set = set.as_deref();
     reply.len(set.map_or(0, |set| set.ranks_by_score(&range).len()));
     Ok(())
 }
@@ -47,6 +48,7 @@ fn zlexcount(call: &mut Call<'_>) -> Result {
     let range = Lex::parse(args.required()?, args.required()?)?;
     args.finish()?;
     let (set, reply) = call.read_as_and_reply::<SortedSet>(key)?;
+    let set = set.as_deref();
     reply.len(set.map_or(0, |set| set.ranks_by_lex(&range).len()));
     Ok(())
 }

@@ -23,6 +23,7 @@ fn zcard(call: &mut Call<'_>) -> Result {
     let key = args.required()?;
     args.finish()?;
     let (set, reply) = call.read_as_and_reply::<SortedSet>(key)?;
+    let set = set.as_deref();
     reply.len(set.map_or(0, SortedSet::len));
     Ok(())
 }
@@ -44,6 +45,7 @@ fn zscore(call: &mut Call<'_>) -> Result {
     let (key, member) = (args.required()?, args.required()?);
     args.finish()?;
     let (set, reply) = call.read_as_and_reply::<SortedSet>(key)?;
+    let set = set.as_deref();
     match set.and_then(|set| set.score(member)) {
         Some(score) => reply.double(score),
         None => reply.null(),
@@ -67,6 +69,7 @@ fn zmscore(call: &mut Call<'_>) -> Result {
     let mut args = call.args();
     let key = args.required()?;
     let (set, reply) = call.read_as_and_reply::<SortedSet>(key)?;
+    let set = set.as_deref();
     reply.array(args.left());
     for member in args {
         match set.and_then(|set| set.score(member)) {
@@ -120,6 +123,7 @@ fn rank(call: &mut Call<'_>, place: impl Fn(usize, usize) -> usize) -> Result {
     let with_score = args.keyword("withscore");
     args.finish()?;
     let (set, reply) = call.read_as_and_reply::<SortedSet>(key)?;
+    let set = set.as_deref();
     let found = set.and_then(|set| Some((set.rank(member)?, set.len())));
     match found {
         None if with_score => reply.null_array(),

@@ -42,6 +42,7 @@ fn zrandmember(call: &mut Call<'_>) -> Result {
     }
     let mut rng = Pcg64Mcg::seed_from_u64(call.rng().next_u64());
     let (set, reply) = call.read_as_and_reply::<SortedSet>(key)?;
+    let set = set.as_deref();
     match (set, usize::try_from(count)) {
         (None, _) | (_, Ok(0)) => reply.array(0),
         (Some(set), Ok(count)) => distinct(reply, set, count, with_scores, &mut rng),
@@ -59,6 +60,7 @@ fn zrandmember(call: &mut Call<'_>) -> Result {
 fn one(call: &mut Call<'_>, key: &[u8]) -> Result {
     let mut rng = Pcg64Mcg::seed_from_u64(call.rng().next_u64());
     let (set, reply) = call.read_as_and_reply::<SortedSet>(key)?;
+    let set = set.as_deref();
     match set.and_then(|set| set.get(below(&mut rng, set.len()))) {
         Some((member, _)) => reply_member(reply, member),
         None => reply.null(),

@@ -129,7 +129,8 @@ fn zrangestore(call: &mut Call<'_>) -> Result {
     let (destination, source) = (args.required()?, args.required()?);
     let query = Query::parse(args, Form { may_have_scores: false, ..Form::ANY })?;
     let limits = call.settings().sorted_set_limits;
-    let found = call.read_as::<SortedSet>(source)?.map(|set| {
+    let found = call.read_as::<SortedSet>(source)?;
+    let found = found.as_deref().map(|set| {
         let pairs = set.range(query.ranks(set)).map(|(member, score)| (member.to_vec(), score));
         SortedSet::from_members(&limits, pairs.collect())
     });
@@ -275,6 +276,7 @@ fn range_and_reply(call: &mut Call<'_>, form: Form) -> Result {
     let key = args.required()?;
     let query = Query::parse(args, form)?;
     let (set, reply) = call.read_as_and_reply::<SortedSet>(key)?;
+    let set = set.as_deref();
     let Some(set) = set else {
         reply.array(0);
         return Ok(());

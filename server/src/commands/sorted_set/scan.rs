@@ -28,6 +28,7 @@ fn zscan(call: &mut Call<'_>) -> Result {
     let cursor = parse_cursor(args.required()?)?;
     let options = Options::parse(args, Walk::SortedSet)?;
     let (set, reply) = call.read_as_and_reply::<SortedSet>(key)?;
+    let set = set.as_deref();
     let start = reply.position();
     let mut items = 0;
     let visit = |member: &[u8], score: f64| {

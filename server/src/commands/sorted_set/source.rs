@@ -2,7 +2,7 @@
 
 use crate::engine::Call;
 use crate::error::{self, Result};
-use crate::keyspace::Kind;
+use crate::keyspace::{CollectionRef, Kind};
 use crate::types::collection::Collection;
 use crate::types::set::Set;
 use crate::types::sorted_set::{Item, SortedSet};
@@ -15,6 +15,14 @@ pub(super) enum Source<'e> {
 }
 
 impl<'e> Source<'e> {
+    fn of(found: &'e Option<CollectionRef<'_>>) -> Self {
+        match found.as_deref() {
+            Some(Collection::SortedSet(set)) => Self::SortedSet(set),
+            Some(Collection::Set(set)) => Self::Set(set),
+            _ => Self::Nothing,
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Nothing => 0,
@@ -64,13 +72,10 @@ pub(super) fn with_sources<R>(
         is_there.push(kind.is_some());
     }
     let db = call.db();
-    let source = |(key, is_there): (&&[u8], bool)| {
+    let found = |(key, is_there): (&&[u8], bool)| {
         let entry = db.find(*key).filter(|_| is_there);
-        match entry.and_then(|entry| entry.collection()) {
-            Some(Collection::SortedSet(set)) => Source::SortedSet(set),
-            Some(Collection::Set(set)) => Source::Set(set),
-            _ => Source::Nothing,
-        }
+        entry.and_then(|entry| entry.collection())
     };
-    Ok(combine(keys.iter().zip(is_there).map(source).collect()))
+    let found: Vec<_> = keys.iter().zip(is_there).map(found).collect();
+    Ok(combine(found.iter().map(Source::of).collect()))
 }

@@ -22,7 +22,7 @@ fn xack(call: &mut Call<'_>) -> Result {
     let (key, group) = (args.required()?, args.required()?);
     // Redis answers 0 for what is missing before it looks at the ids.
     let found = call.peek_as::<Stream>(key)?;
-    if found.and_then(|stream| stream.groups().group(group)).is_none() {
+    if found.as_deref().and_then(|stream| stream.groups().group(group)).is_none() {
         call.reply.int(0);
         return Ok(());
     }

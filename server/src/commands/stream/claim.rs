@@ -27,7 +27,7 @@ fn xclaim(call: &mut Call<'_>) -> Result {
     let (key, name, consumer) = (args.required()?, args.required()?, args.required()?);
     // Redis complains about the key and the group before the rest.
     let found = call.peek_as::<Stream>(key)?;
-    if found.and_then(|stream| stream.groups().group(name)).is_none() {
+    if found.as_deref().and_then(|stream| stream.groups().group(name)).is_none() {
         return Err(no_key_or_group(key, name));
     }
     let wanted = Claim::parse(args, call.now)?;

@@ -4,7 +4,7 @@ use super::{STREAM, no_group, reply};
 use crate::clock::Now;
 use crate::commands::help;
 use crate::commands::spec::{Access, Command, Flags, KeySpec};
-use crate::engine::{Args, Call};
+use crate::engine::{Args, Call, Typed};
 use crate::error::{self, Result};
 use crate::resp::Reply;
 use crate::types::stream::{Consumer, Group, Log, Stream, StreamId, progress};
@@ -54,7 +54,10 @@ fn consumers(call: &mut Call<'_>) -> Result {
 }
 
 /// The stream at `key`, which must be there.
-fn stream<'c, 'a>(call: &'c mut Call<'a>, key: &[u8]) -> Result<(&'c Stream, &'c mut Reply<'a>)> {
+fn stream<'c, 'a>(
+    call: &'c mut Call<'a>,
+    key: &[u8],
+) -> Result<(Typed<'c, Stream>, &'c mut Reply<'a>)> {
     let (found, reply) = call.read_as_and_reply::<Stream>(key)?;
     Ok((found.ok_or(error::NO_SUCH_KEY)?, reply))
 }
@@ -131,8 +134,8 @@ fn stream_info(call: &mut Call<'_>) -> Result {
     let now = call.now;
     let (stream, reply) = stream(call, key)?;
     match full? {
-        Some(count) => full_info(reply, stream, count, now),
-        None => short_info(reply, stream),
+        Some(count) => full_info(reply, &stream, count, now),
+        None => short_info(reply, &stream),
     }
     Ok(())
 }

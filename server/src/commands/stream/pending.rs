@@ -28,6 +28,7 @@ fn xpending(call: &mut Call<'_>) -> Result {
     let filter = if args.is_empty() { None } else { Some(Filter::parse(args)?) };
     let now_ms = call.now.ms();
     let (found, reply) = call.read_as_and_reply::<Stream>(key)?;
+    let found = found.as_deref();
     let group = found.and_then(|stream| stream.groups().group(name));
     let group = group.ok_or_else(|| no_key_or_group(key, name))?;
     match filter {

@@ -21,6 +21,7 @@ fn xlen(call: &mut Call<'_>) -> Result {
     let key = args.required()?;
     args.finish()?;
     let (found, reply) = call.read_as_and_reply::<Stream>(key)?;
+    let found = found.as_deref();
     reply.len(found.map_or(0, Stream::len));
     Ok(())
 }
@@ -68,6 +69,7 @@ fn range(call: &mut Call<'_>, direction: Direction) -> Result {
         count = Some(usize::try_from(args.int()?).unwrap_or(0));
     }
     let (found, reply) = call.read_as_and_reply::<Stream>(key)?;
+    let found = found.as_deref();
     match (found, direction) {
         (None, _) => reply.array(0),
         (Some(_), _) if count == Some(0) => reply.null_array(),

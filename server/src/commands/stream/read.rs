@@ -28,6 +28,7 @@ fn xread(call: &mut Call<'_>) -> Result {
     let mut wanted = Vec::with_capacity(request.keys.left());
     for (key, id) in request.keys.zip(request.ids) {
         let found = call.read_as::<Stream>(key)?;
+        let found = found.as_deref();
         let after = position(found.map(Stream::log), id)?;
         let last = found.and_then(|stream| stream.log().last_entry_id());
         wanted.push(Wanted { key, after, is_ready: last > Some(after) });
@@ -38,6 +39,7 @@ fn xread(call: &mut Call<'_>) -> Result {
     for Wanted { key, after, .. } in wanted.into_iter().filter(|stream| stream.is_ready) {
         begin_stream(&mut call.reply, key);
         let (found, reply) = call.read_as_and_reply::<Stream>(key)?;
+        let found = found.as_deref();
         let log = found.map(Stream::log).ok_or(error::NO_SUCH_KEY)?;
         let next = after.next().unwrap_or(StreamId::MAX);
         reply::entries(reply, log.range(next..=StreamId::MAX), request.count);
@@ -77,6 +79,7 @@ fn xreadgroup(call: &mut Call<'_>) -> Result {
     let mut positions = Vec::with_capacity(request.keys.left());
     for (key, id) in request.keys.zip(request.ids) {
         let found = call.read_as::<Stream>(key)?;
+        let found = found.as_deref();
         if found.and_then(|stream| stream.groups().group(group)).is_none() {
             return Err(in_xreadgroup(&no_key_or_group(key, group)));
         }

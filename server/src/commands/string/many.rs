@@ -6,7 +6,7 @@ use crate::commands::spec::{Access, Command, Find, Flags, KeySpec};
 use crate::config::notify::Class;
 use crate::engine::{Args, Call};
 use crate::error::{self, Result};
-use crate::keyspace::Ttl;
+use crate::keyspace::{Held, Ttl};
 use crate::number;
 
 pub(super) const MGET: Command = Command {
@@ -129,7 +129,7 @@ fn set_all_if(
     if condition != Condition::Always {
         for key in pairs.step_by(2) {
             let found = call.peek(key).map(|entry| entry.value());
-            if !condition.holds(found)? {
+            if !condition.holds(found.as_ref().map(Held::view))? {
                 holds = false;
                 break;
             }

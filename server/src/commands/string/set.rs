@@ -6,7 +6,7 @@ use crate::commands::spec::{Access, Command, Flags, KeySpec};
 use crate::config::notify::Class;
 use crate::engine::Call;
 use crate::error::Result;
-use crate::keyspace::{Ttl, ValueRef};
+use crate::keyspace::{Held, Ttl, ValueRef};
 
 const OVERWRITES: KeySpec = KeySpec::one(1, Access::Overwrite, &["update"]);
 
@@ -75,7 +75,8 @@ fn condition_holds(call: &mut Call<'_>, key: &[u8], condition: Condition<'_>) ->
     if condition == Condition::Always {
         return Ok(true);
     }
-    condition.holds(call.peek(key).map(|entry| entry.value()))
+    let found = call.peek(key).map(|entry| entry.value());
+    condition.holds(found.as_ref().map(Held::view))
 }
 
 /// Sets the value; with a deadline that is over, that comes down to deleting the key.

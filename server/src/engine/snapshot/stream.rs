@@ -135,12 +135,12 @@ impl Stream {
         let mut writer = Writer::new(Vec::new(), false, self.now);
         write_entry_head(&mut writer, entry, self.export.of(entry));
         if let Some(collection) = entry.collection() {
-            write_part_count(&mut writer, collection);
+            write_part_count(&mut writer, &collection);
         }
-        let with_times = entry.collection().is_some_and(has_times);
+        let with_times = entry.collection().is_some_and(|collection| has_times(&collection));
         let bytes = std::mem::take(writer.sink());
         if let Some(collection) = entry.collection() {
-            write_behind_parts(&mut writer, collection);
+            write_behind_parts(&mut writer, &collection);
         }
         let behind = writer.into_sink();
         self.heads.insert(ticket, Head { db, bytes, with_times, behind });

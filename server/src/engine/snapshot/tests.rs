@@ -284,7 +284,7 @@ fn summary(world: &World) -> Vec<(usize, String, usize)> {
     let mut keys = Vec::new();
     for (index, db) in world.engine.keyspace.iter() {
         for entry in db.iter() {
-            let len = entry.collection().map_or(0, crate::types::collection::Collection::len);
+            let len = entry.collection().map_or(0, |collection| collection.len());
             keys.push((index, String::from_utf8_lossy(entry.key()).into_owned(), len));
         }
     }

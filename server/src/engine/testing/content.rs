@@ -22,7 +22,7 @@ pub(crate) fn content(keyspace: &Keyspace) -> Content {
 }
 
 fn shown(entry: Entry<'_>) -> String {
-    let value = match entry.value() {
+    let value = match entry.value().view() {
         ValueRef::Str(string) => text(&string.to_cow()),
         ValueRef::Collection(Collection::List(list)) => {
             list.iter().map(item).collect::<Vec<_>>().join(" ")

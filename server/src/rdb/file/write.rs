@@ -63,7 +63,7 @@ pub fn write_database(writer: &mut Writer<impl Sink>, index: usize, keys: usize,
 
 pub fn write_entry(writer: &mut Writer<impl Sink>, entry: Entry<'_>, access: Option<Access>) {
     write_entry_head(writer, entry, access);
-    write_value(writer, entry.value());
+    write_value(writer, entry.value().view());
 }
 
 /// What stands in front of an entry's value.
@@ -80,7 +80,7 @@ pub fn write_entry_head(writer: &mut Writer<impl Sink>, entry: Entry<'_>, access
         }
         Some(Access::Frequency(count)) => writer.raw(&[opcode::FREQUENCY, count]),
     }
-    writer.raw(&[Form::of(entry.value()).byte()]);
+    writer.raw(&[Form::of(entry.value().view()).byte()]);
     writer.string(entry.key());
 }
 

@@ -42,6 +42,10 @@ impl List {
         Self { form: Form::Small(Listpack::new()) }
     }
 
+    pub(crate) fn of_listpack(listpack: Listpack) -> Self {
+        Self { form: Form::Small(listpack) }
+    }
+
     /// A list of `elements`, in the form that it would have grown into.
     pub fn of<'a>(elements: impl IntoIterator<Item = &'a [u8]>, limits: Limits) -> Self {
         let mut list = Self::new();

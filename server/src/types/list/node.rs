@@ -193,12 +193,13 @@ pub(super) fn remove_equal(listpack: &mut Listpack, text: &[u8], limit: usize, e
                 listpack.remove(found)
             }
             End::Tail => {
-                let before = listpack.prev(cursor);
-                if sought.is(listpack.item(cursor)) {
+                let behind = if sought.is(listpack.item(cursor)) {
                     removed += 1;
-                    listpack.remove(cursor);
-                }
-                before
+                    listpack.remove(cursor)
+                } else {
+                    Some(cursor)
+                };
+                behind.map_or(listpack.last(), |behind| listpack.prev(behind))
             }
         };
     }

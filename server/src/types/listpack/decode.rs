@@ -2,7 +2,7 @@
 //! check of bytes from outside, after which nothing here fails. The layout is drawn in `encode`.
 
 use super::encode::{INT_16, INT_24, INT_32, INT_64, STR_32, backlen, backlen_len};
-use super::{Corrupt, END, HEADER, Item, UNKNOWN};
+use super::{Corrupt, Item, RDB_END, RDB_HEADER, UNKNOWN};
 
 /// The element at the front of `bytes` and its length without the backlen; `None` if it is none.
 #[inline]
@@ -74,22 +74,22 @@ pub(super) fn previous(bytes: &[u8], end: usize) -> usize {
     end - len - backlen_len(len)
 }
 
-/// Whether `bytes` are a listpack to the last bit; if so, how many elements it has.
+/// Whether `bytes` are a listpack in RDB's form to the last bit; if so, how many elements it has.
 pub(super) fn check(bytes: &[u8]) -> Result<usize, Corrupt> {
-    let (header, _) = bytes.split_first_chunk::<HEADER>().ok_or(Corrupt)?;
+    let (header, _) = bytes.split_first_chunk::<RDB_HEADER>().ok_or(Corrupt)?;
     let [a, b, c, d, low, high] = *header;
     let total = u32::from_le_bytes([a, b, c, d]);
     if usize::try_from(total) != Ok(bytes.len()) {
         return Err(Corrupt);
     }
-    let (mut at, mut count) = (HEADER, 0);
+    let (mut at, mut count) = (RDB_HEADER, 0);
     while bytes.len() - at > 1 {
         at += entry_len(&bytes[at..]).ok_or(Corrupt)?;
         count += 1;
     }
     let said = u16::from_le_bytes([low, high]);
     let count_is_true = said == UNKNOWN || usize::from(said) == count;
-    if bytes[at..] == [END] && count_is_true { Ok(count) } else { Err(Corrupt) }
+    if bytes[at..] == [RDB_END] && count_is_true { Ok(count) } else { Err(Corrupt) }
 }
 
 /// Length of the entry at the front of `bytes`, if it is one and something follows.

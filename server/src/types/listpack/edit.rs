@@ -1,6 +1,7 @@
 //! Changing a listpack: every edit replaces a run of entries by new ones in one go.
 
-use super::{Cursor, Encoded, HEADER, Listpack, MAX_BYTES, UNKNOWN, decode, header};
+use super::header::{SHORT, Sizes};
+use super::{Cursor, Encoded, Listpack, MAX_BYTES, decode};
 
 /// Some entries by where they lie.
 struct Run {
@@ -25,7 +26,7 @@ impl Listpack {
     }
 
     pub fn push_front(&mut self, element: &[u8]) {
-        self.put(Run::nothing_at(HEADER), Encoded::of(element));
+        self.put(Run::nothing_at(self.start()), Encoded::of(element));
     }
 
     /// Puts an element before the one at `cursor`; where the new one is.
@@ -35,12 +36,12 @@ impl Listpack {
 
     /// Puts an element behind the one at `cursor`; where the new one is.
     pub fn insert_after(&mut self, cursor: Cursor, element: &[u8]) -> Cursor {
-        let behind = decode::next(self.as_bytes(), cursor.offset());
+        let behind = decode::next(self.bytes(), cursor.offset());
         self.put(Run::nothing_at(behind), Encoded::of(element))
     }
 
     pub fn insert_after_int(&mut self, cursor: Cursor, element: i64) -> Cursor {
-        let behind = decode::next(self.as_bytes(), cursor.offset());
+        let behind = decode::next(self.bytes(), cursor.offset());
         self.put(Run::nothing_at(behind), Encoded::int(element))
     }
 
@@ -60,8 +61,8 @@ impl Listpack {
 
     /// Removes up to `count` elements from `from` on; the place of the one that followed.
     pub fn remove_range(&mut self, from: Cursor, count: usize) -> Option<Cursor> {
-        self.splice(self.run(from, count), [&[]; 3], 0);
-        self.cursor(from.offset())
+        let at = self.splice(self.run(from, count), [&[]; 3], 0);
+        self.cursor(at)
     }
 
     /// Takes the elements from `from` on off, as a listpack of their own.
@@ -72,59 +73,73 @@ impl Listpack {
             count: self.entries_from(from).count(),
         };
         let mut tail = Listpack::new();
-        let moved = &self.as_bytes()[run.at..][..run.len_bytes];
-        tail.splice(Run::nothing_at(HEADER), [moved, &[], &[]], run.count);
+        tail.fill(&self.bytes()[run.at..][..run.len_bytes], run.count);
         self.splice(run, [&[]; 3], 0);
         tail
     }
 
     /// Puts the elements of `other` behind the own ones.
     pub fn append(&mut self, other: &Listpack) {
-        let body = &other.as_bytes()[HEADER..other.end()];
-        self.splice(Run::nothing_at(self.end()), [body, &[], &[]], other.len());
+        self.splice(Run::nothing_at(self.end()), [other.body(), &[], &[]], other.len());
     }
 
-    /// Where the end mark is.
+    /// Puts `count` entries into an empty listpack.
+    pub(super) fn fill(&mut self, entries: &[u8], count: usize) {
+        self.splice(Run::nothing_at(self.end()), [entries, &[], &[]], count);
+    }
+
+    /// Where entries end.
     fn end(&self) -> usize {
-        self.len_bytes() - 1
+        self.block.len()
     }
 
     fn run(&self, from: Cursor, count: usize) -> Run {
         let (mut behind, mut counted) = (from.offset(), 0);
         while counted < count && behind < self.end() {
-            behind = decode::next(self.as_bytes(), behind);
+            behind = decode::next(self.bytes(), behind);
             counted += 1;
         }
         Run { at: from.offset(), len_bytes: behind - from.offset(), count: counted }
     }
 
     fn put(&mut self, instead_of: Run, element: Encoded<'_>) -> Cursor {
-        let cursor = Cursor::new(instead_of.at);
-        self.splice(instead_of, element.pieces(), 1);
-        cursor
+        Cursor::new(self.splice(instead_of, element.pieces(), 1))
     }
 
-    /// Every edit: `pieces`, which are `added` entries, in the place of `removed`.
-    fn splice(&mut self, removed: Run, pieces: [&[u8]; 3], added: usize) {
+    /// Every edit: `pieces`, which are `added` entries, in the place of `removed`. Where that is now.
+    fn splice(&mut self, removed: Run, pieces: [&[u8]; 3], added: usize) -> usize {
         let added_bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
-        let total = self.len_bytes() - removed.len_bytes + added_bytes;
-        assert!(total <= MAX_BYTES || added_bytes == 0, "callers ask `fits` first");
-        let count = match self.known_len() {
-            Some(count) => usize::from(count) - removed.count + added,
-            None => usize::from(UNKNOWN),
+        let (before, old_header) = (self.sizes(), self.start());
+        let after = Sizes {
+            body: before.body - removed.len_bytes + added_bytes,
+            count: before.count - removed.count + added,
         };
-        let count = u16::try_from(count).unwrap_or(UNKNOWN);
-        self.block.splice(removed.at, removed.len_bytes, pieces, header(total, count));
-        self.recount_if_it_may_fit();
+        assert!(after.body <= MAX_BYTES || added_bytes == 0, "callers ask `fits` first");
+        let header = old_header.max(after.header_len());
+        let mut at = removed.at;
+        if header > old_header {
+            self.block.splice(SHORT, 0, [&[0; SHORT], &[], &[]], before.word(header));
+            at += SHORT;
+        }
+        self.block.splice(at, removed.len_bytes, pieces, after.word(header));
+        if header == SHORT {
+            return at;
+        }
+        self.end_long_edit(after, at)
     }
 
-    /// The count comes back as soon as so few bytes are left that it fits its two bytes.
-    fn recount_if_it_may_fit(&mut self) {
-        const SMALLEST_ENTRY: usize = 2;
-        let most = (self.end() - HEADER) / SMALLEST_ENTRY;
-        if most < usize::from(UNKNOWN) && self.known_len().is_none() {
-            let count = u16::try_from(self.iter().count()).unwrap_or(UNKNOWN);
-            self.block.splice(HEADER, 0, [&[]; 3], header(self.len_bytes(), count));
+    /// Brings a long header up to date, or has a short one take its place.
+    #[cold]
+    fn end_long_edit(&mut self, sizes: Sizes, at: usize) -> usize {
+        if sizes.header_len() == SHORT {
+            self.block.splice(SHORT, SHORT, [&[]; 3], sizes.word(SHORT));
+            return at - SHORT;
         }
+        self.block.body_mut()[..SHORT].copy_from_slice(&sizes.second_word());
+        at
+    }
+
+    fn sizes(&self) -> Sizes {
+        Sizes { body: self.block.len() - self.start(), count: self.len() }
     }
 }

@@ -8,7 +8,7 @@
 //! | `1110xxxx`  | string of up to 4095 bytes, length's lower 8 in the next    |
 //! | `11110000`  | string, length in the next 4 bytes                          |
 //! | `11110001` to `11110100` | integer in the next 2, 3, 4 or 8 bytes         |
-//! | `11111111`  | not an element: the listpack's end                          |
+//! | `11111111`  | not an element: the end of RDB's form                       |
 //!
 //! Behind the element comes the length of all that ("backlen"), to walk backwards by: 7 bits a byte,
 //! the most significant first; all bytes but the first have the top bit set. Everything else is
@@ -24,7 +24,6 @@ pub(super) const INT_16: u8 = 0xf1;
 pub(super) const INT_24: u8 = 0xf2;
 pub(super) const INT_32: u8 = 0xf3;
 pub(super) const INT_64: u8 = 0xf4;
-pub(super) const END: u8 = 0xff;
 
 /// An entry in the pieces that are copied one behind the other.
 pub(super) struct Encoded<'a> {

@@ -1,6 +1,6 @@
 //! Walking a listpack, from either end, and looking for an element.
 
-use super::{Cursor, HEADER, Item, Listpack, Sought, decode};
+use super::{Cursor, Item, Listpack, Sought, decode};
 
 /// Elements with their places.
 #[derive(Clone)]
@@ -13,8 +13,8 @@ pub struct Entries<'a> {
 
 impl<'a> Entries<'a> {
     pub(super) fn new(listpack: &'a Listpack) -> Self {
-        let bytes = listpack.as_bytes();
-        Self { bytes, front: HEADER, back: bytes.len() - 1 }
+        let bytes = listpack.bytes();
+        Self { bytes, front: listpack.start(), back: bytes.len() }
     }
 
     /// From `from` to the end.

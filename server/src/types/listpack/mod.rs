@@ -1,52 +1,62 @@
-//! Listpack: short strings and integers one behind the other in one allocation, byte for byte as RDB
+//! Listpack: short strings and integers one behind the other in one allocation, entry for entry as RDB
 //! keeps them, so that loading and saving are copies. What small lists, hashes, sets, sorted sets and
 //! stream nodes are made of.
 //!
 //! ```text
-//!   total bytes   count   entry   entry  …  end
-//!   u32           u16     element backlen   0xff
+//!   in memory:   header                      entry            entry  …
+//!                4 or 8, see `header`        element backlen
+//!   in RDB:      total bytes   count         entry            entry  …  end
+//!                u32           u16                                      0xff
 //! ```
 //!
-//! The count is 0xffff where it does not fit. Entries are drawn in `encode`. The layout is that of
-//! Redis (<https://github.com/antirez/listpack>).
+//! In RDB the count is 0xffff where it does not fit. Entries are drawn in `encode`. The layout is that
+//! of Redis (<https://github.com/antirez/listpack>).
 //!
-//! A [`Cursor`] is the place of an entry; an edit at or before it makes it stale. A stale cursor may
-//! panic or show something else, and can do no worse.
+//! A [`Cursor`] is the place of an entry; an edit at or before it makes it stale, and so does any that
+//! changes the header's length. A stale cursor may panic or show something else, and can do no worse.
 
 mod decode;
 mod distinct;
 mod edit;
 mod encode;
+mod header;
 mod item;
 mod iter;
 
 use std::fmt;
 
 use super::block::{Block, Format};
-use encode::{END, Encoded};
+use encode::Encoded;
+use header::{Head, SHORT};
 
 pub use distinct::are_distinct;
 pub use item::{Item, Sought};
 pub use iter::{Entries, Iter};
 
-const HEADER: usize = 6;
-/// The count of a listpack with more elements than its header can say.
+/// Of RDB's form.
+const RDB_HEADER: usize = 6;
+const RDB_END: u8 = 0xff;
+/// The count of a listpack with more elements than RDB's header can say.
 const UNKNOWN: u16 = u16::MAX;
 /// No listpack grows over this, as in Redis: far from where the total would overflow.
 const MAX_BYTES: usize = 1 << 30;
 
 #[derive(Clone)]
 pub struct Listpack {
-    block: Block<Layout, HEADER>,
+    block: Bytes,
 }
 
-struct Layout;
+/// A listpack's block.
+pub(crate) type Bytes = Block<Layout, SHORT>;
 
-impl Format<HEADER> for Layout {
-    const EMPTY: &'static [u8] = &[7, 0, 0, 0, 0, 0, END];
+pub(crate) struct Layout;
 
-    fn total([a, b, c, d, ..]: [u8; HEADER]) -> usize {
-        u32::from_le_bytes([a, b, c, d]) as usize
+impl Format<SHORT> for Layout {
+    const EMPTY: &'static [u8] = &[SHORT as u8, 0, 0, 0];
+
+    #[inline]
+    fn total(header: [u8; SHORT]) -> usize {
+        Head::read(header).total()
     }
 }
 
@@ -74,24 +84,57 @@ impl Listpack {
         Self { block: Block::empty() }
     }
 
-    /// A copy of bytes from outside, each entry of which is checked.
+    pub(crate) fn of_block(block: Bytes) -> Self {
+        Self { block }
+    }
+
+    pub(crate) fn as_block(&self) -> &Bytes {
+        &self.block
+    }
+
+    /// A copy of bytes from outside in RDB's form, each entry of which is checked.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Corrupt> {
         let count = decode::check(bytes)?;
-        let mut listpack = Self { block: Block::from_slice(bytes) };
-        // Others leave the count unknown once it was; ours is known wherever it fits.
-        let header = header(bytes.len(), u16::try_from(count).unwrap_or(UNKNOWN));
-        if listpack.block.header() != header {
-            listpack.block.splice(HEADER, 0, [&[]; 3], header);
-        }
+        let mut listpack = Self::new();
+        listpack.fill(&bytes[RDB_HEADER..bytes.len() - 1], count);
         Ok(listpack)
     }
 
-    pub fn as_bytes(&self) -> &[u8] {
+    /// RDB's form.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        let total = u32::try_from(self.len_bytes()).expect("a listpack is below 2 GiB");
+        let count = u16::try_from(self.len()).unwrap_or(UNKNOWN);
+        out.reserve(self.len_bytes());
+        out.extend_from_slice(&total.to_le_bytes());
+        out.extend_from_slice(&count.to_le_bytes());
+        out.extend_from_slice(self.body());
+        out.push(RDB_END);
+    }
+
+    /// Bytes that RDB's form has: what limits are about.
+    pub fn len_bytes(&self) -> usize {
+        RDB_HEADER + self.body().len() + 1
+    }
+
+    /// All entries.
+    fn body(&self) -> &[u8] {
+        &self.bytes()[self.start()..]
+    }
+
+    #[inline]
+    fn bytes(&self) -> &[u8] {
         self.block.as_slice()
     }
 
-    pub fn len_bytes(&self) -> usize {
-        self.block.len()
+    #[inline]
+    fn head(&self) -> Head {
+        Head::read(self.block.header())
+    }
+
+    /// Where the first entry is.
+    #[inline]
+    fn start(&self) -> usize {
+        self.head().len()
     }
 
     /// Bytes of memory behind the pointer.
@@ -100,21 +143,16 @@ impl Listpack {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.len_bytes() == Layout::EMPTY.len()
+        self.len() == 0
     }
 
-    /// Elements. O(1) below 65,535 of them, else each is counted.
+    /// Elements.
+    #[inline]
     pub fn len(&self) -> usize {
-        match self.known_len() {
-            Some(count) => count.into(),
-            None => self.iter().count(),
-        }
-    }
-
-    /// The count in the header, unless it does not fit there.
-    fn known_len(&self) -> Option<u16> {
-        let [.., low, high] = self.block.header();
-        Some(u16::from_le_bytes([low, high])).filter(|&count| count != UNKNOWN)
+        self.head().count().unwrap_or_else(|| {
+            let second = self.bytes()[SHORT..].first_chunk().expect("a long header");
+            u32::from_le_bytes(*second) as usize
+        })
     }
 
     /// Bytes that `element` takes in a listpack.
@@ -128,54 +166,47 @@ impl Listpack {
     }
 
     pub fn first(&self) -> Option<Cursor> {
-        self.cursor(HEADER)
+        self.cursor(self.start())
     }
 
     pub fn last(&self) -> Option<Cursor> {
-        let bytes = self.as_bytes();
-        (!self.is_empty()).then(|| Cursor::new(decode::previous(bytes, bytes.len() - 1)))
+        let bytes = self.bytes();
+        (!self.is_empty()).then(|| Cursor::new(decode::previous(bytes, bytes.len())))
     }
 
     pub fn next(&self, cursor: Cursor) -> Option<Cursor> {
-        self.cursor(decode::next(self.as_bytes(), cursor.offset()))
+        self.cursor(decode::next(self.bytes(), cursor.offset()))
     }
 
     pub fn prev(&self, cursor: Cursor) -> Option<Cursor> {
         let at = cursor.offset();
-        (at > HEADER).then(|| Cursor::new(decode::previous(self.as_bytes(), at)))
+        (at > self.start()).then(|| Cursor::new(decode::previous(self.bytes(), at)))
     }
 
     /// The entry at `offset`, unless that is the end.
     fn cursor(&self, offset: usize) -> Option<Cursor> {
-        (offset + 1 < self.len_bytes()).then(|| Cursor::new(offset))
+        (offset < self.block.len()).then(|| Cursor::new(offset))
     }
 
     /// The element at `cursor`.
     #[inline]
     pub fn item(&self, cursor: Cursor) -> Item<'_> {
         let (item, _) =
-            decode::element(&self.as_bytes()[cursor.offset()..]).expect("a cursor is at an entry");
+            decode::element(&self.bytes()[cursor.offset()..]).expect("a cursor is at an entry");
         item
     }
 
     /// The place of element `index`, from the end if negative: O(n) from the nearer end.
     pub fn get(&self, index: isize) -> Option<Cursor> {
-        let Some(len) = self.known_len() else { return self.get_uncounted(index) };
-        let len = isize::try_from(len).ok()?;
+        let len = isize::try_from(self.len()).ok()?;
         let index = if index < 0 { index + len } else { index };
         if !(0..len).contains(&index) {
             return None;
         }
-        self.get_uncounted(if index > len / 2 { index - len } else { index })
-    }
-
-    /// The same, from the end that `index` is counted from.
-    fn get_uncounted(&self, index: isize) -> Option<Cursor> {
         let mut entries = self.entries();
-        let found = match usize::try_from(index) {
-            Ok(index) => entries.nth(index),
-            Err(_) => entries.nth_back(index.unsigned_abs() - 1),
-        };
+        let from_front = index <= len / 2;
+        let steps = if from_front { index } else { len - 1 - index } as usize;
+        let found = if from_front { entries.nth(steps) } else { entries.nth_back(steps) };
         found.map(|(cursor, _)| cursor)
     }
 
@@ -190,13 +221,6 @@ impl Listpack {
     }
 }
 
-/// A listpack's first bytes.
-fn header(total: usize, count: u16) -> [u8; HEADER] {
-    let [a, b, c, d] = u32::try_from(total).expect("a listpack is below 4 GiB").to_le_bytes();
-    let [low, high] = count.to_le_bytes();
-    [a, b, c, d, low, high]
-}
-
 impl Default for Listpack {
     fn default() -> Self {
         Self::new()
@@ -205,7 +229,7 @@ impl Default for Listpack {
 
 impl PartialEq for Listpack {
     fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes() || self.iter().eq(other.iter())
+        self.bytes() == other.bytes() || self.iter().eq(other.iter())
     }
 }
 

@@ -2,21 +2,28 @@
 
 use proptest::prelude::*;
 
-use super::{Corrupt, Cursor, HEADER, Item, Listpack, UNKNOWN};
+use super::{Corrupt, Cursor, Item, Listpack, RDB_HEADER, UNKNOWN};
 
 fn texts(listpack: &Listpack) -> Vec<Vec<u8>> {
     listpack.iter().map(Item::to_vec).collect()
+}
+
+fn rdb(listpack: &Listpack) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    listpack.write_to(&mut bytes);
+    assert_eq!(bytes.len(), listpack.len_bytes());
+    bytes
 }
 
 /// A listpack of one element: its entry's bytes up to `limit`.
 fn entry_of(element: &[u8]) -> Vec<u8> {
     let mut listpack = Listpack::new();
     listpack.push_back(element);
-    let bytes = listpack.as_bytes();
+    let bytes = rdb(&listpack);
     assert_eq!(bytes[..4], (bytes.len() as u32).to_le_bytes());
-    assert_eq!((&bytes[4..HEADER], bytes.last()), (&[1, 0][..], Some(&0xff)));
-    assert_eq!(Listpack::encoded_len(element), bytes.len() - HEADER - 1);
-    bytes[HEADER..bytes.len() - 1].to_vec()
+    assert_eq!((&bytes[4..RDB_HEADER], bytes.last()), (&[1, 0][..], Some(&0xff)));
+    assert_eq!(Listpack::encoded_len(element), bytes.len() - RDB_HEADER - 1);
+    bytes[RDB_HEADER..bytes.len() - 1].to_vec()
 }
 
 #[test]
@@ -84,13 +91,13 @@ fn an_element_of_every_length_is_read_from_both_ends() {
     };
     assert!(listpack.iter().map(len_of).eq(lengths));
     assert!(listpack.iter().rev().map(len_of).eq(lengths.into_iter().rev()));
-    assert_eq!(Listpack::from_bytes(listpack.as_bytes()).as_ref(), Ok(&listpack));
+    assert_eq!(Listpack::from_bytes(&rdb(&listpack)).as_ref(), Ok(&listpack));
 }
 
 #[test]
 fn an_empty_listpack_owns_nothing() {
     let mut listpack = Listpack::new();
-    assert_eq!((listpack.as_bytes(), listpack.memory_bytes()), (&[7, 0, 0, 0, 0, 0, 0xff][..], 0));
+    assert_eq!((&rdb(&listpack)[..], listpack.memory_bytes()), (&[7, 0, 0, 0, 0, 0, 0xff][..], 0));
     assert_eq!((listpack.first(), listpack.last(), listpack.get(0)), (None, None, None));
     listpack.push_front(b"a");
     let first = listpack.first().expect("one element");
@@ -103,20 +110,46 @@ fn an_empty_listpack_owns_nothing() {
 fn the_count_is_known_again_once_it_fits() {
     let limit = usize::from(UNKNOWN);
     let mut listpack: Listpack = (0..limit + 1).map(|_| "1").collect();
-    assert_eq!(listpack.as_bytes()[4..HEADER], [0xff, 0xff]);
+    assert_eq!(rdb(&listpack)[4..RDB_HEADER], [0xff, 0xff]);
     assert_eq!(listpack.len(), limit + 1);
     assert_eq!(listpack.get(-1), listpack.last());
     assert_eq!(listpack.get(limit as isize), listpack.last());
     let first = listpack.first().expect("not empty");
     listpack.remove_range(first, 3);
-    assert_eq!(listpack.as_bytes()[4..HEADER], (UNKNOWN - 2).to_le_bytes());
-    assert_eq!(Listpack::from_bytes(listpack.as_bytes()).map(|copy| copy.len()), Ok(limit - 2));
+    assert_eq!(rdb(&listpack)[4..RDB_HEADER], (UNKNOWN - 2).to_le_bytes());
+    assert_eq!(Listpack::from_bytes(&rdb(&listpack)).map(|copy| copy.len()), Ok(limit - 2));
+}
+
+#[test]
+fn the_header_is_as_long_as_it_must_be() {
+    // What a short header cannot say: 4,096 elements, and 2^19 bytes.
+    for (element, most, bytes_each) in [(&b"1"[..], 4095, 2), (&[b'x'; 8000], 65, 8007)] {
+        let mut listpack: Listpack = (0..most).map(|_| element).collect();
+        assert_eq!(listpack.as_block().as_slice().len(), 4 + most * bytes_each);
+        let whole = texts(&listpack);
+        let at = listpack.insert_before(listpack.last().expect("not empty"), element);
+        assert_eq!(listpack.as_block().as_slice().len(), 8 + (most + 1) * bytes_each);
+        assert_eq!((listpack.len(), listpack.item(at).to_vec()), (most + 1, element.to_vec()));
+        assert_eq!(listpack.next(at), listpack.last());
+        assert_eq!(texts(&listpack).len(), most + 1);
+        listpack.push_front(b"front");
+        assert_eq!(listpack.first().map(|at| listpack.item(at)), Some(Item::Bytes(b"front")));
+        assert_eq!(Listpack::from_bytes(&rdb(&listpack)).as_ref(), Ok(&listpack));
+        let first = listpack.first().expect("not empty");
+        assert_eq!(listpack.remove_range(first, 2), listpack.first());
+        assert_eq!(listpack.as_block().as_slice().len(), 4 + most * bytes_each);
+        assert_eq!(texts(&listpack), whole);
+        listpack.push_back(b"");
+        let first = listpack.first().expect("not empty");
+        assert_eq!(listpack.remove_range(first, most + 1), None);
+        assert_eq!((listpack.len(), listpack.memory_bytes()), (0, 0));
+    }
 }
 
 #[test]
 fn an_unknown_count_from_outside_is_counted() {
     let listpack = Listpack::from_bytes(&[9, 0, 0, 0, 0xff, 0xff, 5, 1, 0xff]);
-    assert_eq!(listpack.expect("well-formed").as_bytes(), [9, 0, 0, 0, 1, 0, 5, 1, 0xff]);
+    assert_eq!(rdb(&listpack.expect("well-formed")), [9, 0, 0, 0, 1, 0, 5, 1, 0xff]);
 }
 
 #[test]
@@ -262,8 +295,9 @@ proptest! {
         let backwards: Vec<_> = listpack.iter().rev().map(Item::to_vec).collect();
         prop_assert!(backwards.iter().eq(model.iter().rev()));
         let anew: Listpack = model.iter().collect();
-        prop_assert_eq!(listpack.as_bytes(), anew.as_bytes());
-        prop_assert_eq!(Listpack::from_bytes(listpack.as_bytes()), Ok(listpack));
+        prop_assert_eq!(rdb(&listpack), rdb(&anew));
+        prop_assert_eq!(listpack.memory_bytes(), anew.memory_bytes());
+        prop_assert_eq!(Listpack::from_bytes(&rdb(&listpack)), Ok(listpack));
     }
 
     #[test]
@@ -298,7 +332,7 @@ proptest! {
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         cut in 0usize..3,
     ) {
-        let mut bytes = model.iter().collect::<Listpack>().as_bytes().to_vec();
+        let mut bytes = rdb(&model.iter().collect::<Listpack>());
         for (at, byte) in damage {
             let at = at.index(bytes.len());
             bytes[at] = byte;

@@ -107,6 +107,11 @@ impl SortedSet {
         Ok(set)
     }
 
+    /// From a listpack of members, each followed by its score, in order.
+    pub(crate) fn of_pairs(listpack: Listpack) -> Self {
+        Self(Encoding::Small(Small::of_pairs(listpack)))
+    }
+
     /// The listpack that a small one is.
     pub fn as_listpack(&self) -> Option<&Listpack> {
         match &self.0 {

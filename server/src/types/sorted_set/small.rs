@@ -16,6 +16,10 @@ impl Small {
         self.0.len() / PAIR
     }
 
+    pub(super) fn of_pairs(listpack: Listpack) -> Self {
+        Self(listpack)
+    }
+
     /// Members that are all different, each with a score.
     pub(super) fn checked(listpack: Listpack) -> Result<Self, Corrupt> {
         let is_score = |item: Item<'_>| match item {

@@ -8,6 +8,7 @@ use super::StreamId;
 use super::node::{Corrupt, Node};
 use super::range::{Range, RangeBack};
 use super::save::Saving;
+use crate::types::listpack::Listpack;
 
 /// When a node is full: `stream-node-max-bytes` and `stream-node-max-entries`, zero for no limit.
 #[derive(Clone, Copy, Debug)]
@@ -76,8 +77,8 @@ impl Log {
     }
 
     /// The nodes as RDB keeps them: master id and listpack.
-    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (StreamId, &[u8])> {
-        self.nodes.iter().map(|(master, node)| (*master, node.as_bytes()))
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (StreamId, &Listpack)> {
+        self.nodes.iter().map(|(master, node)| (*master, node.as_listpack()))
     }
 
     pub fn counters(&self) -> Counters {

@@ -41,8 +41,8 @@ impl Node {
         Ok(node)
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+    pub(super) fn as_listpack(&self) -> &Listpack {
+        &self.0
     }
 
     pub(super) fn len_bytes(&self) -> usize {

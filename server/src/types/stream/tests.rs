@@ -6,6 +6,7 @@ use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng as _, SeedableRng as _};
 
 use super::*;
+use crate::types::listpack::Listpack;
 
 type Words = Vec<Vec<u8>>;
 
@@ -54,8 +55,14 @@ fn check(log: &Log, model: &Model) {
     back.reverse();
     assert_eq!(back, expected);
     assert_eq!(log.last_entry_id(), model.entries.keys().next_back().copied());
-    let nodes = log.nodes().map(|(master, bytes)| (master, bytes.to_vec()));
+    let nodes = log.nodes().map(|(master, listpack)| (master, rdb(listpack)));
     assert_eq!(Log::from_parts(nodes, log.counters()).as_ref(), Ok(log));
+}
+
+fn rdb(listpack: &Listpack) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    listpack.write_to(&mut bytes);
+    bytes
 }
 
 struct Run {
@@ -212,7 +219,7 @@ fn a_node_is_laid_out_as_in_rdb() {
     let mut log = log_of([1]);
     let words: [&[u8]; 4] = [b"f", b"v", b"g", b"300"];
     log.add(StreamId::new(3, 7), words.into_iter(), LIMITS).expect("ids ascend");
-    let nodes: Vec<_> = log.nodes().collect();
+    let nodes: Vec<_> = log.nodes().map(|(master, listpack)| (master, rdb(listpack))).collect();
     let expected = [
         &b"\x33\0\0\0\x13\0"[..],
         b"\x02\x01\0\x01\x01\x01\x81f\x02\0\x01",
@@ -220,7 +227,7 @@ fn a_node_is_laid_out_as_in_rdb() {
         b"\0\x01\x02\x01\x07\x01\x02\x01\x81f\x02\x81v\x02\x81g\x02\xc1\x2c\x02\x08\x01",
         b"\xff",
     ];
-    assert_eq!(nodes, [(StreamId::new(1, 0), &expected.concat()[..])]);
+    assert_eq!(nodes, [(StreamId::new(1, 0), expected.concat())]);
 }
 
 #[test]
@@ -236,9 +243,10 @@ fn whole_nodes_go_when_trimming_roughly() {
 #[test]
 fn what_does_not_add_up_is_refused() {
     let log = log_of(1..=3);
-    let (master, bytes) = log.nodes().next().expect("one node");
+    let (master, listpack) = log.nodes().next().expect("one node");
+    let bytes = rdb(listpack);
     let load = |at: usize, byte: u8, len: u64| {
-        let mut bytes = bytes.to_vec();
+        let mut bytes = bytes.clone();
         bytes[at] = byte;
         Log::from_parts([(master, bytes)], Counters { len, ..log.counters() })
     };
@@ -255,10 +263,11 @@ fn what_does_not_add_up_is_refused() {
 fn a_damaged_node_is_harmless() {
     let mut log = log_of(1..=5);
     log.delete(StreamId::new(2, 0));
-    let (master, bytes) = log.nodes().next().expect("one node");
+    let (master, listpack) = log.nodes().next().expect("one node");
+    let bytes = rdb(listpack);
     for at in 0..bytes.len() {
         for bit in 0..8 {
-            let mut bytes = bytes.to_vec();
+            let mut bytes = bytes.clone();
             bytes[at] ^= 1 << bit;
             let Ok(mut log) = Log::from_parts([(master, bytes)], log.counters()) else { continue };
             log.all().for_each(|entry| drop(words(&entry)));
