@@ -16,10 +16,10 @@ fn ten_thousand_orphans_that_end_at_once_are_reaped() {
     let rig = Rig::puppet("", &["notify:READY=1", "wait"]);
     wait::expect("it to be ready", || rig.service("server")["state"] == "ready");
     let services = children(rig.init).len();
-    // Each subshell ends at once, so what waits in it belongs to PID 1.
+    // The shell ends, and those that wait belong to PID 1.
     let fifo = rig.root.path().join("fifo").display().to_string();
     let script =
-        format!("mkfifo {fifo} && for i in $(seq {ORPHANS}); do (read line < {fifo} &); done");
+        format!("mkfifo {fifo} && for i in $(seq {ORPHANS}); do read line < {fifo} & done");
     let init = rig.init.to_string();
     let mut command = Command::new("nsenter");
     command.args(["--target", &init, "--user", "--pid", "sh", "-c", &script]);
