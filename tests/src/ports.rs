@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::{env, io, process};
@@ -51,8 +52,10 @@ impl PortLease {
     }
 }
 
+/// Each network namespace has ports of its own; the inode tells them apart (namespaces(7)).
 fn directory() -> io::Result<PathBuf> {
-    let directory = env::temp_dir().join("holdfast-test-ports");
+    let namespace = fs::metadata("/proc/self/ns/net")?.ino();
+    let directory = env::temp_dir().join("holdfast-test-ports").join(namespace.to_string());
     fs::create_dir_all(&directory)?;
     Ok(directory)
 }

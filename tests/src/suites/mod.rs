@@ -103,11 +103,13 @@ pub fn chosen(names: &[String]) -> Result<Vec<Suite>, String> {
 }
 
 impl Suite {
-    /// Runs the suite and says what came of it; whether everything was as expected.
-    pub fn check(&self, flavour: Flavour) -> Result<bool, String> {
+    /// Runs the suite, in all its protocols or in `only`, and says what came of it; whether
+    /// everything was as expected.
+    pub fn check(&self, flavour: Flavour, only: Option<&str>) -> Result<bool, String> {
         let expected = Expected::read(self.expected)?;
         let mut is_right = true;
-        for protocol in self.protocols {
+        let is_wanted = |protocol: &&&str| only.is_none_or(|only| only == **protocol);
+        for protocol in self.protocols.iter().filter(is_wanted) {
             let report = self.report(flavour, protocol)?;
             if flavour != Flavour::Holdfast {
                 report.failed().for_each(|(name, why)| println!("failed      {name}\n    {why}"));

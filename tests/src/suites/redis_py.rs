@@ -13,7 +13,7 @@ use crate::commands::run as run_command;
 use crate::progress::say;
 use crate::python::{self, REDIS_PY};
 use crate::server::Server;
-use crate::{paths, process};
+use crate::{debian_source, paths, process};
 
 /// What its dev_requirements.txt asks for, less what formats and measures its code.
 const NEEDED: &[&str] = &[
@@ -39,8 +39,9 @@ const CHECK_SECONDS: &str = "60";
 const RUN_LIMIT: Duration = Duration::from_secs(1_200);
 
 pub(super) fn prepare() -> Result<(), String> {
-    interpreter()?;
     let home = paths::cache("redis-py")?;
+    let _lock = debian_source::lock(&home)?;
+    interpreter()?;
     if source()?.join("tests/conftest.py").exists() {
         return Ok(());
     }
