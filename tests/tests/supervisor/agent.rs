@@ -1,6 +1,5 @@
 //! The agent may die, hang and talk nonsense: the server serves on.
 
-use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use holdfast_tests::wait;
 use rustix::process::Signal;
 
 use crate::famine::Famine;
-use crate::rig::{Rig, SetWhenDropped, send};
+use crate::rig::{Rig, SetWhenDropped, install, send};
 
 /// Set it to 1000 for the figure, which is printed.
 const KILLS_ENV: &str = "HOLDFAST_AGENT_KILLS";
@@ -105,7 +104,7 @@ fn an_agent_that_starves_is_not_called_hung() {
 fn nonsense_from_the_agent_is_said_and_never_felt() {
     let rig = Rig::puppet_prepared("", &["notify:READY=1", "wait"], |root| {
         let puppet = root.join("usr/bin/puppet");
-        fs::copy(puppet, root.join("usr/bin/holdfast-agent")).expect("a program copied");
+        install(&[&puppet], &root.join("usr/bin/holdfast-agent"));
     });
     wait::expect("nonsense to be heard", || rig.log().contains("the agent sent nonsense"));
     wait::expect("an end of it", || rig.log().contains("agent exited"));

@@ -135,8 +135,7 @@ impl Rig {
         let port = PortLease::acquire().expect("a free port");
         let number = port.port().to_string();
         let root = make_root(config);
-        let server = root.path().join("usr/bin/holdfast-server");
-        fs::copy(hurt::program(), server).expect("a program copied");
+        install(&[&hurt::program()], &root.path().join("usr/bin/holdfast-server"));
         let rig = Self::enter(
             Command::new("unshare"),
             script,
@@ -298,16 +297,20 @@ pub(crate) fn make_root(config: &str) -> TempDir {
         fs::create_dir_all(root.path().join(folder)).expect("a folder in it");
     }
     let Binaries { init, agent, server } = binaries();
-    for file in [init, agent, server] {
-        let name = file.file_name().expect("a program's name");
-        fs::copy(file, root.path().join("usr/bin").join(name)).expect("a program copied");
-    }
+    install(&[init, agent, server], &root.path().join("usr/bin"));
     for name in ["holdfast", "holdfastctl"] {
         let link = root.path().join("usr/bin").join(name);
         std::os::unix::fs::symlink("holdfast-agent", link).expect("a further name");
     }
     fs::write(root.path().join("etc/holdfast/holdfast.toml"), config).expect("written");
     root
+}
+
+/// By a process of its own: a file that this one writes may be inherited by a child that another test
+/// makes at that moment, and cannot be executed for as long (ETXTBSY).
+pub(crate) fn install(programs: &[&Path], place: &Path) {
+    let copied = Command::new("cp").args(programs).arg(place).status();
+    assert!(copied.expect("cp(1) of coreutils").success());
 }
 
 pub(crate) fn by_nobody(program: &str) -> Command {
@@ -335,7 +338,7 @@ fn puppets(config: &str) -> String {
 fn install_puppet(root: &Path) {
     let puppet = programs::built("puppet");
     for name in ["holdfast-server", "puppet"] {
-        fs::copy(&puppet, root.join("usr/bin").join(name)).expect("a program copied");
+        install(&[&puppet], &root.join("usr/bin").join(name));
     }
 }
 

@@ -7,7 +7,7 @@ use std::fs;
 use holdfast_tests::{programs, wait};
 use rustix::process::Signal;
 
-use crate::rig::{Rig, children, enter_cgroup, program};
+use crate::rig::{Rig, children, enter_cgroup, install, program};
 
 /// Processes of the puppet's, wherever they are: PID 1 inherits those that left.
 fn puppets(rig: &Rig) -> Vec<i32> {
@@ -72,7 +72,7 @@ fn without_clone3_a_service_is_moved_into_its_cgroup_and_that_is_said() {
         let script =
             enter_cgroup().replace(init, &format!("/usr/bin/refuse {CLONE3} {errno} {init}"));
         let rig = Rig::puppet_with(&script, "", &["notify:READY=1", "wait"], |root| {
-            fs::copy(programs::built("refuse"), root.join("usr/bin/refuse")).expect("a copy");
+            install(&[&programs::built("refuse")], &root.join("usr/bin/refuse"));
         });
         for run in 1..=2 {
             wait::expect("the run", || rig.service("server")["state"] == "ready");
