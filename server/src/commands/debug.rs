@@ -50,6 +50,7 @@ fn debug(call: &mut Call<'_>) -> Result {
         (b"pause-cron", 1) => call.engine.cron_paused = switch(call, args)?,
         // Replies have one buffer here, so there is nothing to choose.
         (b"client-enforce-reply-list", 1) => _ = switch(call, args)?,
+        (b"replybuffer", 2) => return reply_buffer(call, args),
         (b"reload", _) => return reload::reload(call, args),
         (b"loadaof", 0) => return reload::load_log(call),
         (b"object", 1 | 2) => return object(call, args),
@@ -89,6 +90,22 @@ fn switch(call: &mut Call<'_>, mut args: Args<'_>) -> Result<bool> {
     let on = number::parse_int(args.required()?).unwrap_or(0) != 0;
     call.reply.ok();
     Ok(on)
+}
+
+/// `PEAK-RESET-TIME ms | RESIZING 0|1`: when an idle client's buffer shrinks. Ours is given back at
+/// once, so there is nothing to tell anybody.
+fn reply_buffer(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
+    if args.keyword("peak-reset-time") {
+        if !args.keyword("never") && !args.keyword("reset") {
+            args.int()?;
+        }
+        call.reply.ok();
+    } else if args.keyword("resizing") {
+        switch(call, args)?;
+    } else {
+        return Err(error::unknown_subcommand_or_arity(b"replybuffer", "debug"));
+    }
+    Ok(())
 }
 
 /// From which length on list elements get a node of their own; 0 leaves it to the configuration.
@@ -287,6 +304,9 @@ fn help(call: &mut Call<'_>) {
             "QUICKLIST-PACKED-THRESHOLD <size>",
             "    Sets the threshold for elements to be inserted as plain vs packed nodes",
             "    Default value is 1GB, allows values up to 4GB. Setting to 0 restores to default.",
+            "REPLYBUFFER PEAK-RESET-TIME <NEVER|RESET|time>",
+            "REPLYBUFFER RESIZING <0|1>",
+            "    Accepted for test suites: an idle client has no reply buffer here.",
             "SEGFAULT",
             "    Crash the server (it aborts, with SIGABRT).",
             "SET-ACTIVE-EXPIRE <0|1>",
