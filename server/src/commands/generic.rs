@@ -78,7 +78,7 @@ const TYPE: Command = Command {
 
 fn type_of(call: &mut Call<'_>) -> Result {
     let key = call.args().required()?;
-    let name = call.inspect(key).map_or("none", |entry| entry.value().kind().name());
+    let name = call.inspect(key).map_or("none", |entry| entry.kind().name());
     call.reply.simple(name);
     Ok(())
 }

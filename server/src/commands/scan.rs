@@ -131,7 +131,7 @@ impl<'a> Options<'a> {
     }
 
     fn admit(&self, entry: Entry<'_>) -> bool {
-        self.kind.is_none_or(|kind| entry.value().kind().name() == kind)
+        self.kind.is_none_or(|kind| entry.kind().name() == kind)
             && self.pattern.matches(entry.key())
     }
 }

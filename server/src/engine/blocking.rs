@@ -254,7 +254,7 @@ impl Engine {
         let Some(client) = self.clients.other_mut(slot) else { return };
         let Some(blocked) = &client.blocked else { return };
         let found = self.keyspace.db(*db).find(&**key).filter(|entry| !entry.is_due(now.ms()));
-        let suits = found.is_some_and(|entry| entry.value().kind() == blocked.block.kind);
+        let suits = found.is_some_and(|entry| entry.kind() == blocked.block.kind);
         if !suits && !blocked.block.on_delete {
             return;
         }

@@ -249,7 +249,7 @@ impl<'a> Call<'a> {
 
     /// The type of a key that is there.
     pub fn kind(&mut self, key: &[u8]) -> Option<Kind> {
-        self.peek(key).map(|entry| entry.value().kind())
+        self.peek(key).map(|entry| entry.kind())
     }
 
     /// Looks a key up for a change; notes the access, counts neither hit nor miss.

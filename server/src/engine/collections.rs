@@ -119,7 +119,7 @@ impl<'a> Call<'a> {
         if let Some(note) = note {
             note.on(found.entry());
         }
-        if found.entry().value().kind() != T::KIND {
+        if found.entry().kind() != T::KIND {
             return Err(error::WRONG_TYPE);
         }
         let edited = found.edit_collection(|collection| {

@@ -29,7 +29,7 @@ use super::{
     heap::{Heap, is_alone, piece_size},
     value::{Encoding, Held, Value},
 };
-use crate::types::collection::Collection;
+use crate::types::collection::{Collection, Kind};
 use packed::{PACKED_MAX, Packed};
 
 use crate::types::string::{Str, StrRef, StringEncoding, embeds};
@@ -601,6 +601,15 @@ impl<'a> Entry<'a> {
         match self.collection() {
             None => Held::Str(self.string()),
             Some(collection) => Held::Collection(collection),
+        }
+    }
+
+    /// The value's type.
+    #[inline]
+    pub fn kind(self) -> Kind {
+        match packed_of(self.flags()) {
+            Some(packed) => packed.kind(),
+            None => self.large_collection().map_or(Kind::String, Collection::kind),
         }
     }
 

@@ -79,7 +79,7 @@ pub(super) fn values(call: &mut Call<'_>, keys: Args<'_>) {
 }
 
 fn append_value(digest: &mut Digest, entry: Entry<'_>, now_ms: i64) {
-    digest.append(&type_number(entry.value().kind()).to_be_bytes());
+    digest.append(&type_number(entry.kind()).to_be_bytes());
     match entry.value().view() {
         ValueRef::Str(string) => digest.append(string.bytes(&mut Digits::new())),
         ValueRef::Collection(collection) => append_collection(digest, collection, now_ms),

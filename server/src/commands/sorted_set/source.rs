@@ -65,7 +65,7 @@ pub(super) fn with_sources<R>(
 ) -> Result<R> {
     let mut is_there = Vec::with_capacity(keys.len());
     for key in keys {
-        let kind = call.read(key).map(|entry| entry.value().kind());
+        let kind = call.read(key).map(|entry| entry.kind());
         if kind.is_some_and(|kind| !matches!(kind, Kind::SortedSet | Kind::Set)) {
             return Err(error::WRONG_TYPE);
         }

@@ -38,7 +38,7 @@ fn shown(entry: Entry<'_>) -> String {
         }
         ValueRef::Collection(Collection::Stream(stream)) => shown_stream(stream),
     };
-    format!("{:?} {value} expires {:?}", entry.value().kind(), entry.expire_at())
+    format!("{:?} {value} expires {:?}", entry.kind(), entry.expire_at())
 }
 
 fn shown_stream(stream: &Stream) -> String {

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::ptr::NonNull;
 
 use crate::types::block::Block;
-use crate::types::collection::Collection;
+use crate::types::collection::{Collection, Kind};
 use crate::types::intset::{self, Intset};
 use crate::types::listpack::{self, Listpack};
 use crate::types::{hash, set};
@@ -33,6 +33,15 @@ pub(in crate::keyspace) enum Packed {
 impl Packed {
     pub(super) const ALL: [Self; 5] =
         [Self::List, Self::Set, Self::Intset, Self::Hash, Self::SortedSet];
+
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Self::List => Kind::List,
+            Self::Set | Self::Intset => Kind::Set,
+            Self::Hash => Kind::Hash,
+            Self::SortedSet => Kind::SortedSet,
+        }
+    }
 
     /// A collection's one block; `None` if it is more than one, or too large.
     pub(super) fn of(collection: &Collection) -> Option<(Self, &[u8])> {

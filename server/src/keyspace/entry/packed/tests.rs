@@ -129,6 +129,7 @@ fn check(db: &Db, key: &[u8], model: &Collection) {
     let entry = db.find(key).expect("the key stays");
     let collection = entry.collection().expect("a collection");
     assert_eq!(&*collection, model);
+    assert_eq!((entry.kind(), entry.value().kind()), (model.kind(), model.kind()));
     assert_eq!(collection.encoding(), model.encoding());
     assert_eq!(collection.next_deadline(), model.next_deadline());
     let one_block = super::Packed::whole(model).map(|(_, bytes)| bytes.len());
