@@ -101,8 +101,10 @@ fn cargo_build(target: &Path, packages: &[&str], more: &[&str]) -> Result<PathBu
 
 /// Static; no unwinding tables in programs that abort when they panic, and no tables that say how to
 /// find those; relocations as bitmaps, a tenth of their size (glibc applies such from 2.36 on).
-/// The script's path is relative to the workspace, where cargo starts the linker.
+/// The script's path is relative to the workspace, where cargo starts the linker. The crate `aes` opens
+/// private keys that have a password, once a start: without code for each kind of processor.
 const FLAGS: &str = "-C target-feature=+crt-static \
+    --cfg aes_backend=\"soft\" --cfg aes_backend_soft=\"compact\" \
     -C link-arg=-Wl,-T,image/link/no-unwinding.ld \
     -C link-arg=-Wl,--no-eh-frame-hdr \
     -C link-arg=-Wl,-z,pack-relative-relocs";
