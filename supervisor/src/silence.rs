@@ -4,14 +4,15 @@
 //! else, and a new process would starve as well. Who ran all the time is at work, or in an endless
 //! loop: that is a question of patience. Everybody else could have spoken.
 //!
-//! Pure: init takes the looks, and decides what a cause is worth.
+//! Pure: init takes the looks, and decides what a cause is worth. The agent's prober, which knows each
+//! thread and the cgroup too, goes by the same shares.
 
 use crate::clock::Ms;
 
 /// Shares of the time between two looks, in percent, that decide: ready to run without a processor
 /// for this much, or on one for this much.
-const WAITED_PERCENT: u64 = 20;
-const RAN_PERCENT: u64 = 50;
+pub const WAITED_PERCENT: u32 = 20;
+pub const RAN_PERCENT: u32 = 50;
 const NS_PER_MS: u64 = 1_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +46,7 @@ impl Look {
 
     /// One thread, by its `stat` and its `schedstat` in /proc. What cannot be read counts for nothing.
     pub fn add(&mut self, stat: &str, schedstat: &str) {
-        // The name is in brackets and may hold anything, brackets too.
-        match stat.rsplit_once(") ").and_then(|(_, rest)| rest.bytes().next()) {
+        match state(stat) {
             Some(b'R') => self.is_ready = true,
             Some(b'D') => self.is_stuck = true,
             Some(b'T' | b't') => self.is_stopped = true,
@@ -60,7 +60,7 @@ impl Look {
     /// What it did since `before`.
     pub fn since(&self, before: &Self) -> Cause {
         let time = self.at.saturating_sub(before.at).saturating_mul(NS_PER_MS);
-        let share = |percent| time / 100 * percent;
+        let share = |percent: u32| time / 100 * u64::from(percent);
         let ran = self.ran_ns.saturating_sub(before.ran_ns);
         let waited = self.waited_ns.saturating_sub(before.waited_ns);
         // A wait is added up when it is over: one that goes on shows as ready, then as now.
@@ -77,8 +77,14 @@ impl Look {
     }
 }
 
+/// A thread's state, as /proc has it in `stat`.
+pub fn state(stat: &str) -> Option<u8> {
+    // The name is in brackets and may hold anything, brackets too.
+    stat.rsplit_once(") ").and_then(|(_, rest)| rest.bytes().next())
+}
+
 /// Nanoseconds on a processor and waiting for one, then a count (scheduler statistics of the kernel).
-fn times(schedstat: &str) -> Option<(u64, u64)> {
+pub fn times(schedstat: &str) -> Option<(u64, u64)> {
     let mut numbers = schedstat.split_ascii_whitespace().map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }

@@ -10,12 +10,10 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use holdfast_supervisor::silence::{self, RAN_PERCENT, WAITED_PERCENT};
+
 /// Threads looked at. The server has one for each CPU and few more.
 const MAX_THREADS: usize = 256;
-/// A share of the time, in percent, that decides what a process did: it waited for a processor this
-/// much, or ran this much.
-const WAITED_PERCENT: u32 = 20;
-const RAN_PERCENT: u32 = 50;
 /// We were woken so much later than asked for: somebody else had the processor.
 const LATE: Duration = Duration::from_millis(200);
 
@@ -119,19 +117,16 @@ fn thread(task: &std::path::Path) -> io::Result<Option<Thread>> {
     let stat = fs::read_to_string(task.join("stat"))?;
     let times = fs::read_to_string(task.join("schedstat"))?;
     let id = task.file_name().and_then(|name| name.to_str()?.parse().ok());
-    // The name is in brackets and may hold anything, brackets too.
-    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.bytes().next());
     Ok((|| {
         let (ran, waited) = schedstat(&times)?;
-        Some(Thread { id: id?, state: state?, ran, waited })
+        Some(Thread { id: id?, state: silence::state(&stat)?, ran, waited })
     })())
 }
 
-/// Nanoseconds on a processor and waiting for one, then a count (scheduler statistics of the kernel).
+/// Time on a processor, and waiting for one.
 fn schedstat(text: &str) -> Option<(Duration, Duration)> {
-    let mut numbers = text.split_ascii_whitespace().map(str::parse);
-    let mut next = || numbers.next()?.ok().map(Duration::from_nanos);
-    Some((next()?, next()?))
+    let (ran, waited) = silence::times(text)?;
+    Some((Duration::from_nanos(ran), Duration::from_nanos(waited)))
 }
 
 /// `throttled_usec` of its cgroup, version 2.
