@@ -1,5 +1,6 @@
 //! The log: lines as Redis writes them, `pid:role date level text`, to standard output, a file or
-//! syslog; with the feature `systemd`, standard output may be the journal. Secrets never come here: whoever logs a directive masks it first.
+//! syslog; with the feature `systemd`, standard output may be the journal. Secrets never come here:
+//! whoever logs a directive masks it first.
 //!
 //! One logger per process, so that any task can tell what happened to it.
 

@@ -6,9 +6,8 @@ pub mod manager;
 pub mod oom;
 pub mod service;
 mod sys;
-mod text;
 
-pub use text::release_text;
+pub use sys::release_text;
 
 use std::sync::LazyLock;
 use std::time::Duration;

@@ -12,7 +12,6 @@ use super::eviction::Eviction;
 use super::notify::Class;
 use super::value::{OutputLimit, SavePoint, Value};
 use crate::log;
-use crate::process::oom;
 use crate::types::{hash, set, sorted_set};
 
 pub use tls::{AuthClients, AuthUser, Identity, Tls};
@@ -80,7 +79,7 @@ pub struct Settings {
     pub supervised: Supervised,
     pub shutdown_on_term: ShutDown,
     pub shutdown_on_int: ShutDown,
-    pub oom_score: oom::Wish,
+    pub oom_score: OomWish,
     // What it tells.
     pub log: log::Settings,
     /// `notify-keyspace-events`: the classes that are told of; none where they are told neither
@@ -234,6 +233,17 @@ impl Allowed {
     }
 }
 
+/// `oom-score-adj` with the value of `oom-score-adj-values` for a server like this one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OomWish {
+    /// As whoever started us has set it.
+    #[default]
+    Untouched,
+    Absolute(i32),
+    /// Added to what whoever started us has set.
+    Relative(i32),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Supervised {
     No,
@@ -298,8 +308,8 @@ impl Settings {
             daemonize: v.bool("daemonize"),
             supervised: v.supervised(),
             shutdown_on_term: v.shut_down("shutdown-on-sigterm"),
-            oom_score: v.oom_score(),
             shutdown_on_int: v.shut_down("shutdown-on-sigint"),
+            oom_score: v.oom_score(),
             log: v.log(),
             keyspace_events: v.events(),
             command_log: v.command_log(),
@@ -456,14 +466,14 @@ impl Values<'_> {
     }
 
     /// The first value is a primary's; the others are for replicas and forked children.
-    fn oom_score(&self) -> oom::Wish {
+    fn oom_score(&self) -> OomWish {
         let Value::OomScores([score, ..]) = *self.get("oom-score-adj-values") else {
             panic!("{KIND}")
         };
         match self.choice("oom-score-adj") {
-            directives::OOM_SCORE_RELATIVE => oom::Wish::Relative(score),
-            directives::OOM_SCORE_ABSOLUTE => oom::Wish::Absolute(score),
-            _ => oom::Wish::Untouched,
+            directives::OOM_SCORE_RELATIVE => OomWish::Relative(score),
+            directives::OOM_SCORE_ABSOLUTE => OomWish::Absolute(score),
+            _ => OomWish::Untouched,
         }
     }
 

@@ -151,7 +151,7 @@ pub struct Engine {
     pub checksums_are_skipped: bool,
     /// What `maxmemory` is where nobody set it: what the process's cgroup leaves it. Zero is no limit.
     pub memory_ceiling: u64,
-    /// Bytes given away to be freed that are not free yet.
+    /// What was given away to be freed.
     pub disposal: Arc<Disposal>,
     /// What threads keep for replies to come.
     scratch_bytes: usize,

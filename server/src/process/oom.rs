@@ -3,22 +3,12 @@
 use std::io;
 use std::path::Path;
 
+use crate::config::settings::OomWish as Wish;
 use crate::log;
 
 const PATH: &str = "/proc/self/oom_score_adj";
 /// The kernel's own bounds.
 const SCORES: std::ops::RangeInclusive<i32> = -1000..=1000;
-
-/// `oom-score-adj` with the value of `oom-score-adj-values` for a server like this one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Wish {
-    /// As whoever started us has set it.
-    #[default]
-    Untouched,
-    Absolute(i32),
-    /// Added to what whoever started us has set.
-    Relative(i32),
-}
 
 /// The score in force, and the one before us.
 #[derive(Debug, Default)]
@@ -34,18 +24,15 @@ impl OomScore {
 
     fn follow_at(&mut self, path: &Path, wish: Wish) -> io::Result<()> {
         let failed = |error: &io::Error| log::warning!("Unable to set {}: {error}", path.display());
-        let score = match (wish, self.before) {
-            (Wish::Untouched, None) => return Ok(()),
-            (Wish::Untouched, Some(before)) => before,
-            (Wish::Absolute(score), before) => {
-                self.before = Some(before.map_or_else(|| read(path), Ok).inspect_err(failed)?);
-                score
-            }
-            (Wish::Relative(score), before) => {
-                let before = before.map_or_else(|| read(path), Ok).inspect_err(failed)?;
-                self.before = Some(before);
-                before + score
-            }
+        if wish == Wish::Untouched && self.before.is_none() {
+            return Ok(());
+        }
+        let before = self.before.map_or_else(|| read(path), Ok).inspect_err(failed)?;
+        self.before = Some(before);
+        let score = match wish {
+            Wish::Untouched => before,
+            Wish::Absolute(score) => score,
+            Wish::Relative(score) => before.saturating_add(score),
         };
         let score = score.clamp(*SCORES.start(), *SCORES.end());
         std::fs::write(path, score.to_string()).inspect_err(failed)?;

@@ -1,6 +1,10 @@
 //! What takes `unsafe`: `getrusage` and `fork`, which rustix does not have, the environment,
 //! descriptors that came with the process, and its own pages.
 
+mod text;
+
+pub use text::release_text;
+
 use std::ffi::OsString;
 use std::io;
 use std::ops::Range;
@@ -49,11 +53,13 @@ pub(super) fn take_variables<const N: usize>(names: &[&str; N]) -> [Option<OsStr
 }
 
 /// Takes pages of a file that are mapped at `addresses` out of the process; it goes on with the file's
-/// when they are needed. They must never have been written to: that would be lost. What the kernel
-/// refuses stays as it is.
-pub(super) fn forget_pages(addresses: Range<usize>) {
+/// when they are needed. What the kernel refuses stays as it is.
+///
+/// # Safety
+/// All of it is a mapping of a file, and nobody has ever written to it: that would be lost.
+unsafe fn forget_pages(addresses: Range<usize>) {
     let start = std::ptr::with_exposed_provenance_mut(addresses.start);
-    // SAFETY: pages of a private mapping of a file that nobody writes to read the same afterwards.
+    // SAFETY: the caller's; such pages read the same afterwards.
     unsafe { libc::madvise(start, addresses.len(), libc::MADV_DONTNEED) };
 }
 

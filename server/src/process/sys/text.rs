@@ -4,14 +4,17 @@
 use std::fs;
 use std::ops::Range;
 
-use super::sys;
+use super::forget_pages;
 
 /// Takes the program's code and constants out of the process's pages.
 pub fn release_text() {
     let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let Ok(own) = std::env::current_exe() else { return };
     let own = own.to_string_lossy();
-    maps.lines().filter_map(|line| unwritten(line, &own)).for_each(sys::forget_pages);
+    for addresses in maps.lines().filter_map(|line| unwritten(line, &own)) {
+        // SAFETY: the program's own file is mapped there, for reading only since the loader was done.
+        unsafe { forget_pages(addresses) };
+    }
 }
 
 /// The addresses of a mapping of the program that nobody ever writes to: code, and the first segment.
@@ -50,7 +53,9 @@ mod tests {
 
     #[test]
     fn the_program_goes_on_without_its_pages() {
+        static PRIMES: [u32; 6] = [2, 3, 5, 7, 11, 13];
+        let sum = || std::hint::black_box(&PRIMES).iter().sum::<u32>();
         release_text();
-        assert_eq!("still here".len(), 10);
+        assert_eq!(sum(), 41, "constants are read anew");
     }
 }
