@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use holdfast_tests::resp::Value as Reply;
 use holdfast_tests::wait;
@@ -80,22 +80,26 @@ fn an_agent_that_hangs_is_killed_and_started_again() {
 /// A new one would starve as well.
 #[test]
 fn an_agent_that_starves_is_not_called_hung() {
-    /// What it may be silent for, and time for the looks after it.
-    const FAMINE: Duration = Duration::from_secs(16);
+    /// Several times what it may be silent for.
+    const LONGEST: Duration = Duration::from_secs(60);
+    /// Looks of init that follow the first one in which it starves.
+    const MORE: Duration = Duration::from_secs(3);
+    const TOLD: &str = "agent is silent, but it starves";
     let rig = Rig::puppet("", &["notify:READY=1", "wait"]);
     wait::expect("it to be ready", || rig.service("server")["state"] == "ready");
     let agent = rig.pid("holdfast-agent");
-    let famine = Famine::begin(&[agent]);
-    let begun = Instant::now();
-    while begun.elapsed() < FAMINE {
-        assert!(!rig.log().contains("agent hangs"), "{}", rig.log());
-        thread::sleep(Duration::from_millis(200));
-    }
+    let famine = Famine::begin_behind_all(&[agent]);
+    let told = wait::until(LONGEST, || {
+        let log = rig.log();
+        assert!(!log.contains("agent hangs"), "{log}");
+        log.contains(TOLD).then_some(())
+    });
+    assert!(told.is_some(), "the famine was none:\n{}", rig.log());
+    thread::sleep(MORE);
     drop(famine);
     wait::expect("it to answer", || rig.service("agent")["state"] == "ready");
     assert_eq!(rig.pid("holdfast-agent"), agent);
-    let told = rig.log().contains("agent is silent, but it starves");
-    assert!(told, "the famine was none:\n{}", rig.log());
+    assert!(!rig.log().contains("agent hangs"), "{}", rig.log());
     rig.stop();
 }
 

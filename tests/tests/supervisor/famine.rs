@@ -34,6 +34,13 @@ impl Famine {
         famine
     }
 
+    /// As [`Famine::begin`], and whoever starves comes after all others: not even a machine with time
+    /// to spare lets it run for long.
+    pub(crate) fn begin_behind_all(pids: &[i32]) -> Self {
+        pids.iter().for_each(|pid| schedule(*pid, "--idle"));
+        Self::begin(pids)
+    }
+
     /// The CPU controller, of cgroup version 1 or 2.
     fn root() -> PathBuf {
         let places = ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup"].map(PathBuf::from);
@@ -66,10 +73,20 @@ impl Drop for Famine {
         let root = Self::root().join("cgroup.procs");
         for pid in procs.lines() {
             let _ = fs::write(&root, pid);
+            if let Ok(pid) = pid.parse() {
+                schedule(pid, "--other");
+            }
         }
         for spinner in &mut self.spinners {
             let _ = spinner.wait();
         }
         let _ = fs::remove_dir(&self.group);
     }
+}
+
+/// Sets the policy of all threads of a process, which may have ended meanwhile.
+fn schedule(pid: i32, policy: &str) {
+    let mut chrt = Command::new("chrt");
+    chrt.args([policy, "--all-tasks", "--pid", "0"]).arg(pid.to_string());
+    chrt.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("chrt of util-linux");
 }
