@@ -12,8 +12,8 @@ use crate::clock::{Clock, Now};
 use crate::commands::Id;
 use crate::error::{Error, Result};
 use crate::keyspace::Kind;
+use crate::resp::OwnedArgv;
 use crate::resp::Reply;
-use crate::resp::decode::OwnedArgv;
 
 /// What a command waits for.
 #[derive(Debug)]

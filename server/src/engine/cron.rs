@@ -12,7 +12,7 @@ use crate::config::notify::Class;
 use crate::keyspace::Db;
 use crate::keyspace::Due;
 use crate::resp::Argv;
-use crate::resp::decode::OwnedArgv;
+use crate::resp::OwnedArgv;
 
 /// The longest slice of active expiry, in microseconds. With [`BUSY`] between two, it takes at most
 /// a fifth of one processor.

@@ -18,7 +18,7 @@ use crate::config::rewrite::Scope;
 use crate::config::{Config, Effect, Settings, load};
 use crate::process::{self, Process};
 use crate::rdb::file::Options;
-use crate::resp::decode::OwnedArgv;
+use crate::resp::OwnedArgv;
 use crate::resp::{Argv, Batch, Decoder, Limits};
 use crate::storage::Written;
 

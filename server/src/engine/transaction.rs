@@ -2,7 +2,7 @@
 
 use crate::commands::Id;
 use crate::error::Error;
-use crate::resp::{Argv, decode::OwnedArgv};
+use crate::resp::{Argv, OwnedArgv};
 
 /// The state between MULTI and EXEC.
 #[derive(Debug, Default)]

@@ -10,7 +10,8 @@
 //! GET "k"\r\n                               inline: one line, quoting as in redis.conf
 //! ```
 
-use super::inline;
+use super::argv::{OwnedArgv, Span};
+use super::{Batch, inline};
 
 /// Longest inline command or header line (`PROTO_INLINE_MAX_SIZE`).
 const MAX_LINE: usize = 64 * 1024;
@@ -39,189 +40,6 @@ pub struct ProtocolError(pub String);
 impl ProtocolError {
     fn new(text: &str) -> Self {
         Self(text.to_owned())
-    }
-}
-
-/// Where an argument lies: bytes from the start of its buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    start: usize,
-    len: usize,
-}
-
-impl Span {
-    pub(crate) fn new(start: usize, len: usize) -> Self {
-        Self { start, len }
-    }
-
-    /// With its length before it, and the ends of both lines.
-    #[inline]
-    fn wire_len(&self) -> usize {
-        1 + digits(self.len) + 4 + self.len
-    }
-}
-
-#[inline]
-fn digits(number: usize) -> usize {
-    if number < 10 { 1 } else { number.ilog10() as usize + 1 }
-}
-
-/// The arguments of one command, its name first.
-#[derive(Clone, Copy, Debug)]
-pub struct Argv<'a> {
-    buffer: &'a [u8],
-    spans: &'a [Span],
-}
-
-impl<'a> Argv<'a> {
-    /// The arguments that lie in `buffer` at these places.
-    pub(crate) fn over(buffer: &'a [u8], spans: &'a [Span]) -> Self {
-        Self { buffer, spans }
-    }
-
-    pub fn len(&self) -> usize {
-        self.spans.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
-    }
-
-    /// Bytes from the beginning of the first argument to the end of the last, with what lies between.
-    #[inline]
-    pub fn reach_bytes(&self) -> usize {
-        match (self.spans.first(), self.spans.last()) {
-            (Some(first), Some(last)) => last.start + last.len - first.start,
-            _ => 0,
-        }
-    }
-
-    /// Bytes of the command on the wire, in RESP.
-    pub fn wire_len(&self) -> usize {
-        self.spans.iter().map(Span::wire_len).sum::<usize>() + 1 + digits(self.spans.len()) + 2
-    }
-
-    /// The bytes from the first argument to the end of the line of the last, if what lies between the
-    /// arguments is as RESP has it: it is not where the command came as an inline one, or was copied.
-    pub fn wire_body(&self) -> Option<&'a [u8]> {
-        let (first, rest) = self.spans.split_first()?;
-        let last = rest.last().unwrap_or(first);
-        let framed: usize = rest.iter().map(Span::wire_len).sum();
-        // A command in one piece on the wire has nothing but frames between its arguments.
-        let body = self.buffer.get(first.start..last.start + last.len + 2)?;
-        let is_wire = first.len + 2 + framed == body.len() && body.ends_with(b"\r\n");
-        is_wire.then_some(body)
-    }
-
-    pub fn get(&self, index: usize) -> Option<&'a [u8]> {
-        let span = self.spans.get(index)?;
-        Some(&self.buffer[span.start..span.start + span.len])
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let buffer = self.buffer;
-        self.spans.iter().map(move |span| &buffer[span.start..span.start + span.len])
-    }
-}
-
-/// A command that owns its arguments: what MULTI queues.
-#[derive(Clone, Debug, Default)]
-pub struct OwnedArgv {
-    buffer: Vec<u8>,
-    spans: Vec<Span>,
-}
-
-impl OwnedArgv {
-    pub fn copy_of(argv: Argv<'_>) -> Self {
-        argv.iter().collect()
-    }
-
-    pub fn view(&self) -> Argv<'_> {
-        Argv { buffer: &self.buffer, spans: &self.spans }
-    }
-
-    pub fn push(&mut self, arg: &[u8]) {
-        self.spans.push(Span { start: self.buffer.len(), len: arg.len() });
-        self.buffer.extend_from_slice(arg);
-    }
-
-    pub fn clear(&mut self) {
-        self.buffer.clear();
-        self.spans.clear();
-    }
-
-    pub fn len_bytes(&self) -> usize {
-        self.buffer.capacity() + self.spans.capacity() * size_of::<Span>()
-    }
-}
-
-impl<'a> FromIterator<&'a [u8]> for OwnedArgv {
-    fn from_iter<I: IntoIterator<Item = &'a [u8]>>(args: I) -> Self {
-        let mut owned = Self::default();
-        args.into_iter().for_each(|arg| owned.push(arg));
-        owned
-    }
-}
-
-/// Complete commands found in a buffer, in order.
-#[derive(Debug, Default)]
-pub struct Batch {
-    spans: Vec<Span>,
-    /// For each command, the end of its spans and the end of its bytes in the buffer.
-    commands: Vec<Command>,
-    /// Arguments of inline commands, which unquoting may have changed: these do not lie in the
-    /// buffer. A span with `start >= INLINE_BASE` points here.
-    inline: Vec<OwnedArgv>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Command {
-    spans_end: usize,
-    buffer_end: usize,
-    inline: Option<usize>,
-}
-
-impl Batch {
-    pub fn clear(&mut self) {
-        self.spans.clear();
-        self.commands.clear();
-        self.inline.clear();
-    }
-
-    /// Gives memory back that a command with very many arguments took.
-    #[inline]
-    pub fn shrink(&mut self) {
-        /// Spans that are kept for the next batch, 16 bytes each.
-        const KEPT: usize = 8 * 1024;
-        if self.spans.capacity() > KEPT {
-            self.spans = Vec::new();
-        }
-    }
-
-    pub fn len(&self) -> usize {
-        self.commands.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.commands.is_empty()
-    }
-
-    /// The arguments of command `index`. `buffer` is what it was decoded from.
-    pub fn command<'a>(&'a self, buffer: &'a [u8], index: usize) -> Argv<'a> {
-        let command = self.commands[index];
-        if let Some(inline) = command.inline {
-            return self.inline[inline].view();
-        }
-        let start = match index.checked_sub(1) {
-            Some(previous) => self.commands[previous].spans_end,
-            None => 0,
-        };
-        Argv { buffer, spans: &self.spans[start..command.spans_end] }
-    }
-
-    /// How many bytes of the buffer the first `count` commands took.
-    pub fn bytes_of(&self, count: usize) -> usize {
-        count.checked_sub(1).map_or(0, |last| self.commands[last].buffer_end)
     }
 }
 
@@ -279,8 +97,7 @@ impl Decoder {
         while base < buffer.len() && batch.len() < most {
             if let Some(len) = self.whole(&buffer[base..], base, limits, &mut batch.spans) {
                 base += len;
-                let spans_end = batch.spans.len();
-                batch.commands.push(Command { spans_end, buffer_end: base, inline: None });
+                batch.complete(base);
                 continue;
             }
             match self.step(buffer, base, limits, &mut batch.spans) {
@@ -289,19 +106,8 @@ impl Decoder {
                     break;
                 }
                 Ok(Step::Empty) => {}
-                Ok(Step::Complete) => batch.commands.push(Command {
-                    spans_end: batch.spans.len(),
-                    buffer_end: base + self.position,
-                    inline: None,
-                }),
-                Ok(Step::Inline(argv)) => {
-                    batch.inline.push(argv);
-                    batch.commands.push(Command {
-                        spans_end: batch.spans.len(),
-                        buffer_end: base + self.position,
-                        inline: Some(batch.inline.len() - 1),
-                    });
-                }
+                Ok(Step::Complete) => batch.complete(base + self.position),
+                Ok(Step::Inline(argv)) => batch.complete_inline(argv, base + self.position),
                 Err(error) => return (base, Err(error)),
             }
             base += self.position;
@@ -313,13 +119,11 @@ impl Decoder {
     /// Takes back from the batch what belongs to a command that is not complete, which begins at
     /// `base`.
     fn keep_spans(&mut self, continued: bool, base: usize, batch: &mut Batch) {
-        let complete = batch.commands.last().map_or(0, |command| command.spans_end);
         if continued && base == 0 {
             // It may have a million already: they are moved, not copied.
             self.spans = std::mem::take(&mut batch.spans);
         } else {
-            let own = |span: &Span| Span { start: span.start - base, len: span.len };
-            self.spans = batch.spans[complete..].iter().map(own).collect();
+            self.spans = batch.incomplete().iter().map(|span| span.back_by(base)).collect();
         }
     }
 
@@ -359,7 +163,7 @@ impl Decoder {
                 spans.truncate(before);
                 return None;
             };
-            spans.push(Span { start: base + at + header, len });
+            spans.push(Span::new(base + at + header, len));
             at += header + len + 2;
         }
         (count > 0).then_some(at)
@@ -400,7 +204,7 @@ impl Decoder {
             if buffer[self.position + len..][..2] != *b"\r\n" {
                 return Err(ProtocolError::new("invalid CRLF in request"));
             }
-            spans.push(Span { start: base + self.position, len });
+            spans.push(Span::new(base + self.position, len));
             self.position += len + 2;
             self.bulk_len = None;
             self.remaining = self.remaining.map(|left| left - 1);
@@ -543,103 +347,4 @@ fn shown(byte: u8) -> char {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: Limits = Limits { max_bulk_len: 512 * 1024 * 1024, authenticated: true };
-
-    /// Decodes as a connection does, `chunk` bytes arriving at a time.
-    fn decode(input: &[u8], chunk: usize, limits: Limits) -> (Vec<Vec<Vec<u8>>>, Option<String>) {
-        let (mut decoder, mut batch, mut buffer) = (Decoder::default(), Batch::default(), vec![]);
-        let mut commands = Vec::new();
-        for piece in input.chunks(chunk.max(1)) {
-            buffer.extend_from_slice(piece);
-            loop {
-                let (consumed, result) = decoder.decode(&buffer, limits, &mut batch);
-                for index in 0..batch.len() {
-                    commands
-                        .push(batch.command(&buffer, index).iter().map(<[u8]>::to_vec).collect());
-                }
-                if let Err(ProtocolError(text)) = result {
-                    return (commands, Some(text));
-                }
-                buffer.drain(..consumed);
-                if consumed == 0 {
-                    break;
-                }
-            }
-        }
-        (commands, None)
-    }
-
-    /// However the bytes are split, the commands and the error are the same.
-    fn check(input: &[u8], expected: &[&[&str]], error: Option<&str>) {
-        let expected: Vec<Vec<Vec<u8>>> = expected
-            .iter()
-            .map(|args| args.iter().map(|arg| arg.as_bytes().to_vec()).collect())
-            .collect();
-        for chunk in [1, 2, 3, 7, input.len()] {
-            let (commands, got) = decode(input, chunk, LIMITS);
-            let shown = String::from_utf8_lossy(input);
-            assert_eq!(commands, expected, "{shown:?} by {chunk}");
-            assert_eq!(got.as_deref(), error, "{shown:?} by {chunk}");
-        }
-    }
-
-    #[test]
-    fn commands_are_the_same_however_their_bytes_arrive() {
-        check(b"*1\r\n$4\r\nPING\r\n", &[&["PING"]], None);
-        check(
-            b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n*1\r\n$4\r\nPING\r\n",
-            &[&["GET", "k"], &["PING"]],
-            None,
-        );
-        check(b"PING\r\n\r\nSET a 'b c'\n", &[&["PING"], &["SET", "a", "b c"]], None);
-        check(b"*0\r\n*-1\r\n*1\r\n$0\r\n\r\n", &[&[""]], None);
-        check(b"*2\r\n$3\r\nGET\r\n$5\r\na\r\nb", &[], None);
-        check(b"*1\r\n$4\r\na\r\nb\r\n", &[&["a\r\nb"]], None);
-    }
-
-    #[test]
-    fn broken_requests_are_told_apart() {
-        check(b"*a\r\n", &[], Some("invalid multibulk length"));
-        check(b"*2147483648\r\n", &[], Some("invalid multibulk length"));
-        check(b"*1\r\n:4\r\n", &[], Some("expected '$', got ':'"));
-        check(b"*1\r\n\r\n", &[], Some("expected '$', got ' '"));
-        check(b"*1\r\n$-1\r\n", &[], Some("invalid bulk length"));
-        check(b"*1\r\n$536870913\r\n", &[], Some("invalid bulk length"));
-        check(b"*1\r\n$1x\r\n", &[], Some("invalid bulk length"));
-        check(b"*1\rx", &[], Some("invalid CRLF in request"));
-        check(b"*1\r\n$1\r\nabc", &[], Some("invalid CRLF in request"));
-        check(b"PING\r\nSET \"a\r\n", &[&["PING"]], Some("unbalanced quotes in request"));
-        check(&[b'a'; MAX_LINE + 1], &[], Some("too big inline request"));
-    }
-
-    #[test]
-    fn endless_headers_end() {
-        let mut input = b"*1\r\n$".to_vec();
-        input.resize(MAX_LINE + 16, b'1');
-        check(&input, &[], Some("too big bulk count string"));
-        check(&[b'*'; MAX_LINE + 16], &[], Some("too big mbulk count string"));
-    }
-
-    #[test]
-    fn strangers_may_not_send_much() {
-        let limits = Limits { authenticated: false, ..LIMITS };
-        for (input, expected) in [
-            (&b"*11\r\n"[..], "unauthenticated multibulk length"),
-            (b"*1\r\n$16385\r\n", "unauthenticated bulk length"),
-        ] {
-            assert_eq!(decode(input, 64, limits).1.as_deref(), Some(expected));
-        }
-        assert_eq!(decode(b"*10\r\n$16384\r\n", 64, limits).1, None);
-    }
-
-    #[test]
-    fn a_long_argument_is_announced_to_the_reader() {
-        let (mut decoder, mut batch) = (Decoder::default(), Batch::default());
-        let input = b"*1\r\n$1000\r\nabc";
-        assert_eq!(decoder.decode(input, LIMITS, &mut batch).0, 0);
-        assert_eq!(decoder.missing(input.len()), 1000 + 2 - 3);
-    }
-}
+mod tests;

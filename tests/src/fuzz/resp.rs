@@ -3,8 +3,8 @@
 //! The second decoder sees the whole input at once and knows no state. It shares only the splitting
 //! of quoted inline words with the first, which has tables of its own.
 
-use holdfast_server::resp::decode::{Batch, Decoder, Limits, ProtocolError};
 use holdfast_server::resp::inline;
+use holdfast_server::resp::{Batch, Decoder, Limits, ProtocolError};
 
 use super::{Random, mutate};
 

@@ -6,7 +6,7 @@ use crate::commands::expire::{Condition, From, Scale, Unit};
 use crate::commands::spec::{Access, Command, Flags, KeySpec};
 use crate::engine::Call;
 use crate::error::{self, Result};
-use crate::resp::decode::OwnedArgv;
+use crate::resp::OwnedArgv;
 use crate::types::hash::Hash;
 
 pub(super) const HEXPIRE: Command = Command {

@@ -6,7 +6,7 @@ use super::{HASH, Logged, due_from, log_fields, reply_item_opt, tell, tell_if_go
 use crate::commands::spec::{Access, Command, Flags, KeySpec};
 use crate::engine::{Args, Call};
 use crate::error::Result;
-use crate::resp::decode::OwnedArgv;
+use crate::resp::OwnedArgv;
 use crate::types::hash::Hash;
 
 pub(super) const HGETEX: Command = Command {

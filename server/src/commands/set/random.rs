@@ -9,7 +9,7 @@ use crate::commands::spec::{Access, Command, Flags, KeySpec};
 use crate::engine::Call;
 use crate::error::{self, Result};
 use crate::resp::Argv;
-use crate::resp::decode::OwnedArgv;
+use crate::resp::OwnedArgv;
 use crate::types::listpack::Item;
 use crate::types::set::Set;
 use crate::types::string::Digits;

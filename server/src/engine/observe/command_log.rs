@@ -7,7 +7,7 @@ use crate::commands::{Flags, Id};
 use crate::config::settings::LogLimits;
 use crate::engine::{Client, Engine};
 use crate::error::REDACTED;
-use crate::resp::{Argv, decode::OwnedArgv};
+use crate::resp::{Argv, OwnedArgv};
 
 /// Arguments of a command that are kept; of more, the last place says how many there were.
 const MAX_ARGS: usize = 32;

@@ -10,7 +10,8 @@
 //! notes during which snapshot its bits were set, and before the first is set in another, the old ones
 //! go. A thousand entries at most are looked at for that.
 
-use super::{LOOKAHEAD, Place, Table, home};
+use super::segment::{TAG_BITS, home};
+use super::{LOOKAHEAD, Place, Table};
 use crate::keyspace::{Entry, hash::Hash, slot::Slot};
 
 /// A place in hash space.
@@ -44,7 +45,7 @@ impl Table {
             return false;
         }
         let first = segment.start_of(slot.tag());
-        let last = first | u64::MAX >> (super::TAG_BITS + segment.depth());
+        let last = first | u64::MAX >> (TAG_BITS + segment.depth());
         match frontier {
             _ if frontier <= first => true,
             _ if frontier > last => false,
