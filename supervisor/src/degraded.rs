@@ -33,10 +33,11 @@ pub enum Degraded {
     LogsDropped = 23,
     LeftBehind = 24,
     SafeMode = 25,
+    ConfigRefused = 26,
 }
 
 impl Degraded {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::NoCgroups,
         Self::PartialCgroups,
         Self::NoClone3,
@@ -63,6 +64,7 @@ impl Degraded {
         Self::LogsDropped,
         Self::LeftBehind,
         Self::SafeMode,
+        Self::ConfigRefused,
     ];
 
     /// Stable, for programs.
@@ -94,6 +96,7 @@ impl Degraded {
             Self::LogsDropped => "logs-dropped",
             Self::LeftBehind => "left-behind",
             Self::SafeMode => "safe-mode",
+            Self::ConfigRefused => "config-refused",
         }
     }
 
@@ -137,6 +140,7 @@ impl Degraded {
             Self::SafeMode => {
                 "the last starts ended by the watchdog or a panic: it is fed for init's loop alone now"
             }
+            Self::ConfigRefused => "holdfast.toml has mistakes: what runs is another configuration",
         }
     }
 }

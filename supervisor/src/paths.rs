@@ -3,6 +3,9 @@
 pub const SERVER: &str = "/usr/bin/holdfast-server";
 pub const AGENT: &str = "/usr/bin/holdfast-agent";
 pub const CONFIG: &str = "/etc/holdfast/holdfast.toml";
+/// On a machine: in the place of the image's where it is there, and left alone by whatever replaces
+/// the image.
+pub const SITE_CONFIG: &str = "/data/holdfast/holdfast.toml";
 pub const DATA: &str = "/data";
 pub const MODULES: &str = "/usr/lib/holdfast/modules";
 

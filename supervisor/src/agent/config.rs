@@ -121,6 +121,10 @@ impl Config {
             Ok(file) if file.len() > MAX_FILE_BYTES => {
                 return Err(whole_file(format!("the file is longer than {MAX_FILE_BYTES} bytes")));
             }
+            // A pipe would be waited for.
+            Ok(file) if !file.is_file() => {
+                return Err(whole_file("this is no regular file".to_owned()));
+            }
             _ => {}
         }
         let bytes = std::fs::read(path).map_err(|error| whole_file(format!("{error}")))?;

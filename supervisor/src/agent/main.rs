@@ -25,6 +25,7 @@ mod prober;
 mod report;
 mod run;
 mod serve;
+mod source;
 mod time;
 mod utc;
 

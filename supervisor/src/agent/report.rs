@@ -9,7 +9,6 @@ use std::fmt;
 use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::degraded::Degraded;
 use holdfast_supervisor::machine::{Exit, LastExit, Next, State};
-use holdfast_supervisor::paths;
 use holdfast_supervisor::snapshot::{Mode, PlanSource, ServiceView, Snapshot};
 use serde::Serialize;
 
@@ -17,7 +16,8 @@ use crate::backup;
 use crate::certs::report::Certificates;
 use crate::control::Counters;
 use crate::network;
-use crate::run::{FileState, Shared};
+use crate::run::Shared;
+use crate::source::FileState;
 use crate::time;
 
 #[derive(Debug, Serialize)]
@@ -86,9 +86,10 @@ struct Probe {
 
 #[derive(Debug, Serialize)]
 struct ConfigFile {
+    /// That counts: the image's, or the site's.
     path: &'static str,
     present: bool,
-    /// Whose plan runs: "built-in", "file" or "last-good".
+    /// Whose plan runs: "file", "last-good", "image" or "built-in".
     plan: &'static str,
     errors: Vec<FileError>,
 }
@@ -171,6 +172,9 @@ fn degraded(
     for degraded in shared.certs.degraded() {
         set.insert(degraded);
     }
+    if !shared.file.borrow().problems.is_empty() {
+        set.insert(Degraded::ConfigRefused);
+    }
     if backup.has_failed() {
         set.insert(Degraded::BackupFailed);
     }
@@ -245,13 +249,9 @@ impl ConfigFile {
             message: problem.message.clone(),
         });
         Self {
-            path: paths::CONFIG,
+            path: file.path,
             present: file.present,
-            plan: match from_agent {
-                true if file.is_last_good => "last-good",
-                true => "file",
-                false => "built-in",
-            },
+            plan: if from_agent { file.source.name() } else { "built-in" },
             errors: errors.collect(),
         }
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use holdfast_supervisor::channel::{ToAgent, ToInit};
 use holdfast_supervisor::clock::{Ms, now_ms};
+use holdfast_supervisor::cmdline;
 use holdfast_supervisor::snapshot::{Mode, Snapshot};
-use holdfast_supervisor::{cmdline, paths};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, Semaphore, watch};
 
@@ -21,6 +21,7 @@ use crate::link::Link;
 use crate::logs::{self, Logs};
 use crate::network::{self, Network};
 use crate::ping::{Answer, Endpoint};
+use crate::source::{self, FileState, Source};
 use crate::{backup, last_good, pressure, prober, serve, time};
 
 /// init waits ten times as long.
@@ -49,15 +50,6 @@ pub(crate) struct Shared {
     config: RefCell<Config>,
     /// Nothing was loaded yet.
     is_fresh: Cell<bool>,
-}
-
-/// What became of holdfast.toml.
-#[derive(Debug, Default)]
-pub(crate) struct FileState {
-    pub(crate) present: bool,
-    pub(crate) problems: Vec<Problem>,
-    /// What runs is the file as it was before its mistakes.
-    pub(crate) is_last_good: bool,
 }
 
 /// The last probe.
@@ -114,38 +106,46 @@ impl Shared {
     }
 
     /// Reads the file; false: it is refused, and init goes on with the plan it has. An agent that
-    /// has none yet takes the last that was good.
-    fn read_config(&self) -> bool {
-        match Config::load(Path::new(paths::CONFIG)) {
+    /// has none yet takes another.
+    fn read_config(&self, on_metal: bool) -> bool {
+        let (path, read) = source::read(on_metal);
+        match read {
             Ok(config) => {
-                if config.is_some() {
-                    last_good::keep(Path::new(paths::CONFIG));
-                }
                 let present = config.is_some();
-                *self.file.borrow_mut() = FileState { present, ..FileState::default() };
+                if present {
+                    last_good::keep(Path::new(path));
+                }
+                *self.file.borrow_mut() = FileState { path, present, ..FileState::default() };
                 *self.config.borrow_mut() = config.unwrap_or_default();
                 true
             }
-            Err(problems) => self.do_without(problems),
+            Err(problems) => self.do_without(path, problems),
         }
     }
 
-    fn do_without(&self, problems: Vec<Problem>) -> bool {
-        let known = self.is_fresh.get().then(last_good::load).flatten();
-        let Some(config) = known else {
-            self.refuse(problems);
+    fn do_without(&self, path: &'static str, problems: Vec<Problem>) -> bool {
+        let known = self.is_fresh.get().then(|| source::substitute(path)).flatten();
+        let Some((source, config)) = known else {
+            self.refuse(path, problems);
             return false;
         };
-        say(&problems, "the last configuration that was good is used");
-        *self.file.borrow_mut() = FileState { present: true, problems, is_last_good: true };
+        say(
+            path,
+            &problems,
+            match source {
+                Source::Image => "the image's configuration is used",
+                _ => "the last configuration that was good is used",
+            },
+        );
+        *self.file.borrow_mut() = FileState { path, present: true, problems, source };
         *self.config.borrow_mut() = config;
         true
     }
 
-    fn refuse(&self, problems: Vec<Problem>) {
-        say(&problems, "the configuration is unchanged");
-        let is_last_good = self.file.borrow().is_last_good;
-        *self.file.borrow_mut() = FileState { present: true, problems, is_last_good };
+    fn refuse(&self, path: &'static str, problems: Vec<Problem>) {
+        say(path, &problems, "the configuration is unchanged");
+        let source = self.file.borrow().source;
+        *self.file.borrow_mut() = FileState { path, present: true, problems, source };
         self.tell_init(&ToInit::KeepPlan);
     }
 
@@ -157,7 +157,8 @@ impl Shared {
             Ok(()) => self.tell_init(&ToInit::Plan(plan)),
             Err(malformed) => {
                 let message = format!("with those of [tls], {}", malformed.0);
-                self.refuse(vec![Problem { line: 1, column: 1, message }]);
+                let path = self.file.borrow().path;
+                self.refuse(path, vec![Problem { line: 1, column: 1, message }]);
             }
         }
     }
@@ -170,16 +171,18 @@ impl Shared {
     }
 }
 
-fn say(problems: &[Problem], what_then: &str) {
+fn say(path: &str, problems: &[Problem], what_then: &str) {
     for problem in problems {
-        eprintln!("holdfast-agent: {}:{problem}", paths::CONFIG);
+        eprintln!("holdfast-agent: {path}:{problem}");
     }
     eprintln!("holdfast-agent: {what_then}");
 }
 
 /// Reads the file and tells init: the plan, or to go on with the one it has.
 pub(crate) async fn load(shared: &Rc<Shared>) {
-    let is_good = shared.read_config();
+    // Only init knows where this runs; it says so first thing.
+    let on_metal = kernel_words(shared).await.is_some();
+    let is_good = shared.read_config(on_metal);
     shared.is_fresh.set(false);
     if is_good {
         certs::prepare(shared).await;

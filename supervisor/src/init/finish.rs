@@ -4,6 +4,7 @@ use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::paths;
 use holdfast_supervisor::record::State;
 use holdfast_supervisor::snapshot::Mode;
+use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 use rustix::process::{Pid, WaitOptions};
 use rustix::system::RebootCommand;
@@ -16,6 +17,8 @@ use crate::{keeper, sys};
 
 /// A disk that does not answer must not keep a machine from rebooting.
 const SYNC_BOUND_MS: Ms = 10_000;
+/// For PID 1 to have let go of its own file, and the kernel of those of who has just ended.
+const UNMOUNT_BOUND_MS: Ms = 1_000;
 const LOOK_EVERY_NS: i64 = 5_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +67,8 @@ pub(crate) fn sync_bounded(state: State, reset: bool) {
     let Ok(pid) = sys::child::run_aside(|| sync_and_unmount(state, reset)) else {
         return;
     };
+    // What PID 1 has open there cannot be unmounted.
+    keeper::close();
     if !ended_within(pid, SYNC_BOUND_MS) {
         kernel_line(format_args!("the data disk did not sync within 10 s; going on without it"));
     }
@@ -73,12 +78,24 @@ fn sync_and_unmount(state: State, reset: bool) {
     seed::save();
     keeper::write_end(state);
     rustix::fs::sync();
-    let _ = rustix::mount::unmount(paths::DATA, UnmountFlags::empty())
-        .or_else(|_| rustix::mount::unmount(paths::DATA, UnmountFlags::DETACH));
+    unmount_data();
     if reset {
         reset::mark();
     }
     rustix::fs::sync();
+}
+
+/// Nothing is left for the next start to replay, unless a process cannot be killed and has a file open.
+fn unmount_data() {
+    let until = now_ms() + UNMOUNT_BOUND_MS;
+    while rustix::mount::unmount(paths::DATA, UnmountFlags::empty()) == Err(Errno::BUSY) {
+        if now_ms() >= until {
+            kernel_line(format_args!("{} is in use still: its journal is left open", paths::DATA));
+            let _ = rustix::mount::unmount(paths::DATA, UnmountFlags::DETACH);
+            return;
+        }
+        pause();
+    }
 }
 
 fn ended_within(pid: Pid, bound_ms: Ms) -> bool {

@@ -18,10 +18,11 @@ use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::paths;
 use holdfast_supervisor::record::{BLOCK_BYTES, Record, State};
 use holdfast_supervisor::snapshot::Starved;
-use rustix::fs::{Gid, Mode, OFlags, StatVfsMountFlags, Uid};
+use rustix::fs::{FileType, Gid, Mode, OFlags, StatVfsMountFlags, Uid};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
+use crate::console::say;
 use crate::metal::clock;
 use crate::sys;
 
@@ -111,7 +112,25 @@ pub(crate) fn make_state_folder() -> std::io::Result<()> {
     }
     let (uid, gid) = (Uid::from_raw(paths::AGENT_UID), Gid::from_raw(paths::SERVICE_GID));
     rustix::fs::chown(paths::STATE, Some(uid), Some(gid))?;
-    fs::set_permissions(paths::STATE, std::os::unix::fs::PermissionsExt::from_mode(0o750))
+    fs::set_permissions(paths::STATE, std::os::unix::fs::PermissionsExt::from_mode(0o750))?;
+    give_config_to_agent();
+    Ok(())
+}
+
+/// Whoever put it there had the partition mounted elsewhere, and may have been anybody.
+fn give_config_to_agent() {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::open(paths::SITE_CONFIG, flags, Mode::empty()) else { return };
+    let kind = rustix::fs::fstat(&file).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    if kind != Ok(FileType::RegularFile) {
+        return;
+    }
+    let (uid, gid) = (Uid::from_raw(paths::AGENT_UID), Gid::from_raw(paths::SERVICE_GID));
+    let given = rustix::fs::fchown(&file, Some(uid), Some(gid))
+        .and_then(|()| rustix::fs::fchmod(&file, Mode::from(0o640)));
+    if let Err(errno) = given {
+        say!("{}: it cannot be given to the agent: {errno}", paths::SITE_CONFIG);
+    }
 }
 
 /// Changes what the next write says.
@@ -164,6 +183,11 @@ pub(crate) fn write_end(state: State) {
         keeper.write();
         let _ = rustix::fs::fsync(&keeper.file);
     });
+}
+
+/// After which nothing is written any more.
+pub(crate) fn close() {
+    with(|place| drop(place.take()));
 }
 
 impl Keeper {

@@ -4,11 +4,11 @@ use holdfast_tests::appliance::{BOOT, DATA_MIB, blank_disk};
 use holdfast_tests::wait;
 use serde_json::json;
 
+use crate::partition::{DATA_AT, MIB};
 use crate::rig::{Appliance, command, is_degraded};
 
-/// Where `blank_disk` puts the data partition.
-const DATA_AT: usize = 65 << 20;
-const MIB: usize = 1 << 20;
+/// ext4's: the journal has what the rest has not.
+const NEEDS_RECOVERY: u32 = 4;
 /// For commands of several MiB.
 const ROOMY_MIB: u32 = 192;
 
@@ -43,15 +43,27 @@ fn what_was_kept_outlives_every_end_and_a_larger_disk_is_used_whole() {
     assert_keeps(&third, "before");
 }
 
-/// Sets the key and presses the power button: it ends in order, and says so. The disk as it left it.
+/// Sets the key and presses the power button. The disk as it left it.
 fn ended_by_the_power_button(value: &str) -> Vec<u8> {
     let mut appliance = Appliance::boot_with_disk(&[], |machine| machine.reboots = false);
     set(&appliance, value);
+    power_off(&mut appliance)
+}
+
+/// By the button: it ends in order, and says so. The disk as it left it.
+pub(crate) fn power_off(appliance: &mut Appliance) -> Vec<u8> {
     appliance.qmp().ask("system_powerdown", json!({}));
     assert!(appliance.guest.wait_ended(BOOT).unwrap(), "{}", appliance.guest.console().tail());
     let console = appliance.guest.console().text();
     assert!(console.contains("the power button was pressed"), "{console}");
-    appliance.disk().bytes()
+    let disk = appliance.disk().bytes();
+    assert_eq!(incompatible(&disk) & NEEDS_RECOVERY, 0, "unmounted\n{console}");
+    disk
+}
+
+/// Of the superblock: features without which it must not be mounted.
+fn incompatible(disk: &[u8]) -> u32 {
+    field(disk, 0x60)
 }
 
 /// On the disk, not in memory.
@@ -65,8 +77,13 @@ fn assert_keeps(appliance: &Appliance, value: &str) {
 
 /// Blocks of 4096, of the superblock.
 fn blocks(disk: &[u8]) -> u64 {
-    let field = &disk[DATA_AT + 1024 + 4..][..4];
-    u64::from(u32::from_le_bytes(field.try_into().unwrap()))
+    u64::from(field(disk, 4))
+}
+
+/// The superblock begins 1024 bytes into the partition.
+fn field(disk: &[u8], at: usize) -> u32 {
+    let field = &disk[DATA_AT + 1024 + at..][..4];
+    u32::from_le_bytes(field.try_into().unwrap())
 }
 
 /// A medium that errs is no evidence of life, or turns the file system read-only: either way the

@@ -162,6 +162,15 @@ impl Cable {
         self.heard.lock().unwrap().iter().filter(|message| like(message)).count()
     }
 
+    /// Of the newest plan.
+    pub(crate) fn last_hostname(&self) -> Option<String> {
+        let heard = self.heard.lock().unwrap();
+        heard.iter().rev().find_map(|message| match message {
+            ToInit::Plan(plan) => Some(plan.hostname.to_string()),
+            _ => None,
+        })
+    }
+
     pub(crate) fn leases(&self) -> Vec<Lease> {
         let heard = self.heard.lock().unwrap();
         let leases = heard.iter().filter_map(|message| match message {

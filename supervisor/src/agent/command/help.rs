@@ -76,7 +76,8 @@ or as told. Sockets that the server listens on stay open, so nobody is refused m
 pub(super) const RELOAD: &str = "\
 [--socket PATH]
 
-Reads /etc/holdfast/holdfast.toml again. A file with mistakes is refused: each is told
+Reads holdfast.toml again: on a machine /data/holdfast/holdfast.toml where there is one,
+else /etc/holdfast/holdfast.toml. A file with mistakes is refused: each is told
 with line and column, the configuration that runs stays, and the exit status is 1.
 What only a new process can have takes effect with the service's next start; `status`
 says for which service that is so.

@@ -213,7 +213,7 @@ fn backups(shared: &Shared) -> String {
 async fn reload(shared: &Rc<Shared>) -> Outcome {
     run::load(shared).await;
     let file = shared.file.borrow();
-    let path = holdfast_supervisor::paths::CONFIG;
+    let path = file.path;
     let mistakes: Vec<_> = file.problems.iter().map(|p| format!("{path}:{p}")).collect();
     match (mistakes.is_empty(), file.present) {
         (false, _) => Err(format!("{}\nthe configuration is unchanged", mistakes.join("\n"))),
