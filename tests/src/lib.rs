@@ -33,6 +33,7 @@ pub mod python;
 pub mod redis;
 pub mod resp;
 pub mod server;
+pub mod starvation;
 pub mod suites;
 pub mod tcl;
 pub mod tls;
