@@ -3,7 +3,10 @@
 //! `cargo bench -p holdfast-tests --bench versus_valkey [-- A B] [-- NAME …] [-- --rounds N]
 //! [-- --depths 1,16] [-- --scale N]`, where A and B are `holdfast`, `valkey` or `redis` (default
 //! `holdfast valkey`; `redis valkey` shows the method at work on two servers that everybody knows),
-//! a NAME is a command of src/load/commands.rs or `workers`, and `--scale` divides how much is sent.
+//! a NAME is a command of src/load/commands.rs, `big-replies` or `workers`, and `--scale` divides how
+//! much is sent.
+//!
+//! `big-replies` are megabytes to one client, and none of what runs without a NAME.
 //!
 //! The server is pinned to one core and this program, the client, to another. Both servers run the
 //! whole time, and every measurement is taken in turn, A B A B, several rounds; the table shows
@@ -76,6 +79,10 @@ impl Plan {
                 "valkey" => names.push(Flavour::Valkey),
                 "redis" => names.push(Flavour::Redis),
                 "workers" => workers = true,
+                "big-replies" => {
+                    commands.extend(commands::BIG_REPLIES);
+                    depths = vec![1];
+                }
                 name => {
                     let known = || panic!("unknown argument {name}: see the head of this file");
                     commands.push(commands::named(name).unwrap_or_else(known));
@@ -97,7 +104,7 @@ impl Plan {
         let date = run(Program::new("date").arg("+%Y-%m-%d")).unwrap_or_default();
         let kernel = run(Program::new("uname").arg("-r")).unwrap_or_default();
         format!(
-            "{}, {}, Linux {}. {CONNECTIONS} connections, {KEYS} keys, fields or members, values of \
+            "{}, {}, Linux {}. {CONNECTIONS} connections (one for big replies), {KEYS} keys, fields or members, values of \
              {VALUE_BYTES} bytes (GET, SET) and {ELEMENT_BYTES} (others); medians of {} rounds taken \
              in turn.",
             date.trim(),
@@ -256,7 +263,10 @@ fn microseconds(nanoseconds: f64) -> String {
 }
 
 fn thousands(per_second: f64) -> String {
-    format!("{:.0} K", per_second / 1000.0)
+    match per_second {
+        few if few < 10_000.0 => format!("{few:.0}"),
+        many => format!("{:.0} K", many / 1000.0),
+    }
 }
 
 fn percent(share: f64) -> String {

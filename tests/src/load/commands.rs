@@ -1,5 +1,7 @@
 //! The commands that are measured: the scene each one wants, its requests, and what it answers.
 
+use super::CONNECTIONS;
+
 /// Distinct keys, fields or members.
 pub const KEYS: usize = 100_000;
 
@@ -9,6 +11,10 @@ pub const ELEMENT_BYTES: usize = 16;
 
 /// How many elements one command of RPOP's scene pushes.
 const PUSHED_AT_ONCE: usize = 100;
+
+/// The longest list, and the most keys of one MGET.
+const ELEMENTS: usize = 100_000;
+const MANY: usize = 10_000;
 
 /// Every HGETALL finds a hash of so many fields.
 const FIELDS: usize = 10;
@@ -31,6 +37,7 @@ pub struct Command {
     pub scene: fn(nth: usize) -> Vec<String>,
     pub request: fn(nth: usize) -> Vec<String>,
     pub reply: Reply,
+    pub connections: usize,
 }
 
 const STATUS: Reply = Reply { first: b'+', lines: 1 };
@@ -42,8 +49,15 @@ const fn array(elements: usize) -> Reply {
 }
 
 /// An empty keyspace.
-const COMMAND: Command =
-    Command { name: "", share: 1, scene_len: |_| 0, scene: set, request: set, reply: INTEGER };
+const COMMAND: Command = Command {
+    name: "",
+    share: 1,
+    scene_len: |_| 0,
+    scene: set,
+    request: set,
+    reply: INTEGER,
+    connections: CONNECTIONS,
+};
 
 pub const COMMANDS: [Command; 12] = [
     Command { name: "GET", scene_len: |_| KEYS, request: get, reply: BULK, ..COMMAND },
@@ -66,6 +80,7 @@ pub const COMMANDS: [Command; 12] = [
         scene: lpush_many,
         request: |_| words("LRANGE list 0 99"),
         reply: array(100),
+        ..COMMAND
     },
     Command { name: "HSET", scene_len: |_| KEYS, scene: hset, request: hset, ..COMMAND },
     Command {
@@ -75,6 +90,7 @@ pub const COMMANDS: [Command; 12] = [
         scene: small_hash,
         request: |nth| words(&format!("HGETALL hash:{}", scattered(nth))),
         reply: array(2 * FIELDS),
+        ..COMMAND
     },
     Command { name: "SADD", request: sadd, ..COMMAND },
     Command { name: "ZADD", share: 2, scene_len: |_| KEYS, scene: zadd, request: zadd, ..COMMAND },
@@ -85,13 +101,46 @@ pub const COMMANDS: [Command; 12] = [
         scene: zadd,
         request: zrange,
         reply: array(10),
+        ..COMMAND
     },
     Command { name: "XADD", request: xadd, reply: BULK, ..COMMAND },
 ];
 
+/// Megabytes in one reply, from one client: measured where they are asked for.
+pub const BIG_REPLIES: [Command; 3] = [
+    Command {
+        name: "LRANGE_100000",
+        share: 3_000,
+        scene_len: |_| ELEMENTS / PUSHED_AT_ONCE,
+        scene: lpush_many,
+        request: |_| words("LRANGE list 0 -1"),
+        reply: array(ELEMENTS),
+        connections: 1,
+    },
+    Command {
+        name: "MGET_10000",
+        share: 1_000,
+        scene_len: |_| KEYS,
+        request: mget,
+        reply: array(MANY),
+        connections: 1,
+        ..COMMAND
+    },
+    Command {
+        name: "KEYS_1000000",
+        share: 50_000,
+        scene_len: |_| 1_000_000,
+        scene: |nth| words(&format!("SET key:{nth:012} v")),
+        request: |_| words("KEYS *"),
+        reply: array(1_000_000),
+        connections: 1,
+    },
+];
+
 /// The command of that name, in any case.
 pub fn named(name: &str) -> Option<Command> {
-    COMMANDS.into_iter().find(|command| command.name.eq_ignore_ascii_case(name))
+    let mut all = COMMANDS.into_iter().chain(BIG_REPLIES);
+    all.find(|command| command.name.eq_ignore_ascii_case(name))
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -111,6 +160,11 @@ fn text(nth: usize, len: usize) -> String {
 
 fn get(nth: usize) -> Vec<String> {
     words(&format!("GET key:{:012}", scattered(nth)))
+}
+
+fn mget(nth: usize) -> Vec<String> {
+    let key = |at| format!("key:{:012}", scattered(nth * MANY + at));
+    words("MGET").into_iter().chain((0..MANY).map(key)).collect()
 }
 
 fn set(nth: usize) -> Vec<String> {

@@ -19,6 +19,9 @@ pub const CONNECTIONS: usize = 50;
 /// How much of the replies is read at once.
 const READ_BYTES: usize = 64 * 1024;
 
+/// Requests that lie ready, at most.
+const PREPARED_BYTES: usize = 64 << 20;
+
 /// Connections to one server, with requests ready to be sent.
 #[derive(Debug)]
 pub struct Load {
@@ -38,11 +41,14 @@ impl Load {
             stream.set_nodelay(true)?;
             Ok(stream)
         };
-        let streams = (0..CONNECTIONS).map(connect).collect::<io::Result<_>>()?;
+        let streams = (0..command.connections).map(connect).collect::<io::Result<_>>()?;
         let request = |nth| encode_command(&(command.request)(nth));
-        let batch = |index: usize| (index * depth..(index + 1) * depth).flat_map(request).collect();
+        let batch = |index: usize| -> Vec<u8> {
+            (index * depth..(index + 1) * depth).flat_map(request).collect()
+        };
         // Twice round the keys: what is sent the second time differs where the command can tell.
-        let batches = (0..2 * KEYS / depth).map(batch).collect();
+        let most = PREPARED_BYTES / batch(0).len();
+        let batches = (0..(2 * KEYS / depth).min(most)).map(batch).collect();
         let buffer = vec![0; READ_BYTES];
         Ok(Self { streams, batches, next: 0, reply: command.reply, depth, buffer })
     }
