@@ -1,8 +1,11 @@
 //! What a user finds after a restart, and what he hears while the disk does not take his data.
 
 use std::fs;
+use std::io::Write as _;
+use std::iter;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use holdfast_tests::resp::Value;
@@ -11,7 +14,7 @@ use holdfast_tests::wait;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 const LOGGED: [&str; 2] = ["--appendonly", "yes"];
 
 fn end(server: &mut Server) {
@@ -306,6 +309,77 @@ fn a_full_disk_refuses_writes_and_serves_reads_until_there_is_room() {
     server.start_again().expect("it starts");
     assert_eq!(digest(&server), before);
     drop(server);
+}
+
+/// Values that take each other's place: little data, and a log that grows.
+fn overwrite(server: &Server, times: usize) {
+    let value = "x".repeat(1_000);
+    let set = |n: usize| vec!["SET".to_owned(), format!("key:{}", n % 100), value.clone()];
+    server.client().pipeline(0..times, set).expect("writes wait, and are not refused");
+}
+
+#[test]
+fn a_log_that_nears_the_end_of_its_disk_is_written_anew_in_time() {
+    let disk = SmallDisk::new(6 << 20);
+    let args = ["--dir", path(disk.0.path()), "--auto-aof-rewrite-percentage", "0"];
+    let mut server = start(&[&LOGGED[..], &args].concat());
+    overwrite(&server, 30_000);
+    let before = digest(&server);
+    end(&mut server);
+    server.start_again().expect("it starts");
+    assert_eq!(digest(&server), before);
+    drop(server);
+}
+
+/// Writes a file until the disk is full; how long it got.
+fn fill_up(path: &Path) -> u64 {
+    let mut file = fs::File::create(path).expect("a name fits");
+    for piece in [1 << 16, 1 << 12, 1] {
+        while file.write_all(&vec![0; piece]).is_ok() {}
+    }
+    file.metadata().expect("it is there").len()
+}
+
+/// Nothing but a rewrite can help: what waits to be logged is longer than what was freed.
+#[test]
+fn a_disk_that_the_log_has_filled_heals_by_a_rewrite() {
+    for fsync in ["always", "everysec"] {
+        let disk = SmallDisk::new(16 << 20);
+        let (dir, ballast) = (disk.0.path(), disk.0.path().join("ballast"));
+        let args = ["--dir", path(dir), "--appendfsync", fsync];
+        let mut server = start(&[&LOGGED[..], &args].concat());
+        overwrite(&server, 4_000);
+        let ballast_len = fill_up(&ballast);
+        let mut writer = server.client();
+        let written = thread::spawn(move || {
+            let value = "y".repeat(4_000);
+            let words = ["same", &value].into_iter().cycle().take(600);
+            writer.command(&Vec::from_iter(iter::once("MSET").chain(words)))
+        });
+        let mut client = server.client();
+        wait::expect("the disk is full", || text(&client.run("PING")).starts_with("MISCONF"));
+        assert!(text(&client.run("SET late 1")).starts_with("MISCONF"));
+        wait_for(&server, "aof_last_bgrewrite_status:err");
+        assert_eq!(client.run("STRLEN same"), Value::Integer(4_000), "reads are served");
+
+        let file = fs::File::options().write(true).open(&ballast).expect("it is there");
+        file.set_len(ballast_len - (500 << 10)).expect("it can be cut");
+        let answer = written.join().expect("no panic").expect("an answer");
+        assert_eq!(answer, Value::Status(b"OK".to_vec()), "{fsync}");
+        wait::expect("the rewrite has made room", || {
+            client.run("SET late 2") == Value::Status(b"OK".to_vec())
+        });
+        let told = server.log_tail();
+        assert!(told.contains("new base holds what could not be written"), "{told}");
+        client.run("WAITAOF 1 0 5000");
+        let before = digest(&server);
+        server.kill();
+        server.start_again().expect("it starts");
+        assert_eq!(digest(&server), before, "{fsync}");
+        let left = fs::read_dir(dir).expect("a folder").count();
+        assert_eq!(left, 2, "the log's folder and the ballast");
+        drop(server);
+    }
 }
 
 /// Who asked for SAVE hears of its failure; of a background save's, whoever writes.

@@ -1,6 +1,8 @@
 //! How it stands with the data on disk: what runs, what is due, what went wrong. What is written, and
 //! how, is the host's business.
 
+mod room;
+
 use std::ops::AddAssign;
 
 use super::{Data, Engine, LoadMode, PauseMode, SnapshotPurpose, SnapshotTask};
@@ -47,6 +49,7 @@ pub struct Persistence {
     holds_writes: bool,
     /// Bytes that may be logged before writes have to wait, or a rewrite is due.
     room: u64,
+    room_on_disk: room::Room,
     /// How often the data was saved, or began to be: SAVE and in the background.
     pub saves: u64,
     /// Of the snapshots in the background.
@@ -140,6 +143,10 @@ pub struct LogStatus {
     pub delayed_syncs: u64,
     /// Why nothing can be written.
     pub error: Option<String>,
+    /// It is that the disk is full.
+    pub is_out_of_room: bool,
+    /// Bytes that the disk has left, where it tells.
+    pub free_bytes: Option<u64>,
     /// So much waits to be written that writes have to wait.
     pub is_full: bool,
     /// There is a base that a start would load; a log begun while the server runs has none at first.
@@ -245,12 +252,17 @@ impl Persistence {
 
     fn update_holds(&mut self, settings: &Settings) {
         let (max, log) = (settings.aof.max_bytes, self.log.as_ref());
-        self.room = match log {
+        let quota = match log {
             Some(log) if max > 0 => max.saturating_sub(log.bytes + log.buffered),
             _ => u64::MAX,
         };
-        let is_full = self.log.as_ref().is_some_and(|log| log.is_full);
-        self.holds_writes = is_full || self.is_at_limit(settings) && self.can_shrink(settings);
+        let is_full = log.is_some_and(|log| log.is_full);
+        // Used up, it says so once: while nothing can be done about it, nobody need look again.
+        let spare = self.spare_room().filter(|&spare| spare > 0);
+        let waits_for_rewrite = self.rewrite.running.is_some() && self.is_out_of_spare_room();
+        self.room = spare.map_or(quota, |spare| quota.min(spare));
+        self.holds_writes =
+            is_full || waits_for_rewrite || self.is_at_limit(settings) && self.can_shrink(settings);
     }
 
     /// Whether the log has become as long as it may.
@@ -285,7 +297,8 @@ impl Persistence {
             && log.bytes >= aof.rewrite_min_bytes
             && growth >= aof.rewrite_percentage;
         let waits = now.ms() - self.rewrite.tried_ms < self.pause_ms();
-        ((by_ratio || log.nears(aof.max_bytes)) && !waits).then_some(growth)
+        let is_due = (by_ratio || log.nears(aof.max_bytes)) && !waits;
+        (is_due || self.is_rewrite_due_for_room(now)).then_some(growth)
     }
 
     /// After rewrites that failed one after another.
@@ -309,6 +322,7 @@ impl Engine {
         work.is_scheduled = false;
         work.tried_ms = now.ms();
         if purpose == SnapshotPurpose::AofBase {
+            self.persistence.note_room_at_rewrite();
             // What follows belongs to a log that begins with this snapshot.
             self.hand_over_journal();
             self.journal.forget_db();
@@ -330,8 +344,9 @@ impl Engine {
         let work = self.persistence.work(purpose);
         work.running = Some(Running { since_ms: now.ms(), number, dirty });
         work.started += 1;
-        if purpose == SnapshotPurpose::Save {
-            self.persistence.saves += 1;
+        match purpose {
+            SnapshotPurpose::Save => self.persistence.saves += 1,
+            SnapshotPurpose::AofBase => self.refresh_log_status(),
         }
         self.wake_cron_before(now.ms());
         Ok(())
@@ -343,6 +358,7 @@ impl Engine {
         work.failed = true;
         if purpose == SnapshotPurpose::AofBase {
             self.persistence.failed_rewrites += 1;
+            self.persistence.room_on_disk.base_was_written(None);
         }
         self.persistence.update_refusal(self.config.settings());
     }
@@ -373,6 +389,8 @@ impl Engine {
                 self.persistence.rewrite.end(now);
                 self.persistence.rewrite.failed = false;
                 self.persistence.failed_rewrites = 0;
+                let log = self.host.log_status();
+                self.persistence.room_on_disk.base_was_written(log.map(|log| log.base_bytes));
             }
         }
         self.refresh_log_status();
@@ -380,9 +398,11 @@ impl Engine {
 
     fn refresh_log_status(&mut self) {
         let status = self.host.log_status();
+        let (data_bytes, progress) = (self.keyspace.used_bytes() as u64, self.snapshot_progress());
         let held = self.persistence.holds_writes;
         let settings = self.config.settings();
         self.persistence.log = status;
+        self.persistence.note_room(data_bytes, progress);
         self.persistence.update_holds(settings);
         self.persistence.update_refusal(settings);
         if held && !self.persistence.holds_writes {

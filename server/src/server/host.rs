@@ -227,6 +227,8 @@ impl Host for Process {
 
     fn log_status(&mut self) -> Option<LogStatus> {
         let status = self.files.log().as_ref()?.status();
+        // `dir` is where the process is; the log's folder is in it.
+        let free_bytes = self.files.storage.free_bytes(Path::new("."));
         Some(LogStatus {
             bytes: status.current_bytes,
             base_bytes: status.base_bytes,
@@ -234,6 +236,8 @@ impl Host for Process {
             sync_is_pending: status.unsynced_bytes > 0,
             delayed_syncs: status.delayed_fsyncs,
             error: status.error,
+            is_out_of_room: status.is_out_of_room,
+            free_bytes: free_bytes.ok(),
             is_full: status.is_full,
             has_base: !status.awaits_base,
         })
@@ -275,6 +279,12 @@ impl Host for Process {
                     }
                     SnapshotPurpose::AofBase => adopt(&temp),
                 };
+                if done.is_err() {
+                    // Of no use to anybody, and the disk may be full.
+                    for temp in [&temp, &as_commands.temp] {
+                        let _ = storage.remove(temp);
+                    }
+                }
                 done.map_err(|error| error.to_string())
             });
             // The receiver lives as long as the process.

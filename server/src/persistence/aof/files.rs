@@ -26,6 +26,8 @@ pub(super) struct Files {
     /// A log that begins while the server runs is none before its first base is there: until then
     /// the manifest on disk is the old one.
     awaits_base: bool,
+    /// Files that are no part of the log, while the manifest on disk may list them.
+    unsettled: Vec<PathBuf>,
     sizes: Sizes,
 }
 
@@ -60,6 +62,7 @@ impl Files {
             next_increment: last.unwrap_or(0) + 1,
             rewritten_up_to: None,
             awaits_base: false,
+            unsettled: Vec::new(),
             sizes: Sizes::default(),
         }
     }
@@ -135,15 +138,15 @@ impl Files {
         let mut manifest = self.manifest.clone();
         manifest.increments.push(entry);
         let listed = (!self.awaits_base).then_some(&manifest);
-        let head = marks::head(timestamp, after, listed);
-        let (head, crc) = with_mark(head);
-
-        let mut file = self.storage.create(&path, Purpose::Log)?;
-        file.write_all(&head)?;
-        file.sync()?;
-        match listed {
-            Some(manifest) => manifest.write(&*self.storage, &self.dir, &self.log)?,
-            None => self.storage.sync_dir(&self.dir)?,
+        let begun = self.create_increment(&path, marks::head(timestamp, after, listed))?;
+        let written = match listed {
+            Some(manifest) => manifest.write(&*self.storage, &self.dir, &self.log),
+            None => self.storage.sync_dir(&self.dir),
+        };
+        if let Err(error) = written {
+            // The manifest on disk may end the increment before this one where that was to end.
+            self.unsettled.extend(listed.map(|_| path));
+            return Err(error);
         }
         self.manifest = manifest;
         if rewrites {
@@ -151,7 +154,15 @@ impl Files {
         }
         self.next_increment += 1;
         self.measure();
-        Ok(Begun { file, path, len: head.len() as u64, crc })
+        Ok(begun)
+    }
+
+    fn create_increment(&self, path: &Path, head: Vec<u8>) -> io::Result<Begun> {
+        let (head, crc) = with_mark(head);
+        let mut file = self.storage.create(path, Purpose::Log)?;
+        file.write_all(&head)?;
+        file.sync()?;
+        Ok(Begun { file, path: path.to_owned(), len: head.len() as u64, crc })
     }
 
     /// The current increment is where a rewrite begins.
@@ -170,18 +181,48 @@ impl Files {
         let Some(first_kept) = self.rewritten_up_to else {
             return Err(io::Error::other("no rewrite of the log was begun"));
         };
+        self.put_base(temp, self.manifest.increments.clone(), first_kept)?;
+        Ok(marks::statement(&self.manifest))
+    }
+
+    /// Makes `temp` the base, in place of everything there is, whether or not the current increment
+    /// has all that it should: the next one follows this base. An error leaves all as it was.
+    pub(super) fn adopt_for_all(
+        &mut self,
+        temp: &Path,
+        timestamp: Option<i64>,
+    ) -> io::Result<Begun> {
+        let entry = Entry::increment(&self.log, self.next_increment);
+        let path = self.path_of(&entry);
+        // It states no manifest: only once the base is there it belongs to a log.
+        let begun = self.create_increment(&path, marks::head(timestamp, None, None));
+        let adopted = begun.and_then(|begun| {
+            let first_kept = entry.seq;
+            let increments = self.manifest.increments.iter().cloned().chain([entry]).collect();
+            self.put_base(temp, increments, first_kept).map(|()| begun)
+        });
+        self.next_increment += 1;
+        if adopted.is_err() {
+            self.give_up(path);
+        }
+        adopted
+    }
+
+    fn put_base(&mut self, temp: &Path, increments: Vec<Entry>, first_kept: u64) -> io::Result<()> {
+        self.settle()?;
         let mut first = Vec::new();
         self.storage.open(temp)?.take(MAGIC_LEN).read_to_end(&mut first)?;
         let base = Entry::base(&self.log, self.next_base, is_rdb(&first));
         let path = self.path_of(&base);
+        let manifest = self.rewritten(base, increments, first_kept);
+        manifest.prepare(&*self.storage, &self.dir, &self.log)?;
+        // Whether or not the manifest will list it, its number is used up.
+        self.next_base += 1;
         self.storage.rename(temp, &path)?;
-        let manifest = self.rewritten(base, first_kept);
         let written = self
             .storage
             .sync_dir(&self.dir)
-            .and_then(|()| manifest.write(&*self.storage, &self.dir, &self.log));
-        // Whether or not the manifest lists it now, its number is used up.
-        self.next_base += 1;
+            .and_then(|()| Manifest::publish(&*self.storage, &self.dir, &self.log));
         if let Err(error) = written {
             self.rewrite_old_manifest(&path);
             return Err(error);
@@ -190,14 +231,13 @@ impl Files {
         self.awaits_base = false;
         self.rewritten_up_to = None;
         self.measure();
-        Ok(marks::statement(&self.manifest))
+        Ok(())
     }
 
     /// What the manifest is with `base` in the place of what it stands for.
-    fn rewritten(&self, base: Entry, first_kept: u64) -> Manifest {
+    fn rewritten(&self, base: Entry, increments: Vec<Entry>, first_kept: u64) -> Manifest {
         let is_kept = |entry: &Entry| entry.seq >= first_kept;
-        let (kept, superfluous): (Vec<_>, Vec<_>) =
-            self.manifest.increments.iter().cloned().partition(is_kept);
+        let (kept, superfluous): (Vec<_>, Vec<_>) = increments.into_iter().partition(is_kept);
         // The youngest first, as Valkey lists them.
         let younger = superfluous.into_iter().chain(self.manifest.base.clone());
         let older = self.manifest.history.iter().cloned();
@@ -207,12 +247,40 @@ impl Files {
 
     /// The new manifest may or may not be there: with the old one in its place for certain, the base
     /// that was not adopted can go.
-    fn rewrite_old_manifest(&self, base: &Path) {
-        let is_old =
-            self.awaits_base || self.manifest.write(&*self.storage, &self.dir, &self.log).is_ok();
-        if is_old {
+    fn rewrite_old_manifest(&mut self, base: &Path) {
+        if self.awaits_base {
             let _ = self.storage.remove(base);
+            return;
         }
+        self.unsettled.push(base.to_owned());
+        let _ = self.settle();
+    }
+
+    /// A file that was begun is no part of the log: it goes as soon as no manifest can list it.
+    fn give_up(&mut self, path: PathBuf) {
+        if self.unsettled.is_empty() {
+            let _ = self.storage.remove(&path);
+        } else {
+            self.unsettled.push(path);
+        }
+    }
+
+    /// Makes certain that the manifest on disk is the one that is known here. Until that succeeds,
+    /// nothing that is written counts: a start might not read it.
+    pub(super) fn settle(&mut self) -> io::Result<()> {
+        if !self.unsettled.is_empty() {
+            self.manifest.write(&*self.storage, &self.dir, &self.log)?;
+            for path in &self.unsettled {
+                match self.storage.remove(path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+            // One that came back might be believed: it states a manifest.
+            self.storage.sync_dir(&self.dir)?;
+            self.unsettled.clear();
+        }
+        Ok(())
     }
 
     /// Removes the files that a base stands for, and then their lines.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::files::Files;
 use super::shared::{Shared, lock};
-use super::writer::Writer;
+use super::writer::{Leapt, Writer};
 use super::{Fsync, Options};
 use crate::engine::Bell;
 
@@ -39,6 +39,8 @@ pub struct Status {
     pub is_full: bool,
     /// What the disk said last, while it fails. Writing is tried again until it succeeds.
     pub error: Option<String>,
+    /// The error is that the disk is full.
+    pub is_out_of_room: bool,
     /// Whether the error came of a sync and not of a write.
     pub failed_in_sync: bool,
     /// How often the disk began to fail since the start.
@@ -115,8 +117,18 @@ impl Log {
 
     /// A rewrite is over: `temp`, written and synced, becomes the base, in place of everything before
     /// the last [rotation](Self::rotate). Waits for the disk.
+    ///
+    /// While the disk does not take what waits to be written before that rotation, the base stands for
+    /// it, too. On an error `temp` may still be there.
     pub fn adopt_base(&self, temp: &Path) -> io::Result<()> {
-        self.shared.wait_for_rotations(ADOPT_TIMEOUT)?;
+        if let Err(error) = self.shared.wait_for_rotations(ADOPT_TIMEOUT) {
+            if !self.is_failing() {
+                return Err(error);
+            }
+            if self.shared.leap(temp, ADOPT_TIMEOUT)? == Leapt::Done {
+                return Ok(());
+            }
+        }
         let statement = {
             let mut files = lock(&self.files);
             let statement = files.adopt(temp)?;

@@ -146,12 +146,21 @@ impl Manifest {
 
     /// Puts it into the place of the one there is: after a power cut it is the one or the other.
     pub(super) fn write(&self, storage: &dyn Storage, dir: &Path, name: &str) -> io::Result<()> {
+        self.prepare(storage, dir, name)?;
+        Self::publish(storage, dir, name)
+    }
+
+    /// The part of [`write`](Self::write) that needs room. Nothing has changed until it is published.
+    pub(super) fn prepare(&self, storage: &dyn Storage, dir: &Path, name: &str) -> io::Result<()> {
         let temp = dir.join(temp_manifest(name));
         let mut file = storage.create(&temp, Purpose::Manifest)?;
         file.write_all(self.text().as_bytes())?;
-        file.sync()?;
-        drop(file);
-        storage.rename(&temp, &dir.join(manifest(name)))?;
+        file.sync()
+    }
+
+    /// Puts the one that was prepared into the place of the one there is.
+    pub(super) fn publish(storage: &dyn Storage, dir: &Path, name: &str) -> io::Result<()> {
+        storage.rename(&dir.join(temp_manifest(name)), &dir.join(manifest(name)))?;
         storage.sync_dir(dir)
     }
 }

@@ -143,6 +143,58 @@ fn a_full_disk_is_recovered_from_without_a_restart() {
     }
 }
 
+/// The log fills the disk with what was overwritten since: its rewrite makes the room that it needs.
+#[test]
+fn a_disk_that_the_log_filled_is_freed_by_a_rewrite() {
+    for (seed, fsync) in [(1, Fsync::Always), (2, Fsync::EverySec)] {
+        let mut rig = Rig::new(seed, fsync);
+        (0..20).for_each(|_| rig.append(1000));
+        rig.flush();
+        // Too little for the next group, and enough for a base of numbers.
+        rig.sim.set_capacity(25_000);
+        rig.append(8000);
+        rig.turn(Duration::from_secs(2));
+        assert!(rig.shared.is_failing() && rig.acknowledged() == 20);
+        rig.begin_rewrite();
+        rig.append(100);
+        rig.turn(Duration::from_secs(2));
+        assert_eq!(rig.acknowledged(), 20, "what is not on the disk does not count");
+        rig.end_rewrite().unwrap();
+        assert!(rig.acknowledged() >= 21, "the base has it");
+        rig.flush();
+        assert!(!rig.shared.is_failing());
+        rig.append(8000);
+        rig.flush();
+        rig.sim.cut_power();
+        let opened = Rig::open(&rig.sim, &rig.options).unwrap();
+        assert!(opened.report.is_clean(), "{:?}", opened.report);
+        assert_eq!(opened.units, rig.units);
+    }
+}
+
+/// Without room for the base everything is as before, and nothing is left of the attempt.
+#[test]
+fn a_rewrite_that_finds_no_room_leaves_the_log_as_it_was() {
+    for capacity in (20_500..22_500).step_by(20) {
+        let mut rig = Rig::new(capacity as u64, Fsync::Always);
+        (0..20).for_each(|_| rig.append(1000));
+        rig.flush();
+        rig.sim.set_capacity(capacity);
+        rig.append(8000);
+        rig.turn(Duration::from_secs(2));
+        rig.begin_rewrite();
+        let is_adopted = rig.end_rewrite().is_ok();
+        let acknowledged = rig.acknowledged();
+        assert_eq!(acknowledged, if is_adopted { 21 } else { 20 });
+        let sim = rig.sim.clone();
+        sim.cut_power();
+        sim.set_capacity(1 << 20);
+        let opened = Rig::open(&sim, &rig.options).unwrap();
+        assert!(opened.units.len() >= acknowledged, "{capacity}: {:?}", opened.report);
+        is_tidy(&opened, capacity as u64);
+    }
+}
+
 #[test]
 fn what_a_failed_sync_lost_is_written_again() {
     for seed in 0..50 {

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use super::files::{Files, Sizes};
 use super::log::Status;
 use super::marks;
+use super::writer::Leapt;
 use super::{Fsync, Options};
 use crate::clock;
 use crate::config::load::reason;
@@ -55,6 +57,9 @@ pub(super) struct State {
     rotations_asked: u64,
     rotations_done: u64,
     is_closing: bool,
+    /// A base that is to be adopted although a rotation waits, and what became of the last.
+    base: Option<PathBuf>,
+    leapt: Option<io::Result<Leapt>>,
     /// The part of it that is not known otherwise.
     status: Status,
     sizes: Sizes,
@@ -78,12 +83,23 @@ pub(super) struct Group {
     pub(super) end: u64,
 }
 
+impl Todo {
+    /// Bytes ever appended once it is done.
+    pub(super) fn end(&self) -> Option<u64> {
+        match self {
+            Self::Write(group) => Some(group.end),
+            Self::Rotate | Self::RemoveHistory => None,
+        }
+    }
+}
+
 /// What the thread finds when it looks for work.
 pub(super) struct Work {
     pub(super) todo: VecDeque<Todo>,
     pub(super) policy: Fsync,
     pub(super) sync_up_to: u64,
     pub(super) is_closing: bool,
+    pub(super) base: Option<PathBuf>,
 }
 
 impl State {
@@ -93,6 +109,7 @@ impl State {
             policy: self.policy,
             sync_up_to: self.sync_up_to,
             is_closing: self.is_closing,
+            base: self.base.take(),
         }
     }
 
@@ -140,6 +157,8 @@ impl Shared {
             rotations_asked: 0,
             rotations_done: 0,
             is_closing: false,
+            base: None,
+            leapt: None,
             status: Status::default(),
             sizes: Sizes::default(),
             increment_bytes: 0,
@@ -266,6 +285,45 @@ impl Shared {
         Err(io::Error::other(text))
     }
 
+    /// Has the thread adopt a base although the rotation before it waits for a disk that fails, and
+    /// waits for what becomes of it.
+    pub(super) fn leap(&self, base: &Path, patience: Duration) -> io::Result<Leapt> {
+        self.ask_for_leap(base);
+        let waits = |state: &mut State| state.leapt.is_none() && !state.is_closing;
+        let waited = self.done.wait_timeout_while(self.state(), patience, waits);
+        self.answer_to_leap(&mut waited.unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    fn ask_for_leap(&self, base: &Path) {
+        let mut state = self.state();
+        state.leapt = None;
+        state.base = Some(base.to_owned());
+        self.wake_now(&mut state);
+    }
+
+    fn answer_to_leap(&self, state: &mut State) -> io::Result<Leapt> {
+        // Once the base is taken, it is the thread's.
+        let is_taken = state.base.take().is_none();
+        match state.leapt.take() {
+            Some(outcome) => outcome,
+            None if is_taken => Err(io::Error::other("the log did not answer in time")),
+            None => Err(io::Error::other("the log ends")),
+        }
+    }
+
+    /// As [`leap`](Self::leap), with the thread's turn in place of waiting for it.
+    #[cfg(test)]
+    pub(super) fn leap_now(&self, base: &Path, turn: impl FnOnce()) -> io::Result<Leapt> {
+        self.ask_for_leap(base);
+        turn();
+        self.answer_to_leap(&mut self.state())
+    }
+
+    pub(super) fn has_leapt(&self, outcome: io::Result<Leapt>) {
+        self.state().leapt = Some(outcome);
+        self.done.notify_all();
+    }
+
     /// Waits until `offset` is durable; whether it is.
     pub(super) fn wait_until_durable(&self, offset: u64, patience: Duration) -> bool {
         drop(self.wait(patience, |_| self.durable() >= offset));
@@ -302,7 +360,8 @@ impl Shared {
     /// system call to wake it for bytes that came meanwhile.
     pub(super) fn work(&self, patience: Option<Duration>, watching: bool) -> Work {
         let mut state = self.state();
-        let has_nothing = |state: &mut State| state.todo.is_empty() && !state.is_closing;
+        let has_nothing =
+            |state: &mut State| state.todo.is_empty() && !state.is_closing && state.base.is_none();
         if watching || has_nothing(&mut state) {
             state.is_asleep = !watching;
             let wait = patience.unwrap_or(Duration::from_secs(3600));
@@ -355,8 +414,8 @@ impl Shared {
         rung.iter().for_each(|bell| bell.ring());
     }
 
-    pub(super) fn has_rotated(&self, files: &Files) {
-        self.state().rotations_done += 1;
+    pub(super) fn have_rotated(&self, rotations: usize, files: &Files) {
+        self.state().rotations_done += rotations as u64;
         self.note_files(files);
         self.done.notify_all();
     }
@@ -382,6 +441,8 @@ impl Shared {
         state.status.failures += u64::from(state.status.error.is_none());
         let is_news = state.status.error.as_ref() != Some(&text);
         state.status.error = Some(text);
+        let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        state.status.is_out_of_room = kinds.contains(&error.kind());
         state.status.failed_in_sync = in_sync;
         self.is_failing.store(true, Ordering::Release);
         drop(state);
@@ -392,6 +453,7 @@ impl Shared {
     pub(super) fn has_recovered(&self) {
         let mut state = self.state();
         state.status.error = None;
+        state.status.is_out_of_room = false;
         self.is_failing.store(false, Ordering::Release);
     }
 

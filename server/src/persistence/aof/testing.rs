@@ -17,7 +17,7 @@ use rand_pcg::rand_core::{Rng as _, SeedableRng as _};
 use super::files::Files;
 use super::open::{Prepared, prepare};
 use super::shared::{Shared, lock};
-use super::writer::Writer;
+use super::writer::{Leapt, Writer};
 use super::{Apply, BaseFault, Fatal, Fsync, Options, Report};
 use crate::rdb::crc64::Crc64;
 use crate::resp::Argv;
@@ -240,7 +240,7 @@ impl Rig {
         file.write_all(&base(self.units[..count].iter().copied()))?;
         file.sync()?;
         if !self.shared.has_rotated_all() {
-            return Err(io::Error::other("not rotated"));
+            return self.leap(temp);
         }
         let statement = lock(&self.files).adopt(temp)?;
         let end = self.shared.append_and_sync(&statement);
@@ -249,6 +249,17 @@ impl Rig {
             lock(&self.files).remove_history()?;
         }
         Ok(())
+    }
+
+    /// As [`Log::adopt_base`](super::Log::adopt_base) has it done by the thread.
+    fn leap(&mut self, temp: &Path) -> io::Result<()> {
+        let Self { shared, writer, files, now, .. } = self;
+        let leapt =
+            shared.leap_now(temp, || _ = writer.turn(shared.work_now(), shared, files, *now));
+        if leapt.is_err() {
+            let _ = self.sim.remove(temp);
+        }
+        leapt.map(|leapt| assert_eq!(leapt, Leapt::Done, "the rotation waits"))
     }
 
     /// Everything written and synced.

@@ -12,16 +12,20 @@
 //! | refused a sync | cuts to what is durable, writes all since again |
 //!
 //! Each failure is followed by a pause, twice as long as the one before.
+//!
+//! A log that has filled its disk cannot write the groups before a rotation, and so never rotates. The
+//! base of that rewrite has what those groups do: once it is there they need not be written
+//! ([`leap`](Writer::leap)), and what they waited for is freed.
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::Fsync;
 use super::files::{Begun, Files};
-use super::marks::Proof;
+use super::marks::{self, Proof};
 use super::shared::{Group, Shared, Todo, Work, lock};
 use crate::rdb::crc64::Crc64;
 use crate::storage::{File, Purpose, Storage};
@@ -139,7 +143,11 @@ impl Writer {
         now: Duration,
     ) -> Next {
         let came = !work.todo.is_empty();
-        self.todo.extend(work.todo);
+        self.take(work.todo, shared, files);
+        if let Some(temp) = &work.base {
+            let outcome = self.leap(temp, shared, files, now);
+            shared.has_leapt(outcome);
+        }
         if let Some(pause) = self.condition.pause()
             && now < pause.until
             && !work.is_closing
@@ -154,6 +162,17 @@ impl Writer {
             Ok(()) => self.next(policy, came, now),
             Err(_) => Next::Watch(self.condition.pause().map_or(WATCH, |pause| pause.length)),
         }
+    }
+
+    /// A rotation that was asked for makes earlier ones, which still wait, superfluous: their rewrites
+    /// have failed.
+    fn take(&mut self, todo: VecDeque<Todo>, shared: &Shared, files: &Mutex<Files>) {
+        if todo.iter().any(|todo| matches!(todo, Todo::Rotate)) {
+            let before = self.todo.len();
+            self.todo.retain(|todo| !matches!(todo, Todo::Rotate));
+            shared.have_rotated(before - self.todo.len(), &lock(files));
+        }
+        self.todo.extend(todo);
     }
 
     fn next(&mut self, policy: Fsync, came: bool, now: Duration) -> Next {
@@ -196,7 +215,7 @@ impl Writer {
         files: &Mutex<Files>,
         now: Duration,
     ) -> io::Result<()> {
-        let outcome = self.mend(shared).and_then(|()| {
+        let outcome = self.mend(shared, files).and_then(|()| {
             while let Some(todo) = self.todo.pop_front() {
                 match todo {
                     Todo::Write(group) => self.write(group, policy, shared, files, now)?,
@@ -216,7 +235,10 @@ impl Writer {
     }
 
     /// Makes the file again what it is known to be.
-    fn mend(&mut self, shared: &Shared) -> io::Result<()> {
+    fn mend(&mut self, shared: &Shared, files: &Mutex<Files>) -> io::Result<()> {
+        if !matches!(self.condition, Condition::Works) {
+            lock(files).settle()?;
+        }
         let len = match self.condition {
             Condition::Works | Condition::Refused(_) => return Ok(()),
             Condition::Torn(_) => self.written.len,
@@ -251,11 +273,11 @@ impl Writer {
         let mark = Proof { len: self.written.len + unmarked as u64, crc: crc.value() }.mark();
         crc.update(mark.as_bytes());
         group.bytes.extend_from_slice(mark.as_bytes());
-        let written = self.file.write_all(&group.bytes);
         let len = group.bytes.len() as u64;
+        let written = self.has_room(len).and_then(|()| self.file.write_all(&group.bytes));
         group.bytes.truncate(unmarked);
         if let Err(error) = written {
-            self.condition.becomes(Condition::Torn);
+            self.is_torn();
             self.todo.push_front(Todo::Write(group));
             return Err(error);
         }
@@ -271,6 +293,25 @@ impl Writer {
             self.sync(shared, files, now)?;
         }
         Ok(())
+    }
+
+    /// On a disk that was full a group is not tried in vain: for a moment it would take the room that a
+    /// rewrite needs.
+    fn has_room(&self, bytes: u64) -> io::Result<()> {
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        match &self.condition {
+            Condition::Works => Ok(()),
+            _ if self.storage.free_bytes(dir).is_ok_and(|free| free < bytes) => {
+                Err(rustix::io::Errno::NOSPC.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What was written in part goes at once, if it can: on a full disk others need the room.
+    fn is_torn(&mut self) {
+        let is_cut = self.file.set_len(self.written.len).is_ok();
+        self.condition.becomes(if is_cut { Condition::Refused } else { Condition::Torn });
     }
 
     fn has_unsynced(&self) -> bool {
@@ -340,7 +381,7 @@ impl Writer {
     fn rotate(&mut self, shared: &Shared, files: &Mutex<Files>, now: Duration) -> io::Result<()> {
         let rotated = self.begin_next(shared, files, now);
         match rotated {
-            Ok(()) => shared.has_rotated(&lock(files)),
+            Ok(()) => shared.have_rotated(1, &lock(files)),
             Err(_) => {
                 self.condition.becomes(Condition::Refused);
                 self.todo.push_front(Todo::Rotate);
@@ -365,13 +406,73 @@ impl Writer {
         }
         let after = Proof { len: self.written.len, crc: self.written.crc.value() };
         let begun = lock(files).begin_increment(Some(after), shared.timestamp(), true)?;
+        self.begin_with(begun, self.written.end);
+        Ok(())
+    }
+}
+
+impl Writer {
+    /// Makes `temp`, a base that has everything before the last rotation, the base of a new increment,
+    /// without that rotation: what it waited for need not be written any more, and counts as durable.
+    /// An error leaves the log as it was.
+    pub(super) fn leap(
+        &mut self,
+        temp: &Path,
+        shared: &Shared,
+        files: &Mutex<Files>,
+        now: Duration,
+    ) -> io::Result<Leapt> {
+        let Some(rotation) = self.todo.iter().rposition(|todo| matches!(todo, Todo::Rotate)) else {
+            return Ok(Leapt::HadRotated);
+        };
+        lock(files).settle()?;
+        let begun = lock(files).adopt_for_all(temp, shared.timestamp())?;
+        let skipped: Vec<Todo> = self.todo.drain(..=rotation).collect();
+        let end = skipped.iter().filter_map(Todo::end).max().unwrap_or(self.written.end);
+        shared.is_written(end - self.written.end);
+        self.begin_with(begun, end);
+        shared.give_back(self.unsynced.drain(..).map(|group| group.bytes));
+        self.doubtful_up_to = None;
+        if self.condition.pause().is_some() {
+            self.condition = Condition::Refused(Pause { until: now, length: Duration::ZERO });
+        }
+        crate::log::notice!("The log's new base holds what could not be written");
+        shared.is_durable(end);
+        let rotations = skipped.iter().filter(|todo| matches!(todo, Todo::Rotate)).count();
+        shared.have_rotated(rotations, &lock(files));
+        self.state_files(shared, files, now);
+        Ok(Leapt::Done)
+    }
+
+    fn begin_with(&mut self, begun: Begun, end: u64) {
         self.file = begun.file;
         self.path = begun.path;
         self.head_len = begun.len;
-        self.written = Place { len: begun.len, crc: begun.crc, end: self.written.end };
+        self.written = Place { len: begun.len, crc: begun.crc, end };
         self.synced = self.written.clone();
-        Ok(())
     }
+
+    /// The increment says which base it follows; then the old files go, and make room. Both are good
+    /// to have, and neither is needed: the manifest is durable.
+    fn state_files(&mut self, shared: &Shared, files: &Mutex<Files>, now: Duration) {
+        let statement = marks::statement(lock(files).manifest());
+        let bytes = [marks::GROUP.as_bytes(), &statement].concat();
+        let group = Group { bytes, end: self.written.end };
+        let _ = self
+            .write(group, Fsync::Always, shared, files, now)
+            .and_then(|()| self.sync(shared, files, now));
+        if !shared.keeps_history() {
+            remove_history(files);
+        }
+    }
+}
+
+/// What became of a base that was to be adopted for all.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Leapt {
+    Done,
+    /// There is no rotation that waits: the base can be adopted as ever.
+    HadRotated,
 }
 
 /// What cannot be removed now is removed with what the next base makes superfluous.
