@@ -9,7 +9,7 @@ pub(super) fn of_container(call: &mut Call<'_>) -> Result {
     let container = call.id.entry().parent.unwrap_or(call.id).entry();
     let mut subcommands: Vec<Id> = container.subcommands.clone();
     subcommands.retain(|id| id.entry().command.name != "help");
-    subcommands.sort_by_key(|id| id.entry().command.name);
+    subcommands.sort_by_cached_key(|id| id.entry().command.name);
     let mut lines = Vec::new();
     for id in subcommands {
         let command = id.entry().command;

@@ -217,7 +217,7 @@ fn list(call: &mut Call<'_>) -> Result {
     let mut clients: Vec<&Client> = call.engine.clients.iter().chain([&*call.client]).collect();
     // Who is being closed is gone for everybody else.
     clients.retain(|client| client.closing != Closing::Now && filter.matches(client, asker));
-    clients.sort_unstable_by_key(|client| client.id);
+    clients.sort_by_cached_key(|client| client.id);
     let lines: Vec<u8> =
         clients.into_iter().flat_map(|c| line::of(c, asker.tracking, asker.now_ms)).collect();
     call.reply.verbatim("txt", &lines);

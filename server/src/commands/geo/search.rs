@@ -239,10 +239,11 @@ fn search<'s>(set: &'s SortedSet, shape: &Shape, query: &Query<'_>) -> Vec<Hit<'
     let mut hits: Vec<Hit<'s>> = hits.take(enough).collect();
     // The nearest ones are meant, unless any will do.
     let order = query.order.or((query.count.is_some() && !query.any).then_some(Order::Ascending));
-    match order {
-        Some(Order::Ascending) => hits.sort_by(|a, b| a.distance_m.total_cmp(&b.distance_m)),
-        Some(Order::Descending) => hits.sort_by(|a, b| b.distance_m.total_cmp(&a.distance_m)),
-        None => {}
+    if let Some(order) = order {
+        hits.sort_by(|a, b| {
+            let ascending = a.distance_m.total_cmp(&b.distance_m);
+            if order == Order::Descending { ascending.reverse() } else { ascending }
+        });
     }
     hits.truncate(count);
     hits

@@ -20,7 +20,9 @@ pub(super) fn sorted(
         Some(pattern) if query.by_text => {
             let key = |element: &Vec<u8>| pattern.look_up(call, element);
             let keys: Vec<Value> = elements.iter().map(key).collect();
-            Ok(by_keys(elements, keys, query, |a, b| a.0.cmp(&b.0)))
+            let mut pairs = pairs(keys, elements);
+            pairs.sort_by(|a, b| directed(a.0.cmp(&b.0), query));
+            Ok(elements_of(pairs))
         }
         by => {
             let mut weight = |element: &Vec<u8>| match by {
@@ -30,9 +32,11 @@ pub(super) fn sorted(
                 }
             };
             let weights = elements.iter().map(&mut weight).collect::<Result<Vec<f64>>>()?;
-            Ok(by_keys(elements, weights, query, |a, b| {
-                a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1))
-            }))
+            let mut pairs = pairs(weights, elements);
+            pairs.sort_unstable_by(|a, b| {
+                directed(a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)), query)
+            });
+            Ok(elements_of(pairs))
         }
     }
 }
@@ -43,18 +47,15 @@ fn weight_of(text: &[u8]) -> Result<f64> {
 }
 
 fn by_own_text(mut elements: Vec<Vec<u8>>, query: &Query<'_>) -> Vec<Vec<u8>> {
-    elements.sort_by(|a, b| directed(a.cmp(b), query));
+    elements.sort_unstable_by(|a, b| directed(a.cmp(b), query));
     elements
 }
 
-fn by_keys<K>(
-    elements: Vec<Vec<u8>>,
-    keys: Vec<K>,
-    query: &Query<'_>,
-    compare: impl Fn(&(K, Vec<u8>), &(K, Vec<u8>)) -> Ordering,
-) -> Vec<Vec<u8>> {
-    let mut pairs: Vec<(K, Vec<u8>)> = keys.into_iter().zip(elements).collect();
-    pairs.sort_by(|a, b| directed(compare(a, b), query));
+fn pairs<K>(keys: Vec<K>, elements: Vec<Vec<u8>>) -> Vec<(K, Vec<u8>)> {
+    keys.into_iter().zip(elements).collect()
+}
+
+fn elements_of<K>(pairs: Vec<(K, Vec<u8>)>) -> Vec<Vec<u8>> {
     pairs.into_iter().map(|(_, element)| element).collect()
 }
 

@@ -307,7 +307,7 @@ struct Weighted<'e> {
 
 /// From the smallest to the largest: sums of scores are formed in this order.
 fn by_len(mut sources: Vec<Weighted<'_>>) -> Vec<Weighted<'_>> {
-    sources.sort_by_key(|weighted| weighted.source.len());
+    sources.sort_by_cached_key(|weighted| weighted.source.len());
     sources
 }
 

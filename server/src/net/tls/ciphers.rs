@@ -113,7 +113,7 @@ fn choose(list: &str) -> Vec<usize> {
             (0..TLS12_CIPHERS.len()).partition(|at| TLS12_CIPHERS[*at].is(name));
         match sign {
             "@" if name == "STRENGTH" => {
-                chosen.sort_by_key(|at| std::cmp::Reverse(TLS12_CIPHERS[*at].bits));
+                chosen.sort_by_cached_key(|at| usize::MAX - usize::from(TLS12_CIPHERS[*at].bits));
             }
             // Levels of security speak of keys and ciphers that are not here.
             "@" => {}
@@ -122,7 +122,11 @@ fn choose(list: &str) -> Vec<usize> {
                 let fresh: Vec<usize> = fresh.copied().collect();
                 chosen.extend(fresh);
             }
-            "+" => chosen.sort_by_key(|at| named.contains(at)),
+            "+" => {
+                let (moved, kept) =
+                    chosen.iter().partition::<Vec<usize>, _>(|at| named.contains(at));
+                chosen = [kept, moved].concat();
+            }
             sign => {
                 chosen.retain(|at| others.contains(at));
                 named.iter().for_each(|at| killed[*at] |= sign == "!");

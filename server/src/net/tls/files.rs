@@ -66,7 +66,7 @@ pub(super) fn authorities(
             found.extend(certificates(&text).unwrap_or_default());
         }
     }
-    found.sort_by(|a, b| a.as_ref().cmp(b.as_ref()));
+    found.sort_unstable_by(|a, b| a.as_ref().cmp(b.as_ref()));
     found.dedup();
     Ok(found)
 }
@@ -139,7 +139,7 @@ fn files_of(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(dir)?.take(MAX_FILES);
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.retain(|path| fs::metadata(path).is_ok_and(|found| found.is_file()));
-    files.sort();
+    files.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
     Ok(files)
 }
 

@@ -22,7 +22,7 @@ impl Aside {
     /// `names` is everything in the folder.
     pub(super) fn new(names: &[String]) -> Self {
         let mut kept: Vec<_> = names.iter().filter_map(|name| numbered(name)).collect();
-        kept.sort();
+        kept.sort_unstable();
         let next = kept.last().map_or(1, |(number, _)| number.saturating_add(1));
         Self { next, kept }
     }

@@ -104,7 +104,7 @@ impl Folder<'_> {
             .iter()
             .filter_map(|name| Some((manifest::increment_seq(log, name)?, name)))
             .collect();
-        increments.sort_by(|one, other| other.cmp(one));
+        increments.sort_unstable_by(|one, other| other.cmp(one));
         for (_, name) in increments {
             let path = self.options.path().join(name);
             let stated = self.source(name, &path).last_statement()?;
