@@ -17,8 +17,8 @@ const SYNC_EACH: usize = 4 << 20;
 
 /// Writes `rdb` as commands to the target's file, and makes it durable.
 pub fn convert(rdb: &Path, options: Options, target: &Target) -> io::Result<()> {
-    let file = target.storage.open(rdb)?;
-    let mut reader = FileReader::new(file, options);
+    let mut file = target.storage.open(rdb)?;
+    let mut reader = FileReader::new(&mut *file, options);
     let mut out = Out {
         file: target.storage.create(&target.temp, target.purpose)?,
         bytes: Vec::new(),

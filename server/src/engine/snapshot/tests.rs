@@ -268,7 +268,8 @@ fn loaded(sink: &Collector, now: Now) -> World {
     let mut bytes = sink.lock().bytes.clone();
     let crc = Crc64::of(&bytes);
     bytes.extend(crc.to_le_bytes());
-    let mut reader = FileReader::new(&bytes[..], world.engine.load_options(mode, world.now));
+    let mut file = &bytes[..];
+    let mut reader = FileReader::new(&mut file, world.engine.load_options(mode, world.now));
     let mut batch = Batch::default();
     loop {
         let step = reader.fill(&mut batch).expect("a whole file");

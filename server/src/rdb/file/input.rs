@@ -9,8 +9,9 @@ use crate::rdb::read::{Error, Result, Source};
 /// Read at a time.
 const BLOCK: usize = 256 * 1024;
 
-pub(super) struct Input<R> {
-    file: R,
+/// Compiled once for all that is read from: a call through a table for each block costs nothing.
+pub(super) struct Input<'f> {
+    file: &'f mut dyn Read,
     /// All of it can be written to; `at..end` is still to be read.
     buffer: Vec<u8>,
     at: usize,
@@ -23,8 +24,8 @@ pub(super) struct Input<R> {
     failed: Option<io::Error>,
 }
 
-impl<R: Read> Input<R> {
-    pub(super) fn new(file: R, sums: bool) -> Self {
+impl<'f> Input<'f> {
+    pub(super) fn new(file: &'f mut dyn Read, sums: bool) -> Self {
         let crc = sums.then(Crc64::default);
         Self { file, buffer: Vec::new(), at: 0, end: 0, start: 0, crc, summed: 0, failed: None }
     }
@@ -90,7 +91,7 @@ impl<R: Read> Input<R> {
     }
 }
 
-impl<R: Read> Source for Input<R> {
+impl Source for Input<'_> {
     #[inline]
     fn take(&mut self, len: usize) -> Result<&[u8]> {
         if self.end - self.at < len {
@@ -139,7 +140,8 @@ mod tests {
     fn bytes_come_in_order_with_their_checksum() {
         let bytes: Vec<u8> = (0..700_000u32).map(|nth| (nth % 251) as u8).collect();
         for step in [1000, usize::MAX] {
-            let mut input = Input::new(Slow(&bytes, step), true);
+            let mut file = Slow(&bytes, step);
+            let mut input = Input::new(&mut file, true);
             let mut at = 0;
             for len in [0, 1, 9, 300_000, 250_000, 7] {
                 assert_eq!(input.take(len), Ok(&bytes[at..at + len]));
@@ -158,11 +160,13 @@ mod tests {
 
     #[test]
     fn memory_is_taken_for_bytes_that_come_only() {
-        let mut input = Input::new(&[0; 10][..], true);
+        let mut file = &[0; 10][..];
+        let mut input = Input::new(&mut file, true);
         assert_eq!(input.take(1 << 30), Err(Error::Ends));
         assert_eq!(input.take_vec(1 << 30), Err(Error::Ends));
         assert!(input.buffer.capacity() <= BLOCK);
-        let mut input = Input::new(io::repeat(1).take(1 << 22), false);
+        let mut file = io::repeat(1).take(1 << 22);
+        let mut input = Input::new(&mut file, false);
         assert!(input.take(1 << 21).is_ok_and(|bytes| bytes.len() == 1 << 21));
         assert_eq!(input.checksum_before(0), None);
         assert!(input.take(9).is_ok());

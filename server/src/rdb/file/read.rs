@@ -81,8 +81,8 @@ pub enum Step {
     End(Checked),
 }
 
-pub struct FileReader<R> {
-    reader: Reader<Input<R>>,
+pub struct FileReader<'f> {
+    reader: Reader<Input<'f>>,
     options: Options,
     /// Zero until the start was read.
     version: u16,
@@ -138,8 +138,8 @@ struct Attributes {
     access: Option<Access>,
 }
 
-impl<R: io::Read> FileReader<R> {
-    pub fn new(file: R, options: Options) -> Self {
+impl<'f> FileReader<'f> {
+    pub fn new(file: &'f mut dyn io::Read, options: Options) -> Self {
         let reader = Reader::new(Input::new(file, options.checks), options.now);
         Self {
             reader,

@@ -62,7 +62,8 @@ fn of_valkey(items: &[u8]) -> Vec<u8> {
 /// What a file makes of an empty keyspace, or why it does not.
 fn loaded(bytes: &[u8], options: Options) -> Result<(Keyspace, Counts, Checked), Failure> {
     let mut keyspace = Keyspace::new(options.databases, &[9; 16]);
-    let mut reader = FileReader::new(bytes, options);
+    let mut bytes = bytes;
+    let mut reader = FileReader::new(&mut bytes, options);
     let mut batch = Batch::default();
     loop {
         let step = reader.fill(&mut batch)?;
@@ -113,7 +114,8 @@ fn what_is_written_is_read() {
 fn a_batch_has_all_items_in_order() {
     let keyspace = keyspace();
     let bytes = file(&keyspace);
-    let mut reader = FileReader::new(&bytes[..], OPTIONS());
+    let mut file = &bytes[..];
+    let mut reader = FileReader::new(&mut file, OPTIONS());
     let mut batch = Batch::default();
     assert_eq!(reader.fill(&mut batch).expect("our own file"), Step::End(Checked::Whole));
     assert_eq!(reader.position(), bytes.len() as u64);
@@ -160,7 +162,8 @@ fn attributes_belong_to_the_key_behind_them() {
     ];
     let bytes = sealed(of_redis(&items.concat()));
     let mut batch = Batch::default();
-    let mut reader = FileReader::new(&bytes[..], OPTIONS());
+    let mut file = &bytes[..];
+    let mut reader = FileReader::new(&mut file, OPTIONS());
     reader.fill(&mut batch).expect("a sound file");
     let key = |name, value, expire_at, access| {
         Item::Key(Key { database: 3, name, value, expire_at, access })
@@ -297,8 +300,8 @@ fn a_failing_disk_is_not_taken_for_the_end() {
             Err(std::io::ErrorKind::TimedOut.into())
         }
     }
-    let file = std::io::Read::chain(&b"REDIS0011\0\x01a"[..], Failing);
-    let failure = FileReader::new(file, OPTIONS()).fill(&mut Batch::default());
+    let mut file = std::io::Read::chain(&b"REDIS0011\0\x01a"[..], Failing);
+    let failure = FileReader::new(&mut file, OPTIONS()).fill(&mut Batch::default());
     let failure = failure.expect_err("it fails");
     assert!(matches!(failure.fault, Fault::Io(_)) && failure.offset == 12, "{failure}");
     assert!(!failure.fault.is_damage());
@@ -366,7 +369,7 @@ fn keys_that_are_there_are_replaced_if_so_asked() {
     let mut keyspace = Keyspace::new(1, &[9; 16]);
     keyspace.db_mut(0).set(b"a", samples::list(&[b"x"]), None);
     let mut batch = Batch::default();
-    FileReader::new(&bytes[..], OPTIONS()).fill(&mut batch).expect("a sound file");
+    FileReader::new(&mut &bytes[..], OPTIONS()).fill(&mut batch).expect("a sound file");
     batch.apply(&mut keyspace, true, |_| None, |_| {}).expect("it replaces");
     let entry = keyspace.db(0).find(b"a").expect("there");
     assert_eq!(entry.to_value(), samples::string(b"b"));
@@ -380,7 +383,7 @@ fn accesses_are_kept_in_the_terms_of_the_keyspace() {
     let mut keyspace = Keyspace::new(1, &[9; 16]);
     keyspace.set_initial_access(77, true);
     let mut batch = Batch::default();
-    FileReader::new(&bytes[..], OPTIONS()).fill(&mut batch).expect("a sound file");
+    FileReader::new(&mut &bytes[..], OPTIONS()).fill(&mut batch).expect("a sound file");
     let access = |access| (access == Access::Idle(5)).then_some(1234);
     batch.apply(&mut keyspace, false, access, |_| {}).expect("no duplicates");
     let access = |key: &[u8]| keyspace.db(0).find(key).expect("there").access();

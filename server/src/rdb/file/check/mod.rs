@@ -4,7 +4,7 @@ mod stats;
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::read::FIRST_CHECKED;
@@ -19,7 +19,7 @@ const GOOD: u8 = 0;
 const BAD: u8 = 1;
 
 /// Runs the program: its name, then its arguments. The exit status.
-pub fn run(args: &[OsString], now: Now, out: &mut impl Write, errors: &mut impl Write) -> u8 {
+pub fn run(args: &[OsString], now: Now, out: &mut dyn Write, errors: &mut dyn Write) -> u8 {
     let name = args.first().map_or("redis-check-rdb".into(), |name| name.to_string_lossy());
     let Some(request) = Request::parse(args.get(1..).unwrap_or_default()) else {
         let _ = writeln!(
@@ -45,7 +45,7 @@ pub fn run(args: &[OsString], now: Now, out: &mut impl Write, errors: &mut impl 
 /// Checks one file, which may go on behind its RDB part: the bytes of that, if it is sound.
 pub fn check(file: &Path, now: Now, out: &mut dyn Write) -> Option<u64> {
     let task = Task { file: file.into(), ..Task::default() };
-    Check::new(now, task).run(&mut { out }).ok().flatten()
+    Check::new(now, task).run(out).ok().flatten()
 }
 
 enum Request {
@@ -104,7 +104,7 @@ impl Check {
     }
 
     /// The bytes of the file if it is sound. An error is one of writing.
-    fn run(&mut self, out: &mut impl Write) -> io::Result<Option<u64>> {
+    fn run(&mut self, out: &mut dyn Write) -> io::Result<Option<u64>> {
         writeln!(out, "[offset 0] Checking RDB file {}", self.task.file.display())?;
         let mut offset = 0;
         let mut version = 0;
@@ -113,8 +113,8 @@ impl Check {
                 writeln!(out, "{error}")?;
                 BAD
             }
-            Ok(file) => {
-                let mut reader = FileReader::new(file, self.options());
+            Ok(mut file) => {
+                let mut reader = FileReader::new(&mut file, self.options());
                 let mut batch = Batch::default();
                 let result = self.read(&mut reader, &mut batch, out)?;
                 offset = reader.position();
@@ -165,9 +165,9 @@ impl Check {
 
     fn read(
         &mut self,
-        reader: &mut FileReader<impl Read>,
+        reader: &mut FileReader<'_>,
         batch: &mut Batch,
-        out: &mut impl Write,
+        out: &mut dyn Write,
     ) -> io::Result<Result<(), Failure>> {
         loop {
             let step = match reader.step(batch) {
@@ -197,7 +197,7 @@ impl Check {
         }
     }
 
-    fn take(&mut self, item: Item<'_>, offset: u64, out: &mut impl Write) -> io::Result<()> {
+    fn take(&mut self, item: Item<'_>, offset: u64, out: &mut dyn Write) -> io::Result<()> {
         match item {
             Item::Aux { name, text } => {
                 self.counts.scripts += u64::from(name == b"lua");
@@ -227,12 +227,12 @@ impl Check {
         Ok(())
     }
 
-    fn tell_failure<R: Read>(
+    fn tell_failure(
         &self,
         failure: &Failure,
-        reader: &FileReader<R>,
+        reader: &FileReader<'_>,
         batch: &Batch,
-        out: &mut impl Write,
+        out: &mut dyn Write,
     ) -> io::Result<()> {
         let offset = failure.offset;
         writeln!(out, "--- RDB ERROR DETECTED ---")?;
@@ -251,7 +251,7 @@ impl Check {
         self.tell_counts(out)
     }
 
-    fn tell_counts(&self, out: &mut impl Write) -> io::Result<()> {
+    fn tell_counts(&self, out: &mut dyn Write) -> io::Result<()> {
         let Counts { keys, expires, expired, functions, scripts } = self.counts;
         writeln!(out, "[info] {keys} keys read")?;
         writeln!(out, "[info] {expires} expires")?;
@@ -275,7 +275,7 @@ fn is_in_both_worlds(version: u16) -> bool {
     matches!(version, 1..=LAST_COMMON | FIRST_OF_VALKEY..=LAST_OF_VALKEY)
 }
 
-fn tell_version(version: u16, offset: u64, out: &mut impl Write) -> io::Result<()> {
+fn tell_version(version: u16, offset: u64, out: &mut dyn Write) -> io::Result<()> {
     match version {
         version if is_in_both_worlds(version) => Ok(()),
         ..FIRST_OF_VALKEY => {

@@ -187,7 +187,7 @@ impl Stats {
     }
 
     /// All databases up to the last one in use, database 0 in any case.
-    pub(super) fn write(&self, format: Format, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn write(&self, format: Format, out: &mut dyn Write) -> io::Result<()> {
         let none = <[Group; TYPES.len()]>::default();
         let databases = [(0, &none)].into_iter().filter(|_| !self.databases.contains_key(&0));
         let in_use = self.databases.iter().map(|(index, groups)| (*index, groups));
@@ -216,7 +216,7 @@ enum Place {
     Value,
 }
 
-fn write_info(index: usize, facts: &[Facts], out: &mut impl Write) -> io::Result<()> {
+fn write_info(index: usize, facts: &[Facts], out: &mut dyn Write) -> io::Result<()> {
     for nth in 0..facts[0].len() {
         for ((kind, _), facts) in TYPES.iter().zip(facts) {
             let (name, value) = &facts[nth];
@@ -226,11 +226,11 @@ fn write_info(index: usize, facts: &[Facts], out: &mut impl Write) -> io::Result
     Ok(())
 }
 
-fn write_rows<W: Write>(
+fn write_rows(
     index: usize,
     facts: &[Facts],
-    out: &mut W,
-    cell: impl Fn(&mut W, Place, &str) -> io::Result<()>,
+    out: &mut dyn Write,
+    cell: fn(&mut dyn Write, Place, &str) -> io::Result<()>,
 ) -> io::Result<()> {
     cell(out, Place::Name, &format!("db.{index}.type.name"))?;
     for (kind, _) in TYPES {
