@@ -10,6 +10,8 @@ mod area;
 mod cell;
 mod shape;
 
+use libm::{asin, cos, sin};
+
 pub use area::covering;
 pub use cell::{Cell, MAX_LATITUDE, MAX_LONGITUDE};
 pub use shape::{Extent, Shape};
@@ -45,14 +47,14 @@ impl Point {
         /// About 6 nm: the longitudes are the same.
         const SAME: f64 = 1e-15;
         let longitude = radians(self.longitude);
-        let v = ((radians(other.longitude) - longitude) / 2.0).sin();
+        let v = sin((radians(other.longitude) - longitude) / 2.0);
         if v.abs() <= SAME {
             return self.latitude_distance_m(other);
         }
         let (latitude, other) = (radians(self.latitude), radians(other.latitude));
-        let u = ((other - latitude) / 2.0).sin();
-        let a = u * u + latitude.cos() * other.cos() * v * v;
-        2.0 * EARTH_RADIUS_M * a.sqrt().asin()
+        let u = sin((other - latitude) / 2.0);
+        let a = u * u + cos(latitude) * cos(other) * v * v;
+        2.0 * EARTH_RADIUS_M * asin(a.sqrt())
     }
 
     /// Metres along a meridian.

@@ -1,5 +1,7 @@
 //! Areas to search: circles, boxes and polygons.
 
+use libm::{atan2, cos, sin};
+
 use super::{EARTH_RADIUS_M, Point, degrees, radians};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -91,7 +93,7 @@ impl Shape {
         let latitude_delta = degrees(height_m / EARTH_RADIUS_M);
         let towards_pole =
             if latitude < 0.0 { latitude - latitude_delta } else { latitude + latitude_delta };
-        let longitude_delta = degrees(width_m / EARTH_RADIUS_M / radians(towards_pole).cos());
+        let longitude_delta = degrees(width_m / EARTH_RADIUS_M / cos(radians(towards_pole)));
         let to = |sign: f64| Point {
             longitude: longitude + sign * longitude_delta,
             latitude: latitude + sign * latitude_delta,
@@ -122,12 +124,12 @@ fn centroid(points: &[Point]) -> Point {
     let (mut x, mut y, mut z) = (0.0, 0.0, 0.0);
     for point in points {
         let (longitude, latitude) = (radians(point.longitude), radians(point.latitude));
-        x += latitude.cos() * longitude.cos();
-        y += latitude.cos() * longitude.sin();
-        z += latitude.sin();
+        x += cos(latitude) * cos(longitude);
+        y += cos(latitude) * sin(longitude);
+        z += sin(latitude);
     }
     let across = (x * x + y * y).sqrt();
-    Point { longitude: degrees(y.atan2(x)), latitude: degrees(z.atan2(across)) }
+    Point { longitude: degrees(atan2(y, x)), latitude: degrees(atan2(z, across)) }
 }
 
 /// Whether a ray from the point crosses the edges an odd number of times.
