@@ -1,4 +1,4 @@
-//! `tcl-suite [--server FILE] [--tls | --all] [--jobs N] [units…]`: runs units of Valkey's suite on
+//! `tcl-suite [--server FILE] [--tls] [--jobs N] [units…]`: runs units of Valkey's suite on
 //! our binary.
 
 use std::path::PathBuf;
@@ -32,7 +32,6 @@ fn run() -> Result<bool, String> {
             "--server" => server = Some(value()?.into()),
             "--jobs" => jobs = value()?.parse().map_err(|e| format!("--jobs: {e}"))?,
             "--tls" => (transport, chosen) = (Transport::Tls, tcl::TLS_UNITS.to_vec()),
-            "--all" => chosen = tcl::all(),
             _ => named.push(arg),
         }
     }

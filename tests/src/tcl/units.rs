@@ -55,6 +55,9 @@ pub const UNITS: &[&str] = &[
     "integration/convert-ziplist-hash-on-load",
     "integration/convert-ziplist-zset-on-load",
     "integration/valkey-check-rdb",
+    "integration/aof",
+    "integration/aof-multi-part",
+    "integration/rdb",
     "integration/logging",
     "integration/valkey-cli",
     "integration/valkey-benchmark",
@@ -63,13 +66,6 @@ pub const UNITS: &[&str] = &[
 /// Units about Valkey's own clients, which are built for them.
 pub(super) const CLIENT_UNITS: &[&str] =
     &["integration/valkey-cli", "integration/valkey-benchmark"];
-
-/// Units that run by their names and with `--all` only, each with why not always.
-pub const ON_REQUEST: &[(&str, &str)] = &[
-    ("integration/aof", "two of its servers cannot start: one has ACL users, one another's log"),
-    ("integration/aof-multi-part", "it expects refusals where ours mends; see tests/damage.rs"),
-    ("integration/rdb", "snapshots are tests/{rdb_files,snapshot,durability}.rs' subject"),
-];
 
 /// Units that are run over TLS: the one about it, and some that a stream of records could break.
 pub const TLS_UNITS: &[&str] = &[
@@ -96,9 +92,4 @@ const DENIED_IN: &[(&str, &str)] =
 pub(super) fn denied_tags(unit: &str) -> String {
     let own = DENIED_IN.iter().find(|(denied_in, _)| *denied_in == unit);
     own.map_or(DENIED_TAGS.to_owned(), |(_, tags)| format!("{DENIED_TAGS} {tags}"))
-}
-
-/// Every unit that is run at all.
-pub fn all() -> Vec<&'static str> {
-    UNITS.iter().copied().chain(ON_REQUEST.iter().map(|(unit, _)| *unit)).collect()
 }
