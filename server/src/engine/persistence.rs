@@ -47,6 +47,8 @@ pub struct Persistence {
     /// What a write is answered while the disk does not take it.
     refusal: Option<Error>,
     holds_writes: bool,
+    /// A snapshot keeps too much in memory of what changed since it began.
+    pub(super) snapshot_holds_writes: bool,
     /// Bytes that may be logged before writes have to wait, or a rewrite is due.
     room: u64,
     room_on_disk: room::Room,
@@ -198,10 +200,10 @@ impl Persistence {
         self.refusal.as_ref()
     }
 
-    /// Whether writes have to wait because so much waits to be written to the log.
+    /// Whether writes have to wait because so much waits to be written, to the log or to a snapshot.
     #[inline]
     pub(super) fn holds_writes(&self) -> Option<PauseMode> {
-        self.holds_writes.then_some(PauseMode::Write)
+        (self.holds_writes || self.snapshot_holds_writes).then_some(PauseMode::Write)
     }
 
     fn work(&mut self, purpose: SnapshotPurpose) -> &mut Work {

@@ -21,6 +21,7 @@ use super::{Engine, Garbage};
 use crate::clock::Now;
 use crate::keyspace::{Begun, Db, Dropped, Entry, Saver, Ticket, Value};
 use crate::rdb::file::{Head, write_database, write_end, write_function, write_head};
+use crate::types::parts::kept_bytes;
 use stream::Stream;
 
 /// The longest slice of a snapshot, in microseconds. With a millisecond between two, it takes at most
@@ -30,6 +31,13 @@ const SLICE_US: i64 = 250;
 const STEP_KEYS: usize = 64;
 /// Bytes between two looks at the clock.
 const STEP_BYTES: usize = 64 * 1024;
+
+/// Memory that a snapshot may take for what changed before its turn: beyond it writes wait. A disk that
+/// is too slow for them must not cost all memory.
+const MOST_KEPT: usize = 4 << 20;
+/// Writes go on when so much of it is free: what a disk takes in about a millisecond, so that nobody
+/// waits much longer.
+const FREED_BYTES: usize = 64 << 10;
 
 /// What a snapshot is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +61,15 @@ impl SnapshotPurpose {
 /// Where a snapshot goes. Called under the engine's lock, so nothing here may wait.
 pub trait SnapshotSink: Send {
     fn chunk(&mut self, chunk: Chunk);
+
+    /// Belongs behind the value whose chunks are coming: it is kept until that is over.
+    fn aside(&mut self, chunk: Chunk);
+
+    /// The value is whole: what was put aside follows, in the order in which it came.
+    fn aside_is_over(&mut self);
+
+    /// Bytes in memory that wait to be written.
+    fn waiting_bytes(&self) -> usize;
 
     /// Whether so much is waiting here that the walk had better rest.
     fn is_full(&self) -> bool;
@@ -184,9 +201,22 @@ impl Engine {
         while spent_us < SLICE_US && !rests() && self.snapshot_step() {
             spent_us = clock_us() - start_us;
         }
+        self.hold_writes_for_snapshot();
         let spent_us = spent_us.unsigned_abs();
         self.stats.snapshot_longest_slice_us = self.stats.snapshot_longest_slice_us.max(spent_us);
         self.snapshot.is_some()
+    }
+
+    /// Lets writes wait while too much that changed is not written yet, or go on.
+    fn hold_writes_for_snapshot(&mut self) {
+        let held = self.persistence.snapshot_holds_writes;
+        let limit = if held { MOST_KEPT - FREED_BYTES } else { MOST_KEPT };
+        let waiting = self.snapshot.as_ref().map(|it| it.stream.lock().waiting_bytes());
+        let holds = waiting.is_some_and(|bytes| bytes + kept_bytes() > limit);
+        self.persistence.snapshot_holds_writes = holds;
+        if held && !holds {
+            self.wake_paused();
+        }
     }
 
     /// Some of the running snapshot; false at its end.
@@ -265,6 +295,7 @@ impl Engine {
 
     fn end_snapshot(&mut self, result: Result<(), String>) {
         let Some(snapshot) = self.snapshot.take() else { return };
+        self.hold_writes_for_snapshot();
         self.keyspace.iter_mut().for_each(|(_, db)| db.end_save());
         for db in snapshot.flushed {
             self.discard(Garbage::database(db));

@@ -11,3 +11,4 @@ pub mod as_commands;
 pub mod as_log;
 pub mod load;
 pub mod save;
+mod spill;

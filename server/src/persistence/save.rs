@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::spill::Spill;
 use crate::clock::Now;
 use crate::config::Settings;
 use crate::engine::{Chunk, Data, SnapshotSink, access};
@@ -224,6 +225,8 @@ pub type Finished = Box<dyn FnOnce(Result<(), String>) + Send>;
 
 enum Message {
     Chunk(Chunk),
+    Aside(Chunk),
+    AsideIsOver,
     End(Result<(), String>),
 }
 
@@ -240,8 +243,21 @@ impl SnapshotSink for Background {
         let _ = self.messages.send(Message::Chunk(chunk));
     }
 
+    fn aside(&mut self, chunk: Chunk) {
+        self.queued.fetch_add(chunk.memory_bytes(), Ordering::Relaxed);
+        let _ = self.messages.send(Message::Aside(chunk));
+    }
+
+    fn aside_is_over(&mut self) {
+        let _ = self.messages.send(Message::AsideIsOver);
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
     fn is_full(&self) -> bool {
-        self.queued.load(Ordering::Relaxed) > QUEUED_MAX
+        self.waiting_bytes() > QUEUED_MAX
     }
 
     fn done(self: Box<Self>, result: Result<(), String>) {
@@ -266,25 +282,49 @@ fn write_as_it_comes(
     inbox: &Receiver<Message>,
     queued: &AtomicUsize,
 ) -> Result<(), String> {
-    let mut file = Ok(file);
+    let aside = Spill::new(&file.target);
+    let mut writing = Ok(Writing { file, aside });
     loop {
-        match inbox.recv() {
-            Ok(Message::Chunk(chunk)) => {
-                let (len, ends_item) = (chunk.memory_bytes(), chunk.ends_item());
-                file = file.and_then(|mut file: Unfinished| {
-                    file.write(&chunk.into_bytes())?;
-                    if ends_item {
-                        file.check()?;
-                    }
-                    Ok(file)
-                });
-                queued.fetch_sub(len, Ordering::Relaxed);
+        let (chunk, write): (_, fn(&mut Writing, Chunk) -> io::Result<()>) = match inbox.recv() {
+            Ok(Message::Chunk(chunk)) => (chunk, Writing::chunk),
+            Ok(Message::Aside(chunk)) => (chunk, Writing::aside),
+            Ok(Message::AsideIsOver) => {
+                writing = writing.and_then(Writing::with_aside);
+                continue;
             }
             Ok(Message::End(result)) => {
                 result?;
-                return file.and_then(Unfinished::finish).map_err(|error| error.to_string());
+                let finished = writing.and_then(|writing| writing.file.finish());
+                return finished.map_err(|error| error.to_string());
             }
             Err(_) => return Err("the snapshot was given up".into()),
-        }
+        };
+        let len = chunk.memory_bytes();
+        writing = writing.and_then(|mut writing| write(&mut writing, chunk).map(|()| writing));
+        queued.fetch_sub(len, Ordering::Relaxed);
+    }
+}
+
+/// The file, and what has to wait for its place in it. Dropped at the first error.
+struct Writing {
+    file: Unfinished,
+    aside: Spill,
+}
+
+impl Writing {
+    fn chunk(&mut self, chunk: Chunk) -> io::Result<()> {
+        let ends_item = chunk.ends_item();
+        self.file.write(&chunk.into_bytes())?;
+        if ends_item { self.file.check() } else { Ok(()) }
+    }
+
+    fn aside(&mut self, chunk: Chunk) -> io::Result<()> {
+        self.aside.put(&chunk.into_bytes())
+    }
+
+    fn with_aside(mut self) -> io::Result<Self> {
+        self.aside.give(|bytes| self.file.write(bytes))?;
+        self.file.check()?;
+        Ok(self)
     }
 }

@@ -7,6 +7,9 @@
 //!
 //! Not here: what a node is, and what becomes of what is saved.
 
+use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::list;
 use super::listpack::Listpack;
 use super::stream::StreamId;
@@ -33,6 +36,43 @@ pub enum Part<'a> {
     Entries { master: StreamId, listpack: &'a Listpack },
 }
 
+/// Bytes of nodes that are kept as they were, of all collections there are.
+static KEPT_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes of nodes that changed before they were saved and wait for the walk: memory that a snapshot
+/// costs.
+pub fn kept_bytes() -> usize {
+    KEPT_BYTES.load(Ordering::Relaxed)
+}
+
+/// A node as it was before it changed; counted while it waits to be saved.
+#[derive(Debug)]
+pub(crate) struct Kept<N> {
+    node: N,
+    bytes: usize,
+}
+
+impl<N> Kept<N> {
+    pub(crate) fn new(node: N, bytes: usize) -> Self {
+        KEPT_BYTES.fetch_add(bytes, Ordering::Relaxed);
+        Self { node, bytes }
+    }
+}
+
+impl<N> Drop for Kept<N> {
+    fn drop(&mut self) {
+        KEPT_BYTES.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl<N> Deref for Kept<N> {
+    type Target = N;
+
+    fn deref(&self) -> &N {
+        &self.node
+    }
+}
+
 /// How far a collection of nodes `N` is saved, while it is. A copy of the collection is not being saved.
 #[derive(Debug)]
 pub(crate) struct Parts<N>(Option<Box<Progress<N>>>);
@@ -47,7 +87,7 @@ struct Progress<N> {
     /// The next node to be looked at.
     next: usize,
     /// Nodes as they were before they changed.
-    kept: Vec<N>,
+    kept: Vec<Kept<N>>,
 }
 
 impl<N> Default for Parts<N> {
@@ -77,9 +117,10 @@ impl<N> Parts<N> {
         self.0.as_ref().map(|progress| progress.ticket)
     }
 
-    /// To be called before a node changes, or what is in it goes elsewhere.
+    /// To be called before a node changes, or what is in it goes elsewhere. `copy` makes one of it, and
+    /// tells how many bytes that takes.
     #[inline]
-    pub(crate) fn before_change(&mut self, node: usize, copy: impl FnOnce() -> N) {
+    pub(crate) fn before_change(&mut self, node: usize, copy: impl FnOnce() -> (N, usize)) {
         if let Some(progress) = &mut self.0 {
             progress.keep(node, copy);
         }
@@ -94,7 +135,7 @@ impl<N> Parts<N> {
     }
 
     /// A node that was kept and is to be saved now.
-    pub(crate) fn next_kept(&mut self) -> Option<N> {
+    pub(crate) fn next_kept(&mut self) -> Option<Kept<N>> {
         self.0.as_mut()?.kept.pop()
     }
 
@@ -114,9 +155,10 @@ impl<N> Parts<N> {
 
 impl<N> Progress<N> {
     #[cold]
-    fn keep(&mut self, node: usize, copy: impl FnOnce() -> N) {
+    fn keep(&mut self, node: usize, copy: impl FnOnce() -> (N, usize)) {
         if self.take(node) {
-            self.kept.push(copy());
+            let (node, bytes) = copy();
+            self.kept.push(Kept::new(node, bytes));
         }
     }
 

@@ -2,7 +2,8 @@
 //! that could not wait for it.
 //!
 //! A value that is written in parts must not have others between its parts. Entries that are saved
-//! meanwhile go to a second *lane*, which is put behind the value once that is whole.
+//! meanwhile go to a second *lane*. The sink keeps what comes of it until that value is whole, and puts
+//! it behind.
 
 use std::collections::HashMap;
 
@@ -30,7 +31,6 @@ pub(super) struct Stream {
     main: Lane,
     /// Behind the value that is being written in parts.
     aside: Lane,
-    aside_chunks: Vec<Chunk>,
     /// The value that is being written in parts, and bytes of it that are.
     open: Option<(Ticket, usize)>,
     /// Values that are to be written in parts, or are being.
@@ -96,7 +96,6 @@ impl Stream {
             now,
             main: Lane::new(now),
             aside: Lane::new(now),
-            aside_chunks: Vec::new(),
             open: None,
             heads: HashMap::new(),
             given: Vec::new(),
@@ -108,6 +107,11 @@ impl Stream {
     /// Writes what is neither key nor value.
     pub(super) fn write(&mut self, write: impl FnOnce(&mut Writer<Deferred>)) {
         write(&mut self.main.writer);
+    }
+
+    /// Bytes that wait to be written.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.sink.as_ref().map_or(0, |sink| sink.waiting_bytes())
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -214,7 +218,8 @@ impl Stream {
             self.aside.writer.raw(&head.bytes);
             self.aside.writer.count(text.len());
             let before = Chunk::written(self.aside.take(), self.compress, false);
-            self.aside_chunks.extend([before, Chunk::rest(text, 0)]);
+            self.put_aside(before);
+            self.put_aside(Chunk::rest(text, 0));
             self.keys += 1;
             return;
         }
@@ -249,7 +254,9 @@ impl Stream {
         self.keys += 1;
         let Some(db) = self.aside.db.take() else { return };
         self.flush(true);
-        std::mem::take(&mut self.aside_chunks).into_iter().for_each(|chunk| self.pass_on(chunk));
+        if let Some(sink) = &mut self.sink {
+            sink.aside_is_over();
+        }
         self.main.db = Some(db);
         std::mem::swap(self.main.writer.sink(), self.aside.writer.sink());
     }
@@ -266,7 +273,7 @@ impl Stream {
         }
         if self.aside.len() >= CHUNK {
             let bytes = self.aside.take();
-            self.aside_chunks.push(Chunk::written(bytes, self.compress, true));
+            self.put_aside(Chunk::written(bytes, self.compress, true));
         }
     }
 
@@ -283,6 +290,12 @@ impl Stream {
         self.flush(false);
         if let Some(sink) = self.sink.take() {
             sink.done(result);
+        }
+    }
+
+    fn put_aside(&mut self, chunk: Chunk) {
+        if let Some(sink) = &mut self.sink {
+            sink.aside(chunk);
         }
     }
 

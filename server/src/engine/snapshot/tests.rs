@@ -16,6 +16,8 @@ struct Out {
     /// Whether something might be put behind the last chunk.
     ends_item: bool,
     is_full: bool,
+    aside: Vec<Chunk>,
+    waiting_bytes: usize,
     result: Option<Result<(), String>>,
 }
 
@@ -37,6 +39,19 @@ impl SnapshotSink for Collector {
         out.chunks += 1;
     }
 
+    fn aside(&mut self, chunk: Chunk) {
+        self.lock().aside.push(chunk);
+    }
+
+    fn aside_is_over(&mut self) {
+        let aside = std::mem::take(&mut self.lock().aside);
+        aside.into_iter().for_each(|chunk| self.chunk(chunk));
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.lock().waiting_bytes
+    }
+
     fn is_full(&self) -> bool {
         self.lock().is_full
     }
@@ -52,6 +67,25 @@ fn begin(world: &mut World) -> Collector {
         world.engine.begin_snapshot(SnapshotPurpose::Save, Box::new(sink.clone()), world.now);
     assert_eq!(begun, Ok(()));
     sink
+}
+
+#[test]
+fn writes_wait_while_too_much_is_kept_for_a_slow_disk() {
+    let mut world = World::new();
+    let sink = begin(&mut world);
+    let mut holds_at = |bytes: usize| {
+        sink.lock().waiting_bytes = bytes;
+        sink.lock().is_full = true;
+        world.engine.snapshot_slice(world.now, &|| 0);
+        world.engine.persistence.holds_writes().is_some()
+    };
+    assert!(!holds_at(MOST_KEPT / 2));
+    assert!(holds_at(MOST_KEPT + 1));
+    assert!(holds_at(MOST_KEPT - 1), "a byte more or less wakes nobody");
+    assert!(!holds_at(MOST_KEPT / 2));
+    assert!(holds_at(MOST_KEPT + 1));
+    world.engine.cancel_snapshot();
+    assert!(world.engine.persistence.holds_writes().is_none());
 }
 
 #[test]

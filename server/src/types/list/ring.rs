@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque, vec_deque};
 use std::ops::{Index, Range};
 
 use super::node::Node;
-use crate::types::parts::Ticket;
+use crate::types::parts::{Kept, Ticket};
 
 /// Bytes and elements do not matter to whether a list is saved in parts: nodes are of 8 KB as a rule.
 /// (Tests have it smaller, so that they meet it.)
@@ -30,7 +30,7 @@ struct Old {
     /// In order of both kinds of places.
     stretches: VecDeque<Stretch>,
     /// By their old places.
-    kept: BTreeMap<usize, Node>,
+    kept: BTreeMap<usize, Kept<Node>>,
 }
 
 /// Old nodes side by side that are as they were.
@@ -100,7 +100,7 @@ impl Ring {
         if let Some(old) = &mut self.old
             && let Some(place) = old.cut_out(at)
         {
-            old.kept.insert(place, node.clone());
+            old.keep(place, node.clone());
         }
         Some(node)
     }
@@ -147,7 +147,7 @@ impl Ring {
         let gone = self.nodes.drain(range.clone());
         for (place, node) in places.into_iter().zip(gone) {
             if let Some(place) = place {
-                old.kept.insert(place, node);
+                old.keep(place, node);
             }
         }
         old.close_gap(range);
@@ -200,6 +200,11 @@ impl Ring {
 }
 
 impl Old {
+    fn keep(&mut self, place: usize, node: Node) {
+        let bytes = node.memory_bytes();
+        self.kept.insert(place, Kept::new(node, bytes));
+    }
+
     /// The old place of a node that is still to be saved from where it lies; from now on it is not.
     fn cut_out(&mut self, at: usize) -> Option<usize> {
         let nth = self.stretches.partition_point(|stretch| stretch.to <= at);

@@ -150,7 +150,7 @@ impl<R: Record> Table<R> {
     #[inline]
     fn bucket_mut(&mut self, index: usize) -> &mut Bucket {
         let bucket = self.buckets.get_mut(index);
-        self.parts.before_change(index, || bucket.clone());
+        self.parts.before_change(index, || (bucket.clone(), bucket.memory_bytes()));
         bucket
     }
 

@@ -9,7 +9,7 @@ use std::ops::Bound;
 use super::log::Log;
 use super::node::Node;
 use super::{Stream, StreamId};
-use crate::types::parts::{Part, Ticket};
+use crate::types::parts::{Kept, Part, Ticket};
 
 /// A stream of fewer nodes is saved at once. (Tests have it smaller, so that they meet it.)
 const MANY_NODES: usize = if cfg!(test) { 3 } else { 16 };
@@ -25,7 +25,7 @@ struct Progress {
     after: Bound<StreamId>,
     /// The last node that there was.
     last: StreamId,
-    kept: BTreeMap<StreamId, Node>,
+    kept: BTreeMap<StreamId, Kept<Node>>,
     /// Nodes that are newer and yet not behind the last one: XSETID let the ids begin anew.
     newer: BTreeSet<StreamId>,
 }
@@ -45,6 +45,11 @@ impl PartialEq for Saving {
 impl Progress {
     fn range(&self) -> (Bound<StreamId>, Bound<StreamId>) {
         (self.after, Bound::Included(self.last))
+    }
+
+    fn keep(&mut self, master: StreamId, node: Node) {
+        let bytes = node.memory_bytes();
+        self.kept.insert(master, Kept::new(node, bytes));
     }
 
     /// Whether a node is still to be saved from where it lies.
@@ -67,7 +72,7 @@ impl Saving {
         if let Some(progress) = &mut self.0
             && progress.wants(master)
         {
-            progress.kept.insert(master, node.clone());
+            progress.keep(master, node.clone());
         }
     }
 
@@ -75,7 +80,7 @@ impl Saving {
     pub(super) fn removed(&mut self, master: StreamId, node: Node) {
         let Some(progress) = &mut self.0 else { return };
         if progress.wants(master) {
-            progress.kept.insert(master, node);
+            progress.keep(master, node);
         }
         progress.newer.remove(&master);
     }

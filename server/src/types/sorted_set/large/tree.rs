@@ -204,7 +204,11 @@ impl Tree {
     #[inline]
     fn before_change(&mut self, leaf: u32) {
         let Self { parts, leaves, .. } = self;
-        parts.before_change(leaf as usize, || leaves[leaf].run.clone());
+        parts.before_change(leaf as usize, || {
+            let run = leaves[leaf].run.clone();
+            let bytes = run.capacity();
+            (run, bytes)
+        });
     }
 
     /// A run that is not saved yet, if there is one, shown to `visit`.
