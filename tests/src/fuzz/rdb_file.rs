@@ -35,7 +35,8 @@ pub fn check(load: Load, bytes: &[u8]) -> Result<(), String> {
 /// The server's reader; checksums are not looked at, or none would be right.
 pub fn holdfast(bytes: &[u8]) -> Option<Keyspace> {
     let mut keyspace = Keyspace::new(DATABASES, &[5; 16]);
-    let mut reader = FileReader::new(bytes, options(bytes.len()));
+    let mut file = bytes;
+    let mut reader = FileReader::new(&mut file, options(bytes.len()));
     let mut batch = Batch::default();
     loop {
         let step = reader.fill(&mut batch).ok()?;
