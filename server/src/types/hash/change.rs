@@ -102,8 +102,8 @@ impl Hash {
             Encoding::Listpack(_) if deadline.is_none() => return,
             Encoding::Listpack(_) => self.become_table(),
         };
-        if let Some(place) = table.find(hash(field), field) {
-            let value = field::parse(table.record(place)).2.to_vec();
+        if let Some((place, record)) = table.find(hash(field), field) {
+            let value = field::parse(record).2.to_vec();
             table.replace(place, &[Head::new(field, deadline).bytes(), field, &value]);
         }
     }
@@ -135,19 +135,19 @@ impl Hash {
 }
 
 fn find_live(table: &Table<super::Field>, field: &[u8], now_ms: i64) -> Option<Place> {
-    let place = table.find(hash(field), field)?;
-    let (_, deadline, _) = field::parse(table.record(place));
+    let (place, record) = table.find(hash(field), field)?;
+    let (_, deadline, _) = field::parse(record);
     deadline.is_none_or(|at| at > now_ms).then_some(place)
 }
 
 fn set(table: &mut Table<super::Field>, field: &[u8], value: &[u8], ttl: Ttl, now_ms: i64) -> Put {
     let hash = hash(field);
-    let Some(place) = table.find(hash, field) else {
+    let Some((place, record)) = table.find(hash, field) else {
         let deadline = if let Ttl::At(at) = ttl { Some(at) } else { None };
         table.insert(hash, &[Head::new(field, deadline).bytes(), field, value]);
         return Put::New;
     };
-    let (_, old, _) = field::parse(table.record(place));
+    let (_, old, _) = field::parse(record);
     let was_due = old.is_some_and(|at| at <= now_ms);
     let deadline = match ttl {
         Ttl::At(at) => Some(at),

@@ -31,10 +31,14 @@ impl Record for Field {
         parse(record).0
     }
 
-    const MAY_BE_DUE: bool = true;
-
     fn deadline(record: &[u8]) -> Option<i64> {
         parse(record).1
+    }
+
+    #[inline]
+    fn has_deadline(parts: &[&[u8]]) -> bool {
+        let head = parts.iter().find_map(|part| part.first());
+        head.is_some_and(|head| head & HAS_DEADLINE != 0)
     }
 }
 
@@ -110,6 +114,7 @@ mod tests {
                     assert_eq!(parse(&record), (field.as_slice(), deadline, value));
                     assert_eq!(Field::key(&record), field.as_slice());
                     assert_eq!(Field::deadline(&record), deadline);
+                    assert_eq!(Field::has_deadline(&[&record]), deadline.is_some());
                 }
             }
         }

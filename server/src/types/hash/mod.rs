@@ -13,7 +13,7 @@ mod iter;
 mod tests;
 
 use super::listpack::{Cursor, Item, Listpack};
-use super::members::{Table, hash};
+use super::members::Table;
 use super::parts::{MANY, Part, Ticket};
 
 pub use change::{Put, Ttl};
@@ -160,7 +160,7 @@ impl Hash {
         match &self.0 {
             Encoding::Listpack(list) => find(list, field).map(|(_, value)| list.item(value)),
             Encoding::Table(table) => {
-                let record = table.record(table.find(hash(field), field)?);
+                let record = table.get(field)?;
                 let (_, deadline, value) = field::parse(record);
                 deadline.is_none_or(|at| at > now_ms).then_some(Item::Bytes(value))
             }

@@ -79,12 +79,13 @@ impl Bucket {
 
     // ── Reading ─────────────────────────────────────────────────────────────────────────────
 
-    /// The slot whose record has this tag and is the one wanted.
+    /// The record that has this tag and is the one wanted, with its slot.
     #[inline]
-    pub(super) fn find(&self, tag: u8, wanted: impl Fn(&[u8]) -> bool) -> Option<usize> {
+    pub(super) fn find(&self, tag: u8, wanted: impl Fn(&[u8]) -> bool) -> Option<(usize, &[u8])> {
         positions(self.tags(), tag)
             .take_while(|&slot| slot < self.len())
-            .find(|&slot| wanted(self.record(slot)))
+            .map(|slot| (slot, self.record(slot)))
+            .find(|(_, record)| wanted(record))
     }
 
     #[inline]

@@ -39,11 +39,14 @@ pub trait Record {
     /// What it is found by.
     fn key(record: &[u8]) -> &[u8];
 
-    /// Whether any such record may have a deadline.
-    const MAY_BE_DUE: bool = false;
-
     /// When it is due, in milliseconds of the server's timeline.
     fn deadline(_: &[u8]) -> Option<i64> {
         None
+    }
+
+    /// Whether the record of these parts has a deadline.
+    #[inline]
+    fn has_deadline(_: &[&[u8]]) -> bool {
+        false
     }
 }

@@ -90,16 +90,16 @@ impl<R: Record> Table<R> {
 
     /// The record found by `key`, whose [`hash`] is given.
     #[inline]
-    pub fn find(&self, hash: u64, key: &[u8]) -> Option<Place> {
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<(Place, &[u8])> {
         let bucket = self.buckets.index(place_of(hash));
-        let slot = self.buckets.get(bucket).find(tag(hash), |record| R::key(record) == key)?;
-        Some(Place { bucket, slot })
+        let found = self.buckets.get(bucket).find(tag(hash), |record| R::key(record) == key);
+        found.map(|(slot, record)| (Place { bucket, slot }, record))
     }
 
     /// The record found by `key`.
     #[inline]
     pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        self.find(hash(key), key).map(|place| self.record(place))
+        self.find(hash(key), key).map(|(_, record)| record)
     }
 
     pub fn contains(&self, key: &[u8]) -> bool {
@@ -120,7 +120,9 @@ impl<R: Record> Table<R> {
         let slot = bucket.push(tag(hash), parts);
         let len = bucket.len();
         self.longest = self.longest.max(len);
-        self.note_deadline(Place { bucket: index, slot });
+        if R::has_deadline(parts) {
+            self.note_deadline(Place { bucket: index, slot });
+        }
         self.len += 1;
         if self.len > self.buckets.len() * LOAD {
             self.split_next();
@@ -131,7 +133,9 @@ impl<R: Record> Table<R> {
     pub fn replace(&mut self, place: Place, parts: &[&[u8]]) {
         self.forget_deadline(place);
         self.bucket_mut(place.bucket).replace(place.slot, parts);
-        self.note_deadline(place);
+        if R::has_deadline(parts) {
+            self.note_deadline(place);
+        }
     }
 
     /// The record's bytes, to be changed without changing its key or its deadline.
@@ -201,9 +205,7 @@ impl<R: Record> Table<R> {
     }
 
     fn note_deadline(&mut self, place: Place) {
-        if R::MAY_BE_DUE
-            && let Some(deadline) = R::deadline(self.record(place))
-        {
+        if let Some(deadline) = R::deadline(self.record(place)) {
             self.volatile += 1;
             self.deadlines.get_or_insert_default().add(place.bucket, deadline);
         }
@@ -211,7 +213,7 @@ impl<R: Record> Table<R> {
 
     /// The record's deadline no longer counts. Its bucket's bound stays as it is.
     fn forget_deadline(&mut self, place: Place) {
-        if R::MAY_BE_DUE && self.volatile > 0 && R::deadline(self.record(place)).is_some() {
+        if self.volatile > 0 && R::deadline(self.record(place)).is_some() {
             self.forget_deadlines(1);
         }
     }

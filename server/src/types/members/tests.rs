@@ -14,11 +14,13 @@ impl Record for Pair {
         &record[1..1 + usize::from(record[0])]
     }
 
-    const MAY_BE_DUE: bool = true;
-
     fn deadline(record: &[u8]) -> Option<i64> {
         let value = value(record).strip_prefix(b"@")?;
         Some(i64::from_le_bytes(*value.first_chunk()?))
+    }
+
+    fn has_deadline(parts: &[&[u8]]) -> bool {
+        Self::deadline(&parts.concat()).is_some()
     }
 }
 
@@ -29,13 +31,13 @@ fn value(record: &[u8]) -> &[u8] {
 fn set(table: &mut Table<Pair>, key: &[u8], value: &[u8]) {
     let parts = [&[key.len() as u8][..], key, value];
     match table.find(hash(key), key) {
-        Some(place) => table.replace(place, &parts),
+        Some((place, _)) => table.replace(place, &parts),
         None => table.insert(hash(key), &parts),
     }
 }
 
 fn remove(table: &mut Table<Pair>, key: &[u8]) -> bool {
-    let found = table.find(hash(key), key);
+    let found = table.find(hash(key), key).map(|(place, _)| place);
     found.inspect(|place| table.remove(*place)).is_some()
 }
 

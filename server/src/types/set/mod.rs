@@ -229,7 +229,7 @@ impl Set {
                 found.inspect(|&cursor| _ = list.remove(cursor)).is_some()
             }
             Encoding::Table(table) => {
-                let found = table.find(hash(member), member);
+                let found = table.find(hash(member), member).map(|(place, _)| place);
                 found.inspect(|place| table.remove(*place)).is_some()
             }
         }
