@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -22,12 +22,14 @@ use crate::sys::die_with_parent;
 
 /// What the kernel command line tells a guest of ours: the address and gateway that QEMU's user
 /// network gives it, where the agent answers `status`, and to serve without a password. Only this
-/// host's 127.0.0.1 reaches it, but to the server that is a stranger, 10.0.2.2. And that its timer is
-/// wired as it should be: the kernel's own test of that panics when the host is busy.
-pub const WORDS: [&str; 5] = [
+/// host's 127.0.0.1 reaches it, but to the server that is a stranger, 10.0.2.2. That its timer is
+/// wired as it should be: the kernel's own test of that panics when the host is busy. And to take
+/// commands on the console, which is whoever's started it.
+pub const WORDS: [&str; 6] = [
     "no_timer_check",
     "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off",
     "holdfast.status_listen=0.0.0.0:6390",
+    "holdfast.console=on",
     "holdfast.arg=--protected-mode",
     "holdfast.arg=no",
 ];
@@ -74,6 +76,8 @@ pub struct Guest {
     console: Arc<Console>,
     forward: Forward,
     status_port: u16,
+    /// What is typed at the console.
+    keyboard: Keyboard,
     /// Sockets and the firmware's variables.
     _scratch: TempDir,
 }
@@ -101,8 +105,9 @@ impl Machine {
         let mut command = self.command(scratch.path(), redis_port, status_port)?;
         let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
         let errors = writer.try_clone().context("cannot make a pipe")?;
-        command.stdin(Stdio::null()).stdout(writer).stderr(errors);
-        let qemu = die_with_parent(&mut command).spawn().context("cannot start QEMU")?;
+        command.stdin(Stdio::piped()).stdout(writer).stderr(errors);
+        let mut qemu = die_with_parent(&mut command).spawn().context("cannot start QEMU")?;
+        let keyboard = Keyboard(Arc::new(Mutex::new(qemu.stdin.take())));
         drop(command);
 
         let console = Arc::new(Console::default());
@@ -111,7 +116,16 @@ impl Machine {
         let reader = thread::spawn(move || filled.fill(reader));
         let group = Pid::from_child(&qemu);
         let reader = Some(reader);
-        Ok(Guest { qemu, group, reader, console, forward, status_port, _scratch: scratch })
+        Ok(Guest {
+            qemu,
+            group,
+            reader,
+            console,
+            forward,
+            status_port,
+            keyboard,
+            _scratch: scratch,
+        })
     }
 
     fn command(&self, scratch: &Path, redis_port: u16, status_port: u16) -> Result<Command> {
@@ -170,7 +184,23 @@ fn drive(options: &str, file: &Path) -> OsString {
     format!("{options},file={}", file.display().to_string().replace(',', ",,")).into()
 }
 
+/// The guest's serial line, from outside.
+#[derive(Clone, Debug)]
+pub struct Keyboard(Arc<Mutex<Option<ChildStdin>>>);
+
+impl Keyboard {
+    /// Waits while the guest takes nothing; an error when it is gone.
+    pub fn type_in(&self, text: &[u8]) -> std::io::Result<()> {
+        let mut keyboard = self.0.lock().expect("typing does not panic");
+        keyboard.as_mut().ok_or(ErrorKind::BrokenPipe)?.write_all(text)
+    }
+}
+
 impl Guest {
+    pub fn keyboard(&self) -> &Keyboard {
+        &self.keyboard
+    }
+
     pub fn console(&self) -> &Console {
         &self.console
     }

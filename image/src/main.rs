@@ -26,7 +26,8 @@ enum Command {
     /// Boot the appliance in QEMU and serve Redis on 127.0.0.1
     ///
     /// Builds what is missing, starts QEMU (with KVM where it truly works), shows the console and
-    /// prints "ready" once the server answers PING. Ctrl-C stops it; nothing stays behind.
+    /// prints "ready" once the server answers PING. From then on what is typed goes to the machine's
+    /// console: try `holdfast help`. Ctrl-C stops it; nothing stays behind.
     Run {
         /// Memory of the machine in MiB [default: 128, with --uefi 256]
         #[arg(long, value_name = "MIB", value_parser = memory)]

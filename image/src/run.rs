@@ -1,6 +1,6 @@
 //! `cargo image run`: from a fresh checkout to an appliance that answers.
 
-use std::io::ErrorKind;
+use std::io::{BufRead, ErrorKind, IsTerminal, Read};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::getpgrp;
+use rustix::termios::tcgetpgrp;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use tempfile::TempDir;
@@ -18,7 +20,7 @@ use crate::appliance::Owner;
 use crate::binaries::static_binaries;
 use crate::initramfs::Packing;
 use crate::kernel::{Choice, Kernel};
-use crate::machine::{Boot, Guest, Machine, WORDS};
+use crate::machine::{Boot, Guest, Keyboard, Machine, WORDS};
 use crate::packages::ensure_packages;
 use crate::process::say;
 use crate::status::Note;
@@ -38,6 +40,9 @@ pub struct Options {
     /// A holdfast.toml in place of the shipped one.
     pub config: Option<PathBuf>,
 }
+
+/// Of a line at once; the guest's kernel has the same bound.
+const MAX_TYPED: u64 = 4096;
 
 /// OVMF and our kernel do not start with less; Debian's kernel, being larger, takes some more.
 const UEFI_MEMORY_MIB: u32 = 128;
@@ -78,7 +83,27 @@ pub fn run(options: &Options) -> Result<()> {
         return if stopped() { Ok(()) } else { Err(error) };
     }
     println!("ready after {:.1} s: redis-cli -p {}", begun.elapsed().as_secs_f32(), options.port);
+    pass_on_what_is_typed(guest.keyboard().clone());
     stay(guest, stopped)
+}
+
+/// To the guest's console, whose commands (`holdfast help`) are on; until either end is closed. Not
+/// in the background of a shell, which stops whoever reads there.
+fn pass_on_what_is_typed(keyboard: Keyboard) {
+    let input = std::io::stdin();
+    let in_front = tcgetpgrp(&input).is_ok_and(|group| group == getpgrp());
+    if input.is_terminal() && !in_front {
+        return;
+    }
+    thread::spawn(move || {
+        let mut line = Vec::new();
+        while let Ok(1..) = input.lock().take(MAX_TYPED).read_until(b'\n', &mut line) {
+            if keyboard.type_in(&line).is_err() {
+                return;
+            }
+            line.clear();
+        }
+    });
 }
 
 fn stay(mut guest: Guest, stopped: impl Fn() -> bool) -> Result<()> {

@@ -5,8 +5,10 @@
 //!            start|stop|restart SERVICE [SECONDS]   everything else is answered in lines:
 //!            logs [SERVICE] [COUNT] [follow]         ' ' text    a line for whoever asked
 //!            reload · backup · backups · save        '+' text    the last: done
-//!            restore PATH                            '-' text    the last: not done, and why
+//!            verify PATH · restore PATH              '-' text    the last: not done, and why
 //!            certs [WORDS]
+//!            config · config reset
+//!            config put BYTES                        and after the line so many bytes
 //!            factory-reset yes · reboot · poweroff
 //! ```
 //!
@@ -23,6 +25,8 @@ pub const MAX_LOG_LINES: u16 = 10_000;
 /// How long `start`, `stop` and `restart` are waited for where nothing is said, and at most.
 pub const WAIT: Duration = Duration::from_secs(60);
 pub const MAX_WAIT: Duration = Duration::from_secs(3600);
+/// Far more than a configuration needs.
+pub const MAX_CONFIG_BYTES: u32 = 64 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request<'a> {
@@ -46,9 +50,20 @@ pub enum Request<'a> {
     Backups,
     /// The server's own file, brought up to date; answered with its path.
     Save,
+    Verify {
+        path: &'a str,
+    },
     Restore {
         path: &'a str,
     },
+    /// The holdfast.toml that counts.
+    Config,
+    /// One for the data partition, which follows the line.
+    ConfigPut {
+        bytes: u32,
+    },
+    /// The image's counts again.
+    ConfigReset,
     /// For the certificates' own part to read.
     Certs {
         words: &'a str,
@@ -88,6 +103,7 @@ impl<'a> Request<'a> {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         let rest = rest.trim_ascii();
         match verb {
+            "verify" => return path(rest).map(|path| Self::Verify { path }),
             "restore" => return path(rest).map(|path| Self::Restore { path }),
             "certs" => return Some(Self::Certs { words: rest }),
             _ => {}
@@ -105,6 +121,7 @@ impl<'a> Request<'a> {
             "restart" => Self::order(Order::Restart, words)?,
             "logs" => Self::logs(words)?,
             "reload" => Self::Reload,
+            "config" => Self::config(words)?,
             "backup" => Self::Backup,
             "backups" => Self::Backups,
             "save" => Self::Save,
@@ -120,6 +137,18 @@ impl<'a> Request<'a> {
         let service = words.next()?;
         let wait = words.next().map_or(Some(WAIT), seconds)?;
         Some(Self::Control { order, service, wait })
+    }
+
+    fn config(words: &mut Words<'a>) -> Option<Self> {
+        match words.next() {
+            None => Some(Self::Config),
+            Some("reset") => Some(Self::ConfigReset),
+            Some("put") => {
+                let bytes = words.next()?.parse().ok()?;
+                (bytes <= MAX_CONFIG_BYTES).then_some(Self::ConfigPut { bytes })
+            }
+            Some(_) => None,
+        }
     }
 
     /// A service's name begins with a letter, a count with a digit.

@@ -3,7 +3,7 @@
 //! Reading order: [`machine`] is the life of a service as a pure function; [`plan`] is what init is
 //! asked to run; [`channel`] is how the two processes talk; [`notify`] is what services say of
 //! themselves; [`snapshot`] is what init tells about itself; [`silence`] tells the starved from the
-//! hung; [`gate`] is when the watchdog is fed and [`record`] what a machine tells its next start.
+//! hung; [`control`] is what the agent is asked, [`console`] the same as it is typed; [`gate`] is when the watchdog is fed and [`record`] what a machine tells its next start.
 //! [`bytes`] carries all of them; [`cmdline`] reads what the kernel was told.
 //!
 //! Nothing here does I/O except [`clock`], and nothing allocates: init runs this code after it has
@@ -14,6 +14,7 @@ pub mod bytes;
 pub mod channel;
 pub mod clock;
 pub mod cmdline;
+pub mod console;
 pub mod control;
 pub mod degraded;
 pub mod gate;

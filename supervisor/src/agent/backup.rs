@@ -9,6 +9,7 @@ pub(crate) mod restore;
 pub(crate) mod save;
 pub(crate) mod schedule;
 pub(crate) mod store;
+pub(crate) mod verify;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -7,6 +7,7 @@ mod ask;
 mod backup;
 mod certs;
 mod check;
+mod config;
 mod doctor;
 mod healthcheck;
 mod help;
@@ -107,6 +108,12 @@ const VERBS: &[Verb] = &[
         says: "tells about certificates, or judges them",
         help: help::CERTS,
         run: certs::main,
+    },
+    Verb {
+        name: "config",
+        says: "shows or replaces a machine's holdfast.toml",
+        help: help::CONFIG,
+        run: config::main,
     },
     Verb {
         name: "check",

@@ -10,6 +10,7 @@ mod value;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use holdfast_supervisor::control::MAX_CONFIG_BYTES;
 use holdfast_supervisor::machine::{Policy, Restart};
 use holdfast_supervisor::plan::{
     Ipv4, Limits, MIN_BACKOFF_MS, MIN_GOOD_RUN_MS, Name, Network, Plan, Service, StaticNetwork,
@@ -26,9 +27,6 @@ const MIN_BOUND_MS: u32 = 100;
 /// times as long: below a second an ordinary slow command would be taken for an endless one.
 const MIN_WATCHDOG_MS: u32 = 1_000;
 
-/// Far more than a configuration needs.
-const MAX_FILE_BYTES: u64 = 64 * 1024;
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Config {
     pub(crate) plan: Plan,
@@ -39,6 +37,8 @@ pub(crate) struct Config {
     /// `None`: DHCP's, or the usual ones. An empty list asks nobody.
     pub(crate) time_servers: Option<Vec<String>>,
     pub(crate) backup: Settings,
+    /// Commands are taken from whoever is at the machine's console.
+    pub(crate) console: bool,
 }
 
 /// How the server is asked whether it is well, in the kubelet's words.
@@ -108,6 +108,7 @@ impl Default for Config {
             tls: Tls::default(),
             time_servers: None,
             backup: Settings::default(),
+            console: false,
         }
     }
 }
@@ -118,8 +119,10 @@ impl Config {
         let whole_file = |message| vec![Problem { line: 1, column: 1, message }];
         match std::fs::metadata(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Ok(file) if file.len() > MAX_FILE_BYTES => {
-                return Err(whole_file(format!("the file is longer than {MAX_FILE_BYTES} bytes")));
+            Ok(file) if file.len() > MAX_CONFIG_BYTES.into() => {
+                return Err(whole_file(format!(
+                    "the file is longer than {MAX_CONFIG_BYTES} bytes"
+                )));
             }
             // A pipe would be waited for.
             Ok(file) if !file.is_file() => {
@@ -159,12 +162,13 @@ impl Config {
         let logs = read_logs(root.section("logs"));
         let tls = tls::read(root.section("tls"));
         let backup = read_backup(root.section("backup"));
+        let console = read_console(root.section("console"));
         root.finish();
         let mut plan = Plan { hostname, network, ..standard.plan };
         plan.services.clear();
         // One is within the plan's bound.
         let _ = plan.services.push(service);
-        Self { plan, probe, status_listen, logs, tls, time_servers, backup }
+        Self { plan, probe, status_listen, logs, tls, time_servers, backup, console }
     }
 }
 
@@ -345,6 +349,12 @@ fn read_status(mut status: Section) -> Option<SocketAddr> {
     let listen = status.read("listen", None, value::listen);
     status.finish();
     listen
+}
+
+fn read_console(mut console: Section) -> bool {
+    let commands = console.read("commands", false, value::switch);
+    console.finish();
+    commands
 }
 
 fn read_logs(mut logs: Section) -> Keep {

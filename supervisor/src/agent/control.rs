@@ -1,9 +1,11 @@
 //! What is asked over the local socket, by root and the agent's own user and group: everything.
 //!
-//! Reading order: [`answer`] is what each request comes to, [`service`] starts and stops, [`peer`]
+//! Reading order: [`answer`] is what each request comes to, [`service`] starts and stops, [`config`]
+//! puts a holdfast.toml in its place, [`peer`]
 //! says who may ask, [`rate`] how often. The words themselves are read by the library's `control`.
 
 pub(crate) mod answer;
+pub(crate) mod config;
 pub(crate) mod peer;
 pub(crate) mod rate;
 pub(crate) mod service;

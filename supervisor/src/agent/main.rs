@@ -10,6 +10,7 @@ mod backup;
 mod certs;
 mod command;
 mod config;
+mod console;
 mod control;
 mod dialogue;
 mod discover;

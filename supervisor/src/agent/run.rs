@@ -22,7 +22,7 @@ use crate::logs::{self, Logs};
 use crate::network::{self, Network};
 use crate::ping::{Answer, Endpoint};
 use crate::source::{self, FileState, Source};
-use crate::{backup, last_good, pressure, prober, serve, time};
+use crate::{backup, console, last_good, pressure, prober, serve, time};
 
 /// init waits ten times as long.
 const ALIVE_EVERY: Duration = Duration::from_secs(1);
@@ -242,6 +242,7 @@ async fn serve_until_stopped() -> std::io::Result<()> {
         () = time::keep(&shared) => Ok(()),
         () = serve::local(&shared) => Ok(()),
         () = serve::remote(&shared) => Ok(()),
+        () = console::attend(&shared) => Ok(()),
         () = say_alive(&shared.link) => Ok(()),
         () = backup::schedule::keep(&shared) => Ok(()),
     }

@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::control::{answer, peer};
+use crate::control::{answer, config, peer};
 use crate::report::Report;
 use crate::run::{Shared, kernel_words, listen_word};
 
@@ -103,8 +103,8 @@ async fn accept<S, A, F>(
 
 async fn tell_status(shared: &Rc<Shared>, mut stream: TcpStream, _place: Seat) -> io::Result<()> {
     let answered = async {
-        let line = read_line(&mut stream).await?;
-        let reply = match line.as_deref().and_then(Request::parse) {
+        let (line, _) = read_line(&mut stream).await?.unwrap_or_default();
+        let reply = match Request::parse(&line) {
             Some(Request::Status { json }) => status(shared, json),
             Some(Request::Signal { service, signal }) => hooks::signal(shared, service, signal),
             _ => "error: the requests are: status, status json\n".to_owned(),
@@ -135,25 +135,55 @@ async fn admit(shared: &Rc<Shared>, mut stream: UnixStream, place: Seat) -> io::
     }
 }
 
-/// The place is given back when the request is read: an operation may take an hour.
+/// The place is given back when an operation's request is read: it may take an hour.
 async fn hear(shared: &Rc<Shared>, mut stream: UnixStream, place: Seat) -> io::Result<()> {
-    let line = tokio::time::timeout(DEADLINE, read_line(&mut stream)).await;
-    let line = line.ok().transpose()?.flatten();
-    match line.as_deref().and_then(Request::parse) {
+    let heard = tokio::time::timeout(DEADLINE, read_request(&mut stream)).await;
+    let (line, file) = heard.ok().transpose()?.flatten().unwrap_or_default();
+    let request = Request::parse(&line);
+    let is_told = matches!(request, None | Some(Request::Status { .. } | Request::Signal { .. }));
+    let _place = is_told.then_some(place);
+    match request {
         None => {
             shared.count(|counters| counters.malformed += 1);
             say(&mut stream, Line::Failed("this is no request; see holdfast --help")).await
         }
-        Some(Request::Status { json }) => give(&mut stream, &status(shared, json)).await,
-        Some(Request::Signal { service, signal }) => {
-            give(&mut stream, &hooks::signal(shared, service, signal)).await
+        Some(Request::ConfigPut { .. }) => {
+            let outcome = config::put(shared, &file).await;
+            answer::say(&mut stream, outcome).await
         }
-        Some(request) => {
-            drop(place);
-            answer::answer(shared, request, &mut stream).await?;
+        Some(request) => attend(shared, request, &mut stream).await,
+    }
+}
+
+/// Whoever asks may ask.
+pub(crate) async fn attend(
+    shared: &Rc<Shared>,
+    request: Request<'_>,
+    stream: &mut UnixStream,
+) -> io::Result<()> {
+    match request {
+        Request::Status { json } => give(stream, &status(shared, json)).await,
+        Request::Signal { service, signal } => {
+            give(stream, &hooks::signal(shared, service, signal)).await
+        }
+        request => {
+            answer::answer(shared, request, stream).await?;
             stream.shutdown().await
         }
     }
+}
+
+/// A line, and what belongs to it.
+async fn read_request(stream: &mut UnixStream) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
+    let Some((line, mut file)) = read_line(stream).await? else { return Ok(None) };
+    if let Some(Request::ConfigPut { bytes }) = Request::parse(&line) {
+        let missing = (bytes as usize).checked_sub(file.len());
+        // More than it said is not what it said.
+        let Some(missing) = missing else { return Ok(None) };
+        let read = stream.take(missing as u64).read_to_end(&mut file).await?;
+        return Ok((read == missing).then_some((line, file)));
+    }
+    Ok(Some((line, file)))
 }
 
 fn status(shared: &Shared, json: bool) -> String {
@@ -173,14 +203,17 @@ async fn give(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> io::Result<
     tokio::time::timeout(DEADLINE, given).await?
 }
 
-/// Without its line end; `None` when there is none within the bound.
-async fn read_line(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
+/// Without its line end, and what came behind it; `None` when there is none within the bound.
+async fn read_line(
+    stream: &mut (impl AsyncRead + Unpin),
+) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
     let mut line = Vec::with_capacity(MAX_REQUEST_BYTES);
     let mut stream = stream.take(MAX_REQUEST_BYTES as u64);
     loop {
         if let Some(end) = line.iter().position(|&byte| byte == b'\n') {
+            let behind = line.split_off(end + 1);
             line.truncate(end);
-            return Ok(Some(line));
+            return Ok(Some((line, behind)));
         }
         if stream.read_buf(&mut line).await? == 0 {
             return Ok(None);

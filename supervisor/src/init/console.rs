@@ -135,6 +135,12 @@ pub(crate) fn reopen() {
     }
 }
 
+/// Opened for itself: that it refuses instead of waiting is a matter of the open file.
+pub(crate) fn open_for_agent() -> Option<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    rustix::fs::open(c"/dev/console", flags, Mode::empty()).ok()
+}
+
 /// To the kernel's log too, which a kernel that panics afterwards keeps.
 pub(crate) fn kernel_line(message: Arguments) {
     line(message);

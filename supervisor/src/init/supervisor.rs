@@ -19,7 +19,7 @@ use heapless::Vec;
 use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::machine::{Action, Event, step};
 use holdfast_supervisor::plan::Plan;
-use holdfast_supervisor::snapshot::{MAX_SLOTS, PlanSource};
+use holdfast_supervisor::snapshot::{MAX_SLOTS, Mode, PlanSource};
 use nix::sys::signalfd::SignalFd;
 use rustix::event::epoll;
 use rustix::io::Errno;
@@ -30,7 +30,7 @@ use rustix::time::{
 };
 
 use crate::cgroup::Cgroups;
-use crate::console::say;
+use crate::console::{self, say};
 use crate::launch::Launch;
 use crate::log::Logs;
 use crate::metal::Machine;
@@ -82,6 +82,8 @@ pub(crate) struct Supervisor {
     changed: bool,
     logs: Logs,
     notify: Option<NotifySocket>,
+    /// The machine's, for the agent to read what is typed there.
+    console: Option<OwnedFd>,
     reserve: Reserve,
     /// Notices of who is no service.
     strangers: u64,
@@ -128,6 +130,7 @@ impl Supervisor {
             watch(&epoll, notify.socket(), NOTICES)?;
         }
         let logs = Logs::open(&epoll, slots.len(), LOGS);
+        let console = (machine.mode == Mode::Metal).then(console::open_for_agent).flatten();
         Ok(Self {
             machine,
             launch,
@@ -143,6 +146,7 @@ impl Supervisor {
             changed: true,
             logs,
             notify,
+            console,
             reserve: Reserve::default(),
             strangers: 0,
             epoll,

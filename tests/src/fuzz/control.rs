@@ -1,6 +1,9 @@
 //! What is asked of the agent: no line makes the parser panic, and what it accepts is what was said.
 
-use holdfast_supervisor::control::{Line, MAX_LOG_LINES, MAX_REQUEST_BYTES, MAX_WAIT, Request};
+use holdfast_supervisor::console::{self, Typed};
+use holdfast_supervisor::control::{
+    Line, MAX_CONFIG_BYTES, MAX_LOG_LINES, MAX_REQUEST_BYTES, MAX_WAIT, Request,
+};
 
 use super::{Random, mutate};
 
@@ -11,12 +14,32 @@ pub type Parse = for<'a> fn(&'a [u8]) -> Option<Request<'a>>;
 pub fn check(parse: Parse, line: &[u8]) -> Result<(), String> {
     // Answers are read by the same rules on the other side.
     let _ = Line::parse(&String::from_utf8_lossy(line));
+    check_typed(parse, line)?;
     let Some(request) = parse(line) else { return Ok(()) };
     let sound = line.len() < MAX_REQUEST_BYTES && is_bounded(&request);
     // With what was left out it may have become too long to be said.
     let said = said(&request);
     let again = said.len() >= MAX_REQUEST_BYTES || parse(said.as_bytes()) == Some(request);
     if sound && again { Ok(()) } else { Err(format!("{request:?} of {}", line.escape_ascii())) }
+}
+
+/// The same line at a console, as it is and with the word that makes it meant for us.
+fn check_typed(parse: Parse, line: &[u8]) -> Result<(), String> {
+    for typed in [line, &[b"holdfast ", line].concat()[..]] {
+        let Typed::Ask(text) = console::read(typed) else { continue };
+        let ours = typed.trim_ascii().starts_with(b"holdfast");
+        let understood = match parse(text.as_bytes()) {
+            Some(Request::Signal { .. } | Request::ConfigPut { .. } | Request::Save) | None => {
+                false
+            }
+            Some(Request::Logs { follow, .. }) => !follow,
+            Some(_) => true,
+        };
+        if !ours || !understood {
+            return Err(format!("typed {}: {text:?}", typed.escape_ascii()));
+        }
+    }
+    Ok(())
 }
 
 /// Numbers within their limits, names that are words, paths that are whole.
@@ -27,7 +50,10 @@ fn is_bounded(request: &Request) -> bool {
         Request::Logs { service, count, .. } => {
             service.is_none_or(is_word) && count <= MAX_LOG_LINES
         }
-        Request::Restore { path } => path.starts_with('/') && !path.contains('\0'),
+        Request::Verify { path } | Request::Restore { path } => {
+            path.starts_with('/') && !path.contains('\0')
+        }
+        Request::ConfigPut { bytes } => bytes <= MAX_CONFIG_BYTES,
         Request::Signal { service, signal } => is_word(service) && is_word(signal),
         _ => true,
     }
@@ -49,7 +75,11 @@ fn said(request: &Request) -> String {
         Request::Backup => "backup".to_owned(),
         Request::Backups => "backups".to_owned(),
         Request::Save => "save".to_owned(),
+        Request::Verify { path } => format!("verify {path}"),
         Request::Restore { path } => format!("restore {path}"),
+        Request::Config => "config".to_owned(),
+        Request::ConfigPut { bytes } => format!("config put {bytes}"),
+        Request::ConfigReset => "config reset".to_owned(),
         Request::Certs { words } => format!("certs {words}"),
         Request::FactoryReset => "factory-reset yes".to_owned(),
         Request::Reboot => "reboot".to_owned(),
@@ -58,7 +88,15 @@ fn said(request: &Request) -> String {
     }
 }
 
-const PIECES: [&[u8]; 22] = [
+const PIECES: [&[u8]; 30] = [
+    b"holdfast",
+    b"--json",
+    b"--yes",
+    b"-n",
+    b"backup",
+    b"--list",
+    b"config",
+    b"put",
     b"status",
     b"json",
     b"start",

@@ -6,6 +6,7 @@ mod wire;
 
 mod certificates;
 mod config;
+mod console;
 mod data;
 mod ends;
 mod healing;

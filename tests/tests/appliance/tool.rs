@@ -1,10 +1,10 @@
 //! `cargo image run` as a user starts it, and how it ends.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use holdfast_image::machine::free_port;
 use holdfast_tests::wait;
@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 struct Tool {
     process: Child,
     pid: Pid,
+    shown: Lines<BufReader<ChildStdout>>,
 }
 
 impl Tool {
@@ -21,13 +22,20 @@ impl Tool {
         let mut command = Command::new(env!("CARGO"));
         command.args(["run", "--quiet", "--package", "holdfast-image", "--", "run", "--port"]);
         command.arg(free_port().unwrap().to_string()).current_dir(env!("CARGO_MANIFEST_DIR"));
-        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let pid = Pid::from_child(&process);
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let ready = lines.map_while(Result::ok).find(|line| line.starts_with("ready after"));
-        let line = ready.expect("`cargo image run` ended before it was ready");
-        assert!(line.contains("redis-cli -p "), "{line}");
-        Self { process, pid }
+        let shown = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut tool = Self { process, pid, shown };
+        let line = tool.wait_for_line("redis-cli -p ");
+        assert!(line.starts_with("ready after "), "{line}");
+        tool
+    }
+
+    /// One that has `text` in it.
+    fn wait_for_line(&mut self, text: &str) -> String {
+        let mut lines = self.shown.by_ref().map_while(Result::ok);
+        let found = lines.find(|line| line.contains(text));
+        found.unwrap_or_else(|| panic!("`cargo image run` ended before {text:?}"))
     }
 
     /// The QEMU it started.
@@ -40,6 +48,23 @@ impl Tool {
         });
         children.next().expect("QEMU runs below `cargo image run`")
     }
+}
+
+/// A test that failed leaves nothing behind either.
+impl Drop for Tool {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn what_is_typed_reaches_the_machine_s_console() {
+    let mut tool = Tool::ready();
+    tool.process.stdin.as_mut().unwrap().write_all(b"holdfast help\n").unwrap();
+    tool.wait_for_line("holdfast factory-reset --yes");
+    kill_process(tool.pid, Signal::INT).unwrap();
+    assert!(tool.process.wait().unwrap().success());
 }
 
 #[test]

@@ -47,6 +47,20 @@ impl Whom {
         }
     }
 
+    /// As [`Self::converse`], with a file behind the line that names its length.
+    pub(super) fn hand_over(&self, request: &str, file: &[u8]) -> ExitCode {
+        match self.open_and_say(&format!("{request} {}", file.len())) {
+            Ok(mut stream) => {
+                // Whoever is refused is told so before all of it is read.
+                let _ = stream.write_all(file);
+                pass_on(BufReader::new(stream), |text| {
+                    print(text);
+                })
+            }
+            Err(error) => nobody(&error),
+        }
+    }
+
     /// As [`Self::converse`], but what it was done with comes back instead of being printed.
     pub(super) fn fetch(&self, request: &str) -> Result<String, ExitCode> {
         let stream = self.open_and_say(request).map_err(|error| nobody(&error))?;

@@ -141,6 +141,19 @@ them (server.crt, server.key and ca.crt of a directory, or files), and needs no 
 exit status 0 when they are good, else 1 and a sentence for each fault.
 ";
 
+pub(super) const CONFIG: &str = "\
+[put FILE | reset] [--socket PATH]
+
+Shows the holdfast.toml that counts. On a machine:
+
+  put FILE          takes that file (- is standard input) for /data/holdfast/holdfast.toml,
+                    which counts instead of the image's, and reads it. One with mistakes
+                    changes nothing: each is told with line and column
+  reset             removes it: the image's counts again
+
+In a container the file is mounted over the image's, from outside.
+";
+
 pub(super) const CHECK: &str = "\
 [FILE]
 

@@ -10,8 +10,7 @@ use holdfast_supervisor::paths;
 
 use super::words::{Words, only};
 use super::{Outcome, fail, print};
-use crate::backup::store::{Size, read_sidecar};
-use crate::backup::{copy, unix_ms};
+use crate::backup;
 
 /// How long the checker may take.
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -29,26 +28,11 @@ pub(super) fn main(mut words: Words) -> Outcome {
 }
 
 fn verify(file: &Path) -> Result<ExitCode, String> {
-    let contents = copy::verify(file, unix_ms())?;
-    let sidecar = read_sidecar(file);
-    if let Some(facts) = &sidecar {
-        facts.agree(&contents).map_err(|why| format!("{} {why}", file.display()))?;
-    }
-    let looked_into = Path::new(paths::SERVER).exists();
-    if looked_into {
-        look_into(file)?;
-    }
-    let (name, keys, size) = (file.display(), contents.keys, Size(contents.bytes));
-    let mut said = format!("{name}: good: {keys} keys, {size}, SHA-256 {}\n", contents.sha256);
-    let without = [
-        (contents.checksummed, "the file has no checksum of its own"),
-        (sidecar.is_some(), "there is no sidecar to compare it with"),
-        (looked_into, "the server's checker is not here: values were not looked into"),
-    ];
-    for (_, what) in without.into_iter().filter(|(has, _)| !has) {
-        said += &format!("note: {what}\n");
-    }
-    Ok(print(&said))
+    let look_into = |file: &Path| match Path::new(paths::SERVER).exists() {
+        true => look_into(file).map(|()| true),
+        false => Ok(false),
+    };
+    backup::verify::verify(file, look_into).map(|said| print(&said))
 }
 
 /// The server, called by its checker's name.

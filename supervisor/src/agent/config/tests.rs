@@ -120,7 +120,7 @@ fn a_file_that_is_not_text_or_too_long_is_refused() {
     let folder = std::env::temp_dir().join(format!("holdfast-config-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let file = folder.join("holdfast.toml");
-    for bytes in [vec![0xff; 10], vec![b'#'; MAX_FILE_BYTES as usize + 1]] {
+    for bytes in [vec![0xff; 10], vec![b'#'; MAX_CONFIG_BYTES as usize + 1]] {
         std::fs::write(&file, bytes).expect("written");
         assert_eq!(Config::load(&file).expect_err("refused").len(), 1);
     }

@@ -4,6 +4,7 @@
 //! A backup or a restore is alone.
 
 use std::io;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
-use super::service;
+use super::{config, service};
 use crate::backup::{self, store};
 use crate::certs;
 use crate::logs;
@@ -25,7 +26,7 @@ const PENDING_LINES: usize = 16;
 /// For a client to take one line.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 
-type Outcome = Result<String, String>;
+pub(super) type Outcome = Result<String, String>;
 
 /// Everything that is answered in lines.
 pub(crate) async fn answer(
@@ -55,6 +56,10 @@ pub(crate) async fn answer(
             })
             .await
         }
+        Request::Verify { path } => {
+            let path = PathBuf::from(path);
+            follow(stream, async move |_| verify(path).await).await
+        }
         Request::Restore { path } => {
             let (shared, path) = (Rc::clone(shared), path.to_owned());
             follow(stream, async move |tell| {
@@ -68,6 +73,8 @@ pub(crate) async fn answer(
             follow(stream, async move |_| certs::command(&shared, &words).await).await
         }
         Request::Reload => say(stream, reload(shared).await).await,
+        Request::Config => say(stream, config::show(shared)).await,
+        Request::ConfigReset => say(stream, config::reset(shared).await).await,
         Request::Logs { service, count, follow } => match log_slot(shared, service) {
             Ok(slot) => logs(shared, slot, count, follow, stream).await,
             Err(why) => say(stream, Err(why)).await,
@@ -131,7 +138,10 @@ async fn pass_on(
     }
 }
 
-async fn say(stream: &mut (impl AsyncWrite + Unpin), outcome: Outcome) -> io::Result<()> {
+pub(crate) async fn say(
+    stream: &mut (impl AsyncWrite + Unpin),
+    outcome: Outcome,
+) -> io::Result<()> {
     write(stream, &last_line(&outcome)).await
 }
 
@@ -209,8 +219,14 @@ fn backups(shared: &Shared) -> String {
     }
 }
 
+/// Without the server's checker, which the agent may not execute.
+async fn verify(path: PathBuf) -> Outcome {
+    let read = tokio::task::spawn_blocking(move || backup::verify::verify(&path, |_| Ok(false)));
+    read.await.unwrap_or_else(|error| Err(format!("the reading ended: {error}")))
+}
+
 /// Every mistake, as `check` reports them.
-async fn reload(shared: &Rc<Shared>) -> Outcome {
+pub(super) async fn reload(shared: &Rc<Shared>) -> Outcome {
     run::load(shared).await;
     let file = shared.file.borrow();
     let path = file.path;

@@ -94,6 +94,7 @@ impl Supervisor {
             channel: channel.map(AsFd::as_fd),
             // A foreign command has its terminal, or whatever the container was given.
             output: self.logs.writer(at).filter(|_| new_session),
+            console: self.console.as_ref().filter(|_| at == AGENT).map(AsFd::as_fd),
             variables: &variables,
             held: &held,
             cgroup: group.map(Group::as_fd),

@@ -50,6 +50,8 @@ pub(crate) struct Child<'a> {
     pub channel: Option<BorrowedFd<'a>>,
     /// To become its standard output and error; `None` leaves init's own.
     pub output: Option<BorrowedFd<'a>>,
+    /// The machine's console, to become its standard output instead.
+    pub console: Option<BorrowedFd<'a>>,
     /// What only this process is told, as `NAME=value`.
     pub variables: &'a Args,
     /// Open for the service from descriptor 3 on (sd_listen_fds(3)).
@@ -224,7 +226,7 @@ fn default_signals() {
 }
 
 /// Standard input is /dev/null for services and the channel for the agent; output goes to the pipe
-/// of the log. All else closes at exec.
+/// of the log, but for the agent's standard output on a machine. All else closes at exec.
 fn streams(child: &Child) -> Result<(), Errno> {
     if let Some(channel) = child.channel {
         rustix::stdio::dup2_stdin(channel)?;
@@ -237,6 +239,9 @@ fn streams(child: &Child) -> Result<(), Errno> {
     if let Some(output) = child.output {
         rustix::stdio::dup2_stdout(output)?;
         rustix::stdio::dup2_stderr(output)?;
+    }
+    if let Some(console) = child.console {
+        rustix::stdio::dup2_stdout(console)?;
     }
     let flags = libc::CLOSE_RANGE_CLOEXEC;
     // SAFETY: marks descriptors close-on-exec; touches no memory. Kernels before 5.11 refuse, and
