@@ -1,5 +1,6 @@
-//! `watchdog-resets [--count N] [--timeout SECONDS]`: kills the loop, the agent and the data disk of
-//! the booted appliance N times each, and says how long the reset took. See src/appliance/watchdog.rs.
+//! `watchdog-resets [--count N] [--timeout SECONDS] [--fault loop|agent|disk]`: kills the loop, the
+//! agent and the data disk of the booted appliance, or one of them, N times each, and says how long the
+//! reset took. See src/appliance/watchdog.rs.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,7 +12,7 @@ const DEFAULT_COUNT: usize = 20;
 const DEFAULT_TIMEOUT_S: u16 = 30;
 
 fn main() -> ExitCode {
-    match options().and_then(|(count, timeout_s)| run(count, timeout_s)) {
+    match options().and_then(|options| run(&options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("{why}");
@@ -20,25 +21,39 @@ fn main() -> ExitCode {
     }
 }
 
-fn options() -> Result<(usize, u16), String> {
-    let (mut count, mut timeout_s) = (DEFAULT_COUNT, DEFAULT_TIMEOUT_S);
+struct Options {
+    count: usize,
+    timeout_s: u16,
+    faults: Vec<Fault>,
+}
+
+fn options() -> Result<Options, String> {
+    let (count, timeout_s) = (DEFAULT_COUNT, DEFAULT_TIMEOUT_S);
+    let mut options = Options { count, timeout_s, faults: Fault::ALL.to_vec() };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let value = args.next().unwrap_or_default();
         let bad = |_| format!("{arg}: {value} is no number");
         match arg.as_str() {
-            "--count" => count = value.parse().map_err(bad)?,
-            "--timeout" => timeout_s = value.parse().map_err(bad)?,
+            "--count" => options.count = value.parse().map_err(bad)?,
+            "--timeout" => options.timeout_s = value.parse().map_err(bad)?,
+            "--fault" => {
+                let named = |fault: &Fault| format!("{fault:?}").eq_ignore_ascii_case(&value);
+                options.faults.retain(named);
+                if options.faults.is_empty() {
+                    return Err(format!("{arg}: {value} is no fault"));
+                }
+            }
             other => return Err(format!("unknown argument {other}: see the head of this file")),
         }
     }
-    Ok((count, timeout_s))
+    Ok(options)
 }
 
-fn run(count: usize, timeout_s: u16) -> Result<(), String> {
+fn run(Options { count, timeout_s, faults }: &Options) -> Result<(), String> {
     let word = format!("holdfast.watchdog={timeout_s}");
-    let mut failed = 0;
-    for fault in Fault::ALL {
+    let (count, mut failed) = (*count, 0);
+    for fault in faults.iter().copied() {
         let mut after = Vec::new();
         for nth in 1..=count {
             // A machine of its own each time: three resets in a row would be its safe mode.
