@@ -87,6 +87,11 @@ impl Tree {
         tree.own("data", REDIS);
         tree.dir("run/holdfast", 0o755);
         tree.program("usr/bin/holdfast-init", &binaries.init)?;
+        // `/sbin/poweroff` and `/sbin/reboot` are what the kernel itself starts, when the machine is too
+        // hot or its host wants it gone (kernel/reboot.c); `/sbin/init` is what others look for.
+        for name in ["init", "reboot", "poweroff", "halt"] {
+            tree.link(&format!("sbin/{name}"), "/usr/bin/holdfast-init");
+        }
         tree.program("usr/bin/holdfast-agent", &binaries.agent)?;
         for name in ["holdfast", "holdfastctl"] {
             tree.link(&format!("usr/bin/{name}"), "holdfast-agent");

@@ -28,7 +28,7 @@ As PID 1 of a container:  holdfast-init [redis-server] [CONFIG] [--directive val
 Signals:  container  TERM, INT, QUIT, PWR: stop and exit 0    HUP: reload holdfast.toml
           machine    TERM, INT (ctrl-alt-del): reboot    USR2, PWR: power off    HUP: reload
           both       USR1: say the state of every service
-Called as `reboot` or `poweroff` it asks PID 1 for that.
+Called as `reboot`, `poweroff` or `halt` it asks PID 1 for that.
 ";
 
 /// A command given to a container.
@@ -71,7 +71,8 @@ pub(crate) fn other_names(words: &[&'static CStr]) -> Option<i32> {
     let name = Path::new(std::ffi::OsStr::from_bytes(words.first()?.to_bytes())).file_name()?;
     match name.as_bytes() {
         b"reboot" => Some(ask_pid1(Signal::SIGTERM)),
-        b"poweroff" | b"halt" | b"shutdown" => Some(ask_pid1(Signal::SIGUSR2)),
+        // The one signal that ends a machine and a container alike.
+        b"poweroff" | b"halt" => Some(ask_pid1(Signal::SIGPWR)),
         _ if std::process::id() != 1 => help(words.get(1)?),
         _ => None,
     }

@@ -49,3 +49,20 @@ fn a_failure_of_pid_1_starts_the_machine_anew() {
         check(&mut appliance, "FAULT", "power-lost", "the last run ended without a word");
     }
 }
+
+/// The kernel's own order, as from its thermal driver, by what both go through: a program that it starts
+/// itself. A core dump's is one that can be had at will, where the kernel makes any: ours does not.
+#[test]
+fn a_poweroff_that_the_kernel_starts_ends_the_machine_in_order() {
+    if Choice::Quickest.get().unwrap().modules.is_empty() {
+        println!("not looked at: this kernel makes no core dumps");
+        return;
+    }
+    let words = ["sysctl.kernel.core_pattern=|/sbin/poweroff"];
+    let mut appliance = Appliance::boot_with(&words, |_| ());
+    appliance.wait_for_status("ready", |status| status["ready"] == true);
+    appliance.hurt("server", "ABRT");
+    assert!(appliance.guest.wait_ended(BOOT).unwrap(), "{}", appliance.guest.console().tail());
+    let console = appliance.guest.console().text();
+    assert!(console.contains("stopping to power off"), "{console}");
+}

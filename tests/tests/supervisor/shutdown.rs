@@ -29,3 +29,16 @@ fn a_server_that_ignores_termination_is_killed_in_bounded_time() {
     assert_eq!(rig.wait_for_exit().code(), Some(0));
     assert!(rig.log().contains("server ignores SIGTERM; killing it"), "{}", rig.log());
 }
+
+/// As `/sbin/poweroff` and the others are linked in the image.
+#[test]
+fn init_called_by_another_name_asks_pid_1_to_end() {
+    for name in ["reboot", "poweroff", "halt"] {
+        let mut rig = Rig::start("", &[]);
+        let link = rig.root.path().join("usr/bin").join(name);
+        std::os::unix::fs::symlink("/usr/bin/holdfast-init", link).expect("linked");
+        let output = rig.inside(&[name]);
+        assert!(output.status.success(), "{name}: {output:?}");
+        assert_eq!(rig.wait_for_exit().code(), Some(0), "{name}: {}", rig.log());
+    }
+}
