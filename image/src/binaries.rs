@@ -99,15 +99,24 @@ fn cargo_build(target: &Path, packages: &[&str], more: &[&str]) -> Result<PathBu
     Ok(target.join(TARGET).join("release"))
 }
 
-/// Static; no unwinding tables in programs that abort when they panic, and no tables that say how to
-/// find those; relocations as bitmaps, a tenth of their size (glibc applies such from 2.36 on).
-/// The script's path is relative to the workspace, where cargo starts the linker. The crate `aes` opens
-/// private keys that have a password, once a start: without code for each kind of processor.
-const FLAGS: &str = "-C target-feature=+crt-static \
-    --cfg aes_backend=\"soft\" --cfg aes_backend_soft=\"compact\" \
+/// How every program that ships is compiled and linked; buildroot/ does it with the same.
+///
+/// * Static.
+/// * No unwinding tables in programs that abort when they panic, and no tables that say how to find
+///   those; relocations as bitmaps, a tenth of their size (glibc applies such from 2.36 on). The
+///   script's path is relative to the workspace, where cargo starts the linker.
+/// * Functions are inlined where that is small (LLVM's limits for `-Os`), or where `#[inline]` asks for
+///   it, as in all that commands go through: 0.8 MB of the server.
+/// * `aes` opens private keys that have a password, once a start: without code for each kind of
+///   processor. Where a processor has no instructions for SHA-2, `sha2` does it in loops.
+pub(crate) const FLAGS: &str = "-C target-feature=+crt-static \
     -C link-arg=-Wl,-T,image/link/no-unwinding.ld \
     -C link-arg=-Wl,--no-eh-frame-hdr \
-    -C link-arg=-Wl,-z,pack-relative-relocs";
+    -C link-arg=-Wl,-z,pack-relative-relocs \
+    -C llvm-args=-inline-threshold=50 \
+    -C llvm-args=-inlinecold-threshold=45 \
+    --cfg aes_backend=\"soft\" --cfg aes_backend_soft=\"compact\" \
+    --cfg sha2_backend_soft=\"compact\"";
 
 /// [`FLAGS`], and without this machine's paths, so that another machine makes the same bytes.
 fn rustflags() -> OsString {

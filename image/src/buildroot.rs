@@ -10,9 +10,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::binaries::FLAGS;
 use crate::kernel::{fragments, source};
 use crate::paths;
 use crate::process::output;
+
+/// Our package, below buildroot/.
+const MAKEFILE: &str = "package/holdfast/holdfast.mk";
 
 const OURS: &str = "$(BR2_EXTERNAL_HOLDFAST_PATH)/";
 
@@ -23,7 +27,9 @@ const FOREIGN: &str = "symbols";
 pub fn check() -> Result<()> {
     let root = paths::workspace().join("buildroot");
     let mut wrong = check_tree(&root)?;
-    wrong.extend(check_version(&root)?);
+    let makefile = read(&root.join(MAKEFILE))?;
+    wrong.extend(check_version(&makefile));
+    wrong.extend(check_flags(&makefile));
     wrong.extend(check_fragments(&root)?);
     if !wrong.is_empty() {
         bail!("buildroot/ is wrong:\n    {}", wrong.join("\n    "));
@@ -87,13 +93,32 @@ fn check_tree(root: &Path) -> Result<Vec<String>> {
 }
 
 /// The package says the version a second time; make has no other way to know it.
-fn check_version(root: &Path) -> Result<Vec<String>> {
+fn check_version(makefile: &str) -> Option<String> {
     let ours = concat!("HOLDFAST_VERSION = ", env!("CARGO_PKG_VERSION"));
-    let makefile = read(&root.join("package/holdfast/holdfast.mk"))?;
-    if makefile.lines().any(|l| l == ours) {
-        return Ok(Vec::new());
+    let is_there = makefile.lines().any(|l| l == ours);
+    (!is_there).then(|| format!("{MAKEFILE}: there is no line `{ours}`"))
+}
+
+/// The same programs as `cargo image`'s are compiled and linked in the same way.
+fn check_flags(makefile: &str) -> Option<String> {
+    let theirs = variable(makefile, "HOLDFAST_RUSTFLAGS");
+    let is_same = theirs.iter().copied().eq(FLAGS.split_whitespace());
+    (!is_same).then(|| format!("{MAKEFILE}: HOLDFAST_RUSTFLAGS are not `{FLAGS}`"))
+}
+
+/// The words that a makefile sets a variable to, over all its lines; none if it does not.
+fn variable<'m>(makefile: &'m str, name: &str) -> Vec<&'m str> {
+    let is_start = |line: &&str| line.split_whitespace().take(2).eq([name, "="]);
+    let mut lines = makefile.lines().skip_while(|line| !is_start(line));
+    let mut words = Vec::new();
+    for line in lines.by_ref() {
+        let more = line.strip_suffix('\\');
+        words.extend(more.unwrap_or(line).split_whitespace());
+        if more.is_none() {
+            break;
+        }
     }
-    Ok(vec![format!("package/holdfast/holdfast.mk: there is no line `{ours}`")])
+    words.into_iter().skip(2).collect()
 }
 
 /// Each defconfig names all our kernel fragments: the same kernel as `cargo image kernel`.
@@ -191,6 +216,18 @@ mod tests {
     fn paths_that_lead_nowhere_are_named() {
         let wrong = wrong_with("X=\"$(BR2_EXTERNAL_HOLDFAST_PATH)/board/none.sh\"\n");
         assert_eq!(wrong, ["configs/a_defconfig: board/none.sh does not exist"]);
+    }
+
+    #[test]
+    fn a_makefile_with_other_flags_is_told_from_one_with_ours() {
+        let with =
+            |flags: &str| check_flags(&format!("A = b\nHOLDFAST_RUSTFLAGS = \\\n{flags}\nC = d\n"));
+        let (first, rest) = FLAGS.split_once(" -C").unwrap();
+        assert_eq!(with(&format!("\t{first} \\\n\t-C{rest}")), None);
+        for other in [first, rest, &format!("{FLAGS} -g"), ""] {
+            assert!(with(other).is_some(), "{other}");
+        }
+        assert!(check_flags("").is_some());
     }
 
     #[test]

@@ -25,9 +25,20 @@ endef
 HOLDFAST_PRE_CONFIGURE_HOOKS += HOLDFAST_VENDOR
 HOST_HOLDFAST_PRE_CONFIGURE_HOOKS += HOLDFAST_VENDOR
 
+# image/src/binaries.rs has the reasons, and `cargo test` compares the words.
+HOLDFAST_RUSTFLAGS = \
+	-C target-feature=+crt-static \
+	-C link-arg=-Wl,-T,image/link/no-unwinding.ld \
+	-C link-arg=-Wl,--no-eh-frame-hdr \
+	-C link-arg=-Wl,-z,pack-relative-relocs \
+	-C llvm-args=-inline-threshold=50 \
+	-C llvm-args=-inlinecold-threshold=45 \
+	--cfg aes_backend="soft" --cfg aes_backend_soft="compact" \
+	--cfg sha2_backend_soft="compact"
+
 # Buildroot's profile in the environment goes over Cargo.toml's: put ours back.
 HOLDFAST_CARGO_ENV = \
-	CARGO_TARGET_$(call UPPERCASE,$(RUSTC_TARGET_NAME))_RUSTFLAGS="-Ctarget-feature=+crt-static" \
+	CARGO_TARGET_$(call UPPERCASE,$(RUSTC_TARGET_NAME))_RUSTFLAGS='$(HOLDFAST_RUSTFLAGS)' \
 	CARGO_PROFILE_RELEASE_LTO=fat \
 	CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 \
 	CARGO_PROFILE_RELEASE_OPT_LEVEL=3

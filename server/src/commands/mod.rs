@@ -90,10 +90,12 @@ const ROOMS: &[&[Command]] = &[
 pub struct Id(u16);
 
 impl Id {
+    #[inline]
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
 
+    #[inline]
     pub fn entry(self) -> &'static Entry {
         &TABLE.entries[self.index()]
     }

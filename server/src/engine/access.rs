@@ -41,6 +41,7 @@ struct Counting {
 
 impl Note {
     /// For an access at `now`; `draw` is a random number.
+    #[inline]
     pub(super) fn new(settings: &Settings, now: Now, draw: impl FnOnce() -> u64) -> Self {
         let kind = match settings.eviction.order {
             Order::Lfu => Kind::Count(Counting { draw: draw(), ..Counting::new(settings, now) }),

@@ -21,6 +21,7 @@ impl<'a> Args<'a> {
     }
 
     /// Arguments left.
+    #[inline]
     pub fn left(&self) -> usize {
         self.end.saturating_sub(self.at)
     }
@@ -29,11 +30,13 @@ impl<'a> Args<'a> {
         self.left() == 0
     }
 
+    #[inline]
     pub fn peek(&self) -> Option<&'a [u8]> {
         if self.at < self.end { self.argv.get(self.at) } else { None }
     }
 
     /// The next argument; a syntax error when there is none.
+    #[inline]
     pub fn required(&mut self) -> Result<&'a [u8]> {
         self.next().ok_or(error::SYNTAX)
     }
@@ -119,6 +122,7 @@ fn deadline_after(ms: i64, now: Now) -> Result<Option<i64>> {
 impl<'a> Iterator for Args<'a> {
     type Item = &'a [u8];
 
+    #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
         let arg = self.peek()?;
         self.at += 1;

@@ -135,6 +135,7 @@ impl<'a> Call<'a> {
     }
 
     /// The arguments behind the name, and behind the subcommand's.
+    #[inline]
     pub fn args(&self) -> Args<'a> {
         let words = if self.id.entry().parent.is_some() { 2 } else { 1 };
         Args::new(self.argv, words)
@@ -170,6 +171,7 @@ impl<'a> Call<'a> {
     }
 
     /// The same, with the reply to write what was found into.
+    #[inline]
     pub fn read_and_reply(&mut self, key: &[u8]) -> (Option<Entry<'_>>, &mut Reply<'a>) {
         let note = self.note_of_read();
         let (found, reply) = self.inspect_and_reply(key);
@@ -232,6 +234,7 @@ impl<'a> Call<'a> {
     }
 
     /// The same, with the reply to write it into from where it lies.
+    #[inline]
     pub fn read_string_and_reply(
         &mut self,
         key: &[u8],
@@ -274,17 +277,20 @@ impl<'a> Call<'a> {
     }
 
     /// How an access is noted now.
+    #[inline]
     fn note(&mut self) -> Note {
         let Engine { config, rng, .. } = &mut *self.engine;
         Note::new(config.settings(), self.now, || rng.next_u64())
     }
 
     /// The same, unless the client wants its accesses not to be noted.
+    #[inline]
     pub(super) fn note_of_write(&mut self) -> Option<Note> {
         (!self.client.no_touch).then(|| self.note())
     }
 
     /// Reads do not count where keys go by their last change.
+    #[inline]
     fn note_of_read(&mut self) -> Option<Note> {
         let by_change = self.settings().eviction.order == Order::Lrm;
         if by_change { None } else { self.note_of_write() }
@@ -365,6 +371,7 @@ impl<'a> Call<'a> {
         self.engine.stats.dirty += changes;
     }
 
+    #[inline]
     pub fn changed_in(&mut self, db: usize, key: &[u8]) {
         self.engine.stats.dirty += 1;
         self.engine.invalidate(key, Some(self.client.id));

@@ -159,10 +159,12 @@ impl Clients {
         Some((slot, largest.counted))
     }
 
+    #[inline]
     pub fn get(&self, slot: Slot) -> &Client {
         self.places[slot.0].client.as_deref().expect(TAKEN)
     }
 
+    #[inline]
     pub fn get_mut(&mut self, slot: Slot) -> &mut Client {
         self.places[slot.0].client.as_deref_mut().expect(TAKEN)
     }

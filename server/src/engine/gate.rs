@@ -22,6 +22,7 @@ const SUBSCRIBER_COMMANDS: [&str; 9] = [
 
 impl Engine {
     /// The command `argv` asks for, if this client may execute it now.
+    #[inline(always)]
     pub(super) fn admit(&self, client: &Client, argv: Argv<'_>) -> Result<Id, Error> {
         let name = argv.get(0).unwrap_or_default();
         let found = self.names.find(name);

@@ -115,6 +115,7 @@ impl Stats {
         (self.dirty, self.peak_memory_bytes, self.startup_memory_bytes) = kept;
     }
 
+    #[inline]
     pub fn command(&mut self, id: Id) -> &mut CommandStats {
         &mut self.by_command[id.index()]
     }

@@ -58,6 +58,7 @@ pub struct EntryMut<'a> {
 }
 
 impl<'a> EntryMut<'a> {
+    #[inline]
     pub fn entry(&self) -> Entry<'_> {
         self.db.table.slot(self.place).entry()
     }
@@ -70,6 +71,7 @@ impl<'a> EntryMut<'a> {
 
     /// For the other types' commands: changes the value; `None` if the key holds a string. The caller
     /// says whether the next deadline within it changed ([`Db::note_deadline_within`]).
+    #[inline]
     pub fn edit_collection<R>(self, edit: impl FnOnce(&mut Collection) -> R) -> Option<R> {
         let Self { db, place } = self;
         db.before_change(place);

@@ -67,6 +67,7 @@ impl Slot {
     }
 
     /// Runs `change` on the entry, which may move it.
+    #[inline]
     pub(super) fn replace(&mut self, change: impl FnOnce(OwnedEntry) -> OwnedEntry) {
         // SAFETY: the slot owns its entry, and gets the new one before anybody looks again
         // (`change` does not panic but on an allocation that fails, which ends the process).
@@ -83,6 +84,7 @@ impl Slot {
     }
 
     /// See [`OwnedEntry::edit_collection`].
+    #[inline]
     pub(super) fn edit_collection(&mut self) -> Option<&mut Collection> {
         // SAFETY: the slot owns its entry and is borrowed for as long as the collection is.
         unsafe { OwnedEntry::edit_collection(self.raw()) }

@@ -105,6 +105,7 @@ impl<S: Source> Reader<S> {
         }
     }
 
+    #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let bytes = self.source.take(N)?;
         Ok(*bytes.first_chunk().expect("as many as asked for"))

@@ -76,11 +76,13 @@ impl<'a> Argv<'a> {
         is_wire.then_some(body)
     }
 
+    #[inline]
     pub fn get(&self, index: usize) -> Option<&'a [u8]> {
         let span = self.spans.get(index)?;
         Some(&self.buffer[span.start..span.start + span.len])
     }
 
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let buffer = self.buffer;
         self.spans.iter().map(move |span| &buffer[span.start..span.start + span.len])
@@ -99,6 +101,7 @@ impl OwnedArgv {
         argv.iter().collect()
     }
 
+    #[inline]
     pub fn view(&self) -> Argv<'_> {
         Argv { buffer: &self.buffer, spans: &self.spans }
     }

@@ -65,6 +65,7 @@ impl Batch {
     }
 
     /// The arguments of command `index`. `buffer` is what it was decoded from.
+    #[inline]
     pub fn command<'a>(&'a self, buffer: &'a [u8], index: usize) -> Argv<'a> {
         let command = self.commands[index];
         if let Some(inline) = command.inline {
@@ -78,6 +79,7 @@ impl Batch {
     }
 
     /// How many bytes of the buffer the first `count` commands took.
+    #[inline]
     pub fn bytes_of(&self, count: usize) -> usize {
         count.checked_sub(1).map_or(0, |last| self.commands[last].buffer_end)
     }

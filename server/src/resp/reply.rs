@@ -69,6 +69,7 @@ impl<'a> Reply<'a> {
         self.out.truncate(position);
     }
 
+    #[inline]
     pub fn ok(&mut self) {
         self.out.extend_from_slice(b"+OK\r\n");
     }
@@ -81,6 +82,7 @@ impl<'a> Reply<'a> {
         self.line(b'-', error.as_str().replace(['\r', '\n'], " ").as_bytes());
     }
 
+    #[inline]
     pub fn int(&mut self, value: i64) {
         match u8::try_from(value) {
             // Counts and booleans are most integer replies.
@@ -89,6 +91,7 @@ impl<'a> Reply<'a> {
         }
     }
 
+    #[inline]
     pub fn len(&mut self, value: usize) {
         self.int(i64::try_from(value).unwrap_or(i64::MAX));
     }
@@ -114,6 +117,7 @@ impl<'a> Reply<'a> {
         self.bulk(itoa::Buffer::new().format(value).as_bytes());
     }
 
+    #[inline]
     pub fn null(&mut self) {
         self.out.extend_from_slice(match self.protocol {
             Protocol::Resp2 => b"$-1\r\n",
@@ -239,12 +243,14 @@ impl<'a> Reply<'a> {
         self.out.extend_from_slice(bytes);
     }
 
+    #[inline]
     fn line(&mut self, kind: u8, text: &[u8]) {
         self.out.push(kind);
         self.out.extend_from_slice(text);
         self.out.extend_from_slice(b"\r\n");
     }
 
+    #[inline]
     fn count(&mut self, kind: u8, count: usize) {
         match u8::try_from(count) {
             Ok(digit @ 0..=9) => self.out.extend_from_slice(&[kind, b'0' + digit, b'\r', b'\n']),

@@ -162,6 +162,7 @@ impl Collection {
     }
 
     /// Its ticket while it is saved in parts.
+    #[inline]
     pub fn ticket(&self) -> Option<Ticket> {
         match self {
             Self::List(list) => list.ticket(),

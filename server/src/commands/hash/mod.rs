@@ -84,6 +84,7 @@ fn due_from(call: &Call<'_>) -> i64 {
 }
 
 /// To be called after a change of `count` fields, with what is to be told of it.
+#[inline]
 fn tell(call: &mut Call<'_>, key: &[u8], count: usize, event: &str) {
     call.changed(key);
     call.dirty((count as u64).saturating_sub(1));

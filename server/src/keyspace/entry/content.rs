@@ -22,6 +22,7 @@ pub(in crate::keyspace) enum Content<'a> {
 
 impl<'a> Content<'a> {
     /// `bytes` in the form their length asks for.
+    #[inline]
     pub(in crate::keyspace) fn bytes(bytes: &'a [u8]) -> Self {
         if bytes.len() <= INLINE_MAX { Self::Inline(bytes) } else { Self::Vector(bytes.to_vec()) }
     }
@@ -45,6 +46,7 @@ impl<'a> Content<'a> {
         Self::Inline(room)
     }
 
+    #[inline]
     pub(super) fn form(&self) -> u8 {
         match self {
             Self::Int(int) if i32::try_from(*int).is_ok() => INT32,
@@ -60,6 +62,7 @@ impl<'a> Content<'a> {
     }
 
     /// Where an entry ends whose content may begin at `at`.
+    #[inline]
     pub(super) fn end(&self, at: usize) -> usize {
         match self {
             Self::Int(_) if self.form() == INT32 => at + 4,
@@ -80,6 +83,7 @@ impl<'a> Content<'a> {
 }
 
 /// Whether a collection that has an allocation of its own need have none any more.
+#[inline]
 pub(in crate::keyspace) fn may_be_packed(collection: &Collection) -> bool {
     Packed::may_return(collection)
 }

@@ -52,16 +52,19 @@ impl OwnedEntry {
     }
 
     /// For the slot that holds it.
+    #[inline]
     pub(in crate::keyspace) fn into_raw(self) -> NonNull<u8> {
         self.0
     }
 
     /// # Safety
     /// `start` is from [`Self::into_raw`], and nobody else takes it back or reads it after.
+    #[inline]
     pub(in crate::keyspace) unsafe fn from_raw(start: NonNull<u8>) -> Self {
         Self(start)
     }
 
+    #[inline]
     pub(in crate::keyspace) fn entry(&self) -> Entry<'_> {
         // SAFETY: the entry is ours, and borrowed for as long.
         unsafe { Entry::from_raw(self.0) }
@@ -69,6 +72,7 @@ impl OwnedEntry {
 
     /// Other content and expiry for the same key; drops the old content. Stays where it is if the
     /// size's class does.
+    #[inline]
     pub(in crate::keyspace) fn rewrite(
         mut self,
         heap: &mut Heap,
@@ -264,6 +268,7 @@ impl OwnedEntry {
 
     /// Takes out a value that has memory of its own. The entry is hollow after that: it must be
     /// refilled or freed before anybody looks at its value.
+    #[inline]
     pub(in crate::keyspace) fn take_value(&mut self) -> Option<Value> {
         let entry = self.entry();
         let flags = entry.flags();
@@ -310,6 +315,7 @@ impl OwnedEntry {
     ///
     /// # Safety
     /// `start` is a live entry, which nobody reads or writes during `'a`.
+    #[inline]
     pub(in crate::keyspace) unsafe fn edit_collection<'a>(
         start: NonNull<u8>,
     ) -> Option<&'a mut Collection> {

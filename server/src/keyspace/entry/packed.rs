@@ -49,6 +49,7 @@ impl Packed {
     }
 
     /// See [`super::may_be_packed`].
+    #[inline]
     pub(super) fn may_return(collection: &Collection) -> bool {
         Self::whole(collection).is_some_and(|(_, bytes)| bytes.len() <= RETURNS_AT)
     }

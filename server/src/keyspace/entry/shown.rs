@@ -178,6 +178,7 @@ impl<'a> Entry<'a> {
     }
 
     /// Bytes of the value's own vector.
+    #[inline]
     pub(in crate::keyspace) fn vector_bytes(self) -> usize {
         if self.flags() & FORM != VECTOR {
             return 0;
@@ -237,6 +238,7 @@ impl<'a> Entry<'a> {
     }
 
     /// Pointer and length of the vector whose words lie at `at`.
+    #[inline]
     pub(super) fn vector_words(self, at: usize) -> (*mut u8, usize) {
         debug_assert_eq!(self.flags() & FORM, VECTOR);
         // SAFETY: the form says that a vector's words are here.
@@ -248,6 +250,7 @@ impl<'a> Entry<'a> {
     }
 
     /// Bytes that the entry needs; its piece is of this size's class.
+    #[inline(always)]
     pub(super) fn size(self) -> usize {
         let at = self.value_offset();
         match self.flags() & FORM {

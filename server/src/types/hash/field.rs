@@ -49,6 +49,7 @@ pub(super) struct Head {
 }
 
 impl Head {
+    #[inline]
     pub(super) fn new(field: &[u8], deadline: Option<i64>) -> Self {
         let mut head = Self { bytes: [0; LONGEST_HEAD], len: 0 };
         let short = u8::try_from(field.len()).ok().filter(|len| *len < LONG);

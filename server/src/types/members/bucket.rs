@@ -54,10 +54,12 @@ impl Bucket {
         self.used as usize
     }
 
+    #[inline]
     fn tags(&self) -> &[u8] {
         &self.block[..self.slots()]
     }
 
+    #[inline]
     fn lengths(&self) -> &[u8] {
         &self.block[self.slots()..2 * self.slots()]
     }
@@ -88,7 +90,7 @@ impl Bucket {
             .find(|(_, record)| wanted(record))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn record(&self, slot: usize) -> &[u8] {
         let span = self.span(slot);
         if span.is_outside {
@@ -297,6 +299,7 @@ impl Bucket {
     }
 
     /// Makes the bytes at `at` more or fewer; what follows moves.
+    #[inline]
     fn resize(&mut self, at: usize, old: usize, new: usize) {
         if old == new {
             return;
@@ -317,6 +320,7 @@ impl Bucket {
     }
 
     /// Returns memory once a quarter of the block is unused.
+    #[inline]
     fn give_back(&mut self) {
         let fitting = size_class(self.used());
         if fitting < self.block.len() / 4 * 3 {

@@ -106,7 +106,7 @@ impl<R: Record> Table<R> {
         self.find(hash(key), key).is_some()
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn record(&self, place: Place) -> &[u8] {
         self.buckets.get(place.bucket).record(place.slot)
     }
@@ -130,6 +130,7 @@ impl<R: Record> Table<R> {
     }
 
     /// Puts another record with the same key in a record's place.
+    #[inline]
     pub fn replace(&mut self, place: Place, parts: &[&[u8]]) {
         self.forget_deadline(place);
         self.bucket_mut(place.bucket).replace(place.slot, parts);
@@ -204,6 +205,7 @@ impl<R: Record> Table<R> {
         self.deadlines.as_ref().map(|deadlines| deadlines.nearest())
     }
 
+    #[inline]
     fn note_deadline(&mut self, place: Place) {
         if let Some(deadline) = R::deadline(self.record(place)) {
             self.volatile += 1;
@@ -212,6 +214,7 @@ impl<R: Record> Table<R> {
     }
 
     /// The record's deadline no longer counts. Its bucket's bound stays as it is.
+    #[inline]
     fn forget_deadline(&mut self, place: Place) {
         if self.volatile > 0 && R::deadline(self.record(place)).is_some() {
             self.forget_deadlines(1);
