@@ -6,11 +6,10 @@
 //!  manifest.json ────────────────────────▶ config, layer      (docker save)
 //! ```
 
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use flate2::{Compression, GzBuilder};
+use libdeflater::{CompressionLvl, Compressor};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tar::{EntryType, Header};
@@ -188,10 +187,12 @@ fn header(mode: u32, owner: u32) -> Header {
 }
 
 fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
-    // No name, no time, no operating system in the header.
-    let mut out = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
-    out.write_all(bytes)?;
-    Ok(out.finish()?)
+    // Its header has no name, no time and no operating system.
+    let mut compressor = Compressor::new(CompressionLvl::best());
+    let mut out = vec![0; compressor.gzip_compress_bound(bytes.len())];
+    let len = compressor.gzip_compress(bytes, &mut out).context("the layer has no room")?;
+    out.truncate(len);
+    Ok(out)
 }
 
 fn sha256(bytes: &[u8]) -> String {
