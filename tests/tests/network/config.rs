@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 
 use holdfast_supervisor::channel::ToInit;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -83,4 +84,41 @@ fn whatever_the_site_s_file_has_become_the_last_good_one_or_the_image_s_is_used(
             let _ = fs::remove_file(site(&cable)).or_else(|_| fs::remove_dir(site(&cable)));
         }
     }
+}
+
+#[test]
+fn a_file_is_put_in_its_place_only_without_mistakes_and_taken_away_again() {
+    let mut cable = Cable::new("", "hostname = \"image\"\n");
+    cable.start_agent();
+    cable.wait("status", |cable| cable.status()["config"].is_object());
+    let file = cable.path("file");
+    let put = |text: &str| {
+        fs::write(&file, text).unwrap();
+        cable.command(&["config", "put", &file.display().to_string()])
+    };
+    let said = |output: &Output| {
+        String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
+    };
+    let long = "#".repeat(64 * 1024 + 1);
+    let wrong = [
+        ("hostname = \"x\"\n\n typo = 1\n", "3:2: unknown key typo"),
+        ("[server\n", "1:8: "),
+        (&long, "longer than 65536 bytes"),
+    ];
+    for (text, why) in wrong {
+        let output = put(text);
+        assert_eq!(output.status.code(), Some(1), "{text:.40}");
+        assert!(said(&output).contains(why), "{}", said(&output));
+        assert!(!site(&cable).exists(), "{text:.40}");
+    }
+
+    let output = put("hostname = \"site\"\n");
+    assert!(output.status.success() && said(&output).contains(SITE), "{}", said(&output));
+    cable.wait("the plan of the site", |cable| cable.last_hostname().as_deref() == Some("site"));
+    let shown = said(&cable.command(&["config"]));
+    assert_eq!(shown, format!("# {SITE}\nhostname = \"site\"\n"));
+    let output = cable.command(&["config", "reset"]);
+    assert!(output.status.success() && said(&output).contains(IMAGE), "{}", said(&output));
+    cable.wait("the image's plan", |cable| cable.last_hostname().as_deref() == Some("image"));
+    assert!(!site(&cable).exists());
 }

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -146,6 +146,13 @@ impl Cable {
         let mut command = Command::new(&binaries().agent);
         command.args(["status", "--json", "--socket"]).arg(socket);
         serde_json::from_slice(&command.output().unwrap().stdout).unwrap_or(Value::Null)
+    }
+
+    /// The agent's own command, asking the one that runs.
+    pub(crate) fn command(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(&binaries().agent);
+        command.args(words).arg("--socket").arg(self.path("run/holdfast/agent.sock"));
+        command.output().unwrap()
     }
 
     /// What DHCP is doing.
