@@ -98,7 +98,24 @@ pub fn run_units(
     });
     let mut done = done.into_inner().expect("nobody panics while he holds it");
     done.sort_by_key(|(nth, _)| *nth);
-    done.into_iter().map(|(_, report)| report).collect()
+    let once_more = |report: UnitReport| repeat_if_aborted(report, &skips, server, transport);
+    done.into_iter().map(|(_, report)| report.and_then(once_more)).collect()
+}
+
+/// A unit that did not come to its end has a second chance alone: the suite's own deadlines may have
+/// passed because of its neighbours.
+fn repeat_if_aborted(
+    report: UnitReport,
+    skips: &[Skip],
+    server: &Path,
+    transport: Transport,
+) -> Result<UnitReport, String> {
+    if report.aborted.is_none() {
+        return Ok(report);
+    }
+    say(format!("{}: once more, alone", report.unit));
+    let report = run_unit(&report.unit, skips, server, transport);
+    report.inspect(|report| say(report.line()))
 }
 
 fn take<'a>(units: &[&'a str], next: &AtomicUsize) -> Option<(usize, &'a str)> {
