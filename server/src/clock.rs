@@ -103,6 +103,7 @@ fn boot_us() -> i64 {
     micros(ClockId::Boottime)
 }
 
+#[inline]
 fn micros(id: ClockId) -> i64 {
     let time = clock_gettime(id);
     time.tv_sec * 1_000_000 + time.tv_nsec / 1000

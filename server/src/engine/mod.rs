@@ -367,6 +367,7 @@ impl Engine {
     }
 
     /// What this client may leave unread.
+    #[inline]
     pub(super) fn output_limit(&self, client: &Client) -> OutputLimit {
         let settings = self.config.settings();
         if client.monitors {
@@ -391,6 +392,7 @@ impl Engine {
         self.batch_durable.take()
     }
 
+    #[inline]
     pub fn count_traffic(&mut self, slot: Slot, traffic: Traffic) {
         self.stats.bytes_in += traffic.bytes_in;
         self.stats.bytes_out += traffic.bytes_out;

@@ -27,6 +27,7 @@ impl Shared {
         Self { engine: Mutex::new(engine), clock }
     }
 
+    #[inline]
     pub fn engine(&self) -> MutexGuard<'_, Engine> {
         self.engine.lock().expect("a panic under the lock ends the process")
     }
