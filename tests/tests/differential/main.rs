@@ -196,6 +196,29 @@ fn large_sorted_sets_have_valkeys_members_and_scores() {
     check(&LARGE_SORTED_SETS, 6, "HELLO 2");
 }
 
+/// Sines come from a port of musl's functions, as in the official alpine images; Valkey's here from
+/// glibc, whose last bit is another now and then. Nothing else is.
+#[test]
+fn stored_distances_are_valkeys_but_for_their_last_bits() {
+    const MOST: f64 = 8.0 * f64::EPSILON;
+    let distances = |flavour| -> Vec<f64> {
+        let server = Server::start_flavour(flavour, &[]);
+        let mut client = server.client();
+        for nth in 0..500 {
+            let (longitude, latitude) = (nth as f64 * 0.719 - 179.5, nth as f64 * 0.339 - 84.7);
+            client.run(&format!("GEOADD places {longitude} {latitude} {nth}"));
+        }
+        client.run("GEOSEARCHSTORE all places FROMLONLAT 15 37 BYRADIUS 21000 km STOREDIST");
+        let Value::Array(items) = client.run("ZRANGE all 0 -1 WITHSCORES") else { return vec![] };
+        let texts = items.iter().skip(1).step_by(2).filter_map(Value::bytes);
+        texts.filter_map(|text| std::str::from_utf8(text).ok()?.parse().ok()).collect()
+    };
+    let (ours, theirs) = (distances(Holdfast), distances(Valkey));
+    assert_eq!((ours.len(), theirs.len()), (500, 500));
+    let differ = |(a, b): &(&f64, &f64)| (*a - *b).abs() > MOST * b.abs();
+    assert_eq!(ours.iter().zip(&theirs).find(differ), None);
+}
+
 /// The canary: one key that only one side has is found out.
 #[test]
 fn a_key_too_many_is_noticed() {

@@ -52,7 +52,10 @@ const TEMPLATES: &[&str] = &[
     "GEODIST places <member> <member> [ <unit> ]",
     "GEOSEARCH places FROMLONLAT <longitude> <latitude> BYRADIUS <length> <unit> [ WITHDIST ] [ WITHCOORD ]",
     "GEOSEARCH places FROMMEMBER <member> BYBOX 400 5000 km [ WITHHASH ]",
-    "GEOSEARCHSTORE <key> places FROMLONLAT <longitude> <latitude> BYRADIUS <length> <unit> [ STOREDIST ]",
+    "GEOSEARCHSTORE <key> places FROMLONLAT <longitude> <latitude> BYRADIUS <length> <unit>",
+    // The scores that this stores may differ in their last bit: see `stored_distances`.
+    "GEOSEARCHSTORE distances places FROMLONLAT <longitude> <latitude> BYRADIUS <length> <unit> STOREDIST",
+    "ZRANGE distances <index> <index>",
     "SADD <key> <member> <member>",
     "OBJECT ENCODING <key>",
     "COPY <key> <key> REPLACE",
