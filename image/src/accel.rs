@@ -47,12 +47,15 @@ impl Accel {
         Ok(answer)
     }
 
-    /// QEMU's words for it.
-    pub(crate) fn words(self) -> [&'static str; 4] {
-        match self {
-            Self::Kvm => ["-accel", "kvm", "-cpu", "host"],
-            Self::Tcg => ["-accel", "tcg", "-cpu", "max"],
-        }
+    /// QEMU's words for it, and for a processor with or without instructions that give randomness.
+    pub(crate) fn words(self, has_entropy: bool) -> [&'static str; 4] {
+        let processor = match (self, has_entropy) {
+            (Self::Kvm, true) => "host",
+            (Self::Kvm, false) => "host,-rdrand,-rdseed",
+            (Self::Tcg, true) => "max",
+            (Self::Tcg, false) => "max,-rdrand,-rdseed",
+        };
+        ["-accel", self.name(), "-cpu", processor]
     }
 
     fn name(self) -> &'static str {

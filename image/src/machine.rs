@@ -63,6 +63,10 @@ pub struct Machine {
     pub show_console: bool,
     /// A guest that reboots comes back; otherwise QEMU ends there.
     pub reboots: bool,
+    /// A source of randomness: its device, and the processor's instructions.
+    pub has_entropy: bool,
+    /// The network card, `card`, is in a bay, `bay`, out of which it can be pulled.
+    pub has_bay: bool,
     /// More words for QEMU.
     pub extra: Vec<OsString>,
 }
@@ -92,6 +96,8 @@ impl Machine {
             port: 0,
             show_console: false,
             reboots: false,
+            has_entropy: true,
+            has_bay: false,
             extra: Vec::new(),
         }
     }
@@ -132,16 +138,27 @@ impl Machine {
         let mut qemu = Command::new("qemu-system-x86_64");
         qemu.args(["-M", "q35", "-nodefaults", "-no-user-config", "-display", "none"]);
         qemu.args(["-serial", "stdio", "-m", &self.memory_mib.to_string()])
-            .args(self.accel.words());
+            .args(self.accel.words(self.has_entropy));
         let forward = |host, guest| format!("hostfwd=tcp:127.0.0.1:{host}-:{guest}");
         let net = format!(
             "user,id=net,restrict=on,{},{}",
             forward(redis_port, REDIS_PORT),
             forward(status_port, STATUS_PORT)
         );
+        qemu.args(["-netdev", &net]);
         // No option ROM: nothing boots from the network, and a second is saved.
-        qemu.args(["-netdev", &net, "-device", "virtio-net-pci,netdev=net,romfile="]);
-        qemu.args(["-device", "virtio-rng-pci"]);
+        let card = "virtio-net-pci,netdev=net,romfile=";
+        if self.has_bay {
+            // As PCI Express itself does it, not by way of this board's ACPI.
+            qemu.args(["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]);
+            qemu.args(["-device", "pcie-root-port,id=bay"]);
+            qemu.args(["-device", &format!("{card},bus=bay,id=card")]);
+        } else {
+            qemu.args(["-device", card]);
+        }
+        if self.has_entropy {
+            qemu.args(["-device", "virtio-rng-pci"]);
+        }
         // What a board has: a timer that resets it when PID 1 is silent.
         qemu.args(["-device", "i6300esb", "-watchdog-action", "reset"]);
         if !self.reboots {

@@ -21,6 +21,10 @@ redis:x:999:999:redis:/data:/nonexistent
 holdfast:x:998:998:agent:/data/holdfast:/nonexistent
 ";
 
+/// What the server's program is by its other names: `redis-cli`, `valkey-cli` and so on, as in the
+/// official images.
+const TOOLS: [&str; 4] = ["server", "cli", "check-rdb", "check-aof"];
+
 /// One thing in the file system. All of it belongs to root unless `owner` says otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -97,7 +101,7 @@ impl Tree {
             tree.link(&format!("usr/bin/{name}"), "holdfast-agent");
         }
         tree.program("usr/bin/holdfast-server", &binaries.server)?;
-        for name in ["server", "check-rdb", "check-aof"] {
+        for name in TOOLS {
             for by in ["redis", "valkey"] {
                 let link = format!("usr/local/bin/{by}-{name}");
                 tree.link(&link, "/usr/bin/holdfast-server");
@@ -150,7 +154,7 @@ impl Tree {
         self.put(path, Kind::File(bytes), 0o644);
     }
 
-    fn link(&mut self, path: &str, to: &str) {
+    pub fn link(&mut self, path: &str, to: &str) {
         self.put(path, Kind::Link(to.to_owned()), 0o777);
     }
 

@@ -34,10 +34,11 @@ pub enum Degraded {
     LeftBehind = 24,
     SafeMode = 25,
     ConfigRefused = 26,
+    AddressConflict = 27,
 }
 
 impl Degraded {
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::NoCgroups,
         Self::PartialCgroups,
         Self::NoClone3,
@@ -65,6 +66,7 @@ impl Degraded {
         Self::LeftBehind,
         Self::SafeMode,
         Self::ConfigRefused,
+        Self::AddressConflict,
     ];
 
     /// Stable, for programs.
@@ -97,6 +99,7 @@ impl Degraded {
             Self::LeftBehind => "left-behind",
             Self::SafeMode => "safe-mode",
             Self::ConfigRefused => "config-refused",
+            Self::AddressConflict => "address-conflict",
         }
     }
 
@@ -140,6 +143,7 @@ impl Degraded {
             Self::SafeMode => {
                 "the last starts ended by the watchdog or a panic: it is fed for init's loop alone now"
             }
+            Self::AddressConflict => "another machine has this machine's network address",
             Self::ConfigRefused => "holdfast.toml has mistakes: what runs is another configuration",
         }
     }

@@ -5,6 +5,8 @@
 //!
 //! * `always`: 50 connections that set keys, each reply after its sync; and how long a GET of another
 //!   connection takes meanwhile, beside the same without a log.
+//! * `flash`: the same 50 connections, server on one core and clients on the other, on a disk that
+//!   takes 2 ms longer to sync, as a good SD card does (strace delays the system call).
 //! * `everysec`: the same load in batches of 16, with and without the log.
 //! * `slow`: every sync takes half a second longer (strace delays the system call); how long GET and
 //!   SET of one connection take under `everysec`.
@@ -33,13 +35,35 @@ const ROUNDS: usize = 3;
 const NO_LOG: [&str; 2] = ["--save", ""];
 /// The longest that saving or loading may take.
 const LOAD_LIMIT: Duration = Duration::from_secs(600);
+/// Starts a server on core 0 whose syncs take 2 ms longer; nothing else is slowed.
+const SLOW_DISK: [&str; 14] = [
+    "taskset",
+    "-c",
+    "0",
+    "strace",
+    "-D",
+    "-f",
+    "--seccomp-bpf",
+    "-qq",
+    "-o",
+    "/dev/null",
+    "-e",
+    "trace=fdatasync",
+    "-e",
+    "inject=fdatasync:delay_enter=2000",
+];
 /// How long `slow` measures.
 const SLOW_TIME: Duration = Duration::from_secs(10);
 
 type Row = (&'static str, fn(usize));
 
-const ROWS: [Row; 4] =
-    [("always", always), ("everysec", every_second), ("slow", slow_syncs), ("load", load_rate)];
+const ROWS: [Row; 5] = [
+    ("always", always),
+    ("flash", always_on_flash),
+    ("everysec", every_second),
+    ("slow", slow_syncs),
+    ("load", load_rate),
+];
 
 fn main() {
     let args = BenchArgs::read();
@@ -97,6 +121,44 @@ fn set_and_probe(flavour: Flavour, args: &[&str], requests: usize) -> (f64, (f64
     let rate = done as f64 / began.elapsed().as_secs_f64();
     let times = probe.stop();
     (rate, (percentile(&times, 50.0), percentile(&times, 99.0)))
+}
+
+fn always_on_flash(scale: usize) {
+    let requests = 40_000 / scale;
+    if !has_strace() {
+        println!("flash    needs strace (apt-get install strace)");
+        return;
+    }
+    let mut rates = [Vec::new(), Vec::new()];
+    for round in 0..ROUNDS {
+        for (which, flavour) in BOTH.into_iter().enumerate() {
+            say(format!("flash: {flavour:?}, round {}", round + 1));
+            let server = Server::start_behind(&SLOW_DISK, flavour, &logged("always"));
+            rates[which].push(valkey_benchmark(server.address(), requests));
+        }
+    }
+    let [ours, theirs] = rates.map(middle);
+    println!("flash    {ours:.0} SET/s, Valkey {theirs:.0}: ratio {:.2}", ours / theirs);
+}
+
+/// SETs a second, by Valkey's own benchmark on core 1. Its clients do not come in step, as ours do.
+fn valkey_benchmark(server: SocketAddr, requests: usize) -> f64 {
+    let program = holdfast_tests::valkey::programs().expect("Valkey's programs");
+    let run = Command::new("taskset")
+        .args(["-c", "1"])
+        .arg(program.join("valkey-benchmark"))
+        .args(["-p", &server.port().to_string(), "-n", &requests.to_string()])
+        .args(["-t", "set", "-c", "50", "-d", "32", "-r", "100000", "--csv"])
+        .output()
+        .expect("taskset is there");
+    let table = String::from_utf8_lossy(&run.stdout);
+    let set = table.lines().find_map(|line| line.strip_prefix("\"SET\",\""));
+    let rate = set.and_then(|rest| rest.split('"').next()).and_then(|rate| rate.parse().ok());
+    rate.unwrap_or_else(|| panic!("valkey-benchmark says {table}"))
+}
+
+fn has_strace() -> bool {
+    Command::new("strace").arg("-V").output().is_ok()
 }
 
 // ── everysec ────────────────────────────────────────────────────────────────────────────────────
@@ -162,6 +224,7 @@ fn delay_syncs(pid: u32) -> Option<Child> {
         .stderr(Stdio::null())
         .spawn();
     let tracer = tracer.ok()?;
+    // It says nothing once it has every thread.
     thread::sleep(Duration::from_secs(1));
     Some(tracer)
 }

@@ -1,9 +1,10 @@
 //! How long one client's big command keeps another waiting, side by side with Valkey.
 //!
 //! `cargo bench -p holdfast-tests --bench pauses [-- WORD …] [-- --scale N]`, where a WORD chooses
-//! the rows whose name contains it and N divides the sizes. While the row's command runs, and for a
-//! second after, a probe sends PING after PING and notes how long each takes; the table shows the
-//! longest, beside the longest of an idle second before. The client's own command is not judged.
+//! the rows whose name contains it and N divides the sizes. While the row's command runs, and for two
+//! seconds after, a probe sends PING after PING, some 20,000, and notes how long each takes; the table
+//! shows the 99.99th percentile and the longest, beside those of two idle seconds before. The client's
+//! own command is not judged.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ use holdfast_tests::progress::say;
 use holdfast_tests::resp::Value;
 use holdfast_tests::server::Server;
 
-const AFTER: Duration = Duration::from_secs(1);
+const AFTER: Duration = Duration::from_secs(2);
 
 /// Something that could make others wait.
 struct Row {
@@ -81,7 +82,7 @@ const ROWS: [Row; 7] = [
 fn main() {
     let args = BenchArgs::read();
     let scale = args.scale;
-    println!("longest PING in ms (idle, with the command) · 1/{scale} of the size");
+    println!("PING in ms: p99.99 / longest, idle and with the command · 1/{scale} of the size");
     for row in ROWS.iter().filter(|row| args.chooses(row.name)) {
         let shown =
             [Flavour::Holdfast, Flavour::Valkey].map(|flavour| measure(row, flavour, scale));
@@ -97,17 +98,27 @@ fn measure(row: &Row, flavour: Flavour, scale: usize) -> String {
     if row.name.contains("due at once") {
         return due_at_once(&server, &mut client, row.items / scale);
     }
-    let idle = longest_while(&server, || thread::sleep(AFTER));
-    let felt = longest_while(&server, || {
+    let idle = pings_while(&server, || thread::sleep(AFTER));
+    let felt = pings_while(&server, || {
         client.run(row.act);
         thread::sleep(AFTER);
     });
     shown(idle, felt)
 }
 
-fn shown(idle: Duration, felt: Duration) -> String {
-    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-    format!("{:6.2} {:8.2}", ms(idle), ms(felt))
+fn shown(idle: Pings, felt: Pings) -> String {
+    let ms = |Pings { p99_99, longest }: Pings| {
+        let [p99_99, longest] = [p99_99, longest].map(|time| time.as_secs_f64() * 1000.0);
+        format!("{p99_99:6.2} /{longest:7.2}")
+    };
+    format!("{}  {}", ms(idle), ms(felt))
+}
+
+/// What PINGs took.
+#[derive(Clone, Copy)]
+struct Pings {
+    p99_99: Duration,
+    longest: Duration,
 }
 
 fn pipeline(client: &mut Client, items: usize, command: impl Fn(usize) -> Vec<String>) {
@@ -120,8 +131,8 @@ fn due_at_once(server: &Server, client: &mut Client, items: usize) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let due = now.expect("the clock is past 1970").as_secs() + seconds as u64;
     pipeline(client, items, |n| words(format!("EXPIREAT key:{n} {due}")));
-    let idle = longest_while(server, || thread::sleep(AFTER));
-    let felt = longest_while(server, || {
+    let idle = pings_while(server, || thread::sleep(AFTER));
+    let felt = pings_while(server, || {
         while !matches!(client.run("DBSIZE"), Value::Integer(0)) {
             thread::sleep(Duration::from_millis(100));
         }
@@ -129,22 +140,24 @@ fn due_at_once(server: &Server, client: &mut Client, items: usize) -> String {
     shown(idle, felt)
 }
 
-/// The longest PING while `act` goes on.
-fn longest_while(server: &Server, act: impl FnOnce()) -> Duration {
+fn pings_while(server: &Server, act: impl FnOnce()) -> Pings {
     let over = Arc::new(AtomicBool::new(false));
     let mut probe = server.client();
     let flag = Arc::clone(&over);
     let prober = thread::spawn(move || {
-        let mut longest = Duration::ZERO;
+        let mut pings = Vec::new();
         while !flag.load(Ordering::Relaxed) {
             let start = Instant::now();
             probe.run("PING");
-            longest = longest.max(start.elapsed());
+            pings.push(start.elapsed());
             thread::sleep(Duration::from_micros(50));
         }
-        longest
+        pings
     });
     act();
     over.store(true, Ordering::Relaxed);
-    prober.join().expect("the probe lives as long as the server")
+    let mut pings = prober.join().expect("the probe lives as long as the server");
+    pings.sort_unstable();
+    let nth_longest = |nth: usize| pings[pings.len() - 1 - nth];
+    Pings { p99_99: nth_longest(pings.len() / 10_000), longest: nth_longest(0) }
 }

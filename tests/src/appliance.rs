@@ -66,6 +66,13 @@ impl Appliance {
 
     /// The same with a disk of these bytes.
     pub fn boot_from(disk: Vec<u8>, words: &[&str], shape: impl FnOnce(&mut Machine)) -> Self {
+        let mut appliance = Self::power_on_from(disk, words, shape);
+        appliance.guest.wait_ready(BOOT, || false).unwrap_or_else(|why| panic!("{why:#}"));
+        appliance
+    }
+
+    /// The same, started and not waited for.
+    pub fn power_on_from(disk: Vec<u8>, words: &[&str], shape: impl FnOnce(&mut Machine)) -> Self {
         let files = tempfile::tempdir().unwrap();
         let disk = Disk::serve(disk, files.path().join("disk.socket")).unwrap();
         let drive = format!("if=none,id=disk,format=raw,file=nbd:unix:{}", disk.socket().display());
@@ -80,7 +87,6 @@ impl Appliance {
         });
         appliance.disk = Some(disk);
         appliance.qmp = Some(Qmp::connect(&control));
-        appliance.guest.wait_ready(BOOT, || false).unwrap_or_else(|why| panic!("{why:#}"));
         appliance
     }
 

@@ -54,7 +54,13 @@ impl Server {
     /// As [`Server::start_flavour`], on these cores only: a list as taskset(1) has it.
     #[track_caller]
     pub fn start_pinned(flavour: Flavour, args: &[&str], cores: &str) -> Self {
-        let prefix = ["taskset".to_owned(), "-c".to_owned(), cores.to_owned()];
+        Self::start_behind(&["taskset", "-c", cores], flavour, args)
+    }
+
+    /// As [`Server::start_flavour`], behind a command that replaces itself by its arguments.
+    #[track_caller]
+    pub fn start_behind(prefix: &[&str], flavour: Flavour, args: &[&str]) -> Self {
+        let prefix: Vec<String> = prefix.iter().map(|&word| word.to_owned()).collect();
         let started = Self::launch(&prefix, flavour, None, args);
         started.unwrap_or_else(|why| panic!("{flavour:?} {args:?}: {why}"))
     }

@@ -2,7 +2,8 @@
 //! memory, and a server that serves the next client. The texts are Redis', which is asked too.
 
 use std::net::TcpStream;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use holdfast_tests::binaries::Flavour::{self, Holdfast, Redis};
 use holdfast_tests::client::Client;
@@ -212,6 +213,32 @@ fn half_a_request_from_a_thousand_clients_delays_nobody() {
         assert_serves(server);
         assert_grows_less(server, before, 80 * MIB);
     });
+}
+
+/// Two seconds of work in one write; on one thread, where nobody else could answer.
+#[test]
+fn a_client_that_sends_much_at_once_holds_nobody_up() {
+    const VALUE: usize = 1024 * 1024;
+    let server = Server::start(&["--io-threads", "1", "--save", ""]);
+    let (mut greedy, mut modest) = (server.client(), server.client());
+    greedy.run(&format!("SETRANGE bits {VALUE} x"));
+    let one = (0..10).map(|_| {
+        let began = Instant::now();
+        greedy.run("BITCOUNT bits");
+        began.elapsed().as_nanos()
+    });
+    let times = (Duration::from_secs(2).as_nanos() / one.min().unwrap_or(1)) as usize;
+    greedy.write_raw("BITCOUNT bits\r\n".repeat(times).as_bytes()).expect("room in the sockets");
+    // By now the server is busy with it.
+    thread::sleep(Duration::from_millis(20));
+    let began = Instant::now();
+    assert_eq!(modest.run("SET seen 1").lines().concat(), "OK");
+    assert_eq!(modest.run("GET seen").bytes(), Some(&b"1"[..]));
+    let took = began.elapsed();
+    assert!(took < Duration::from_millis(500), "two commands took {took:?}");
+    for _ in 0..times {
+        greedy.read().expect("each has its answer");
+    }
 }
 
 #[test]

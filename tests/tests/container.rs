@@ -1,6 +1,7 @@
 //! The container image: every loader takes it, and it runs under docker's hardest switches.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -101,9 +102,13 @@ impl Docker {
         docker
     }
 
+    fn host(&self) -> String {
+        format!("unix://{}", self.dir.path().join("sock").display())
+    }
+
     fn client(&self, arguments: &[&str]) -> Output {
         let mut docker = Command::new("docker");
-        docker.env("DOCKER_HOST", format!("unix://{}", self.dir.path().join("sock").display()));
+        docker.env("DOCKER_HOST", self.host());
         docker.args(arguments).output().unwrap()
     }
 
@@ -178,6 +183,86 @@ fn docker_runs_it_hardened_sees_it_healthy_and_stops_it_in_a_second() {
     assert_eq!(wrong.status.code(), Some(1), "a bad directive ends it:\n{}", both(&wrong));
     assert!(both(&wrong).contains("no-such-directive"), "and is named:\n{}", both(&wrong));
     docker.ok(&["rm", "--volumes", "holdfast"]);
+}
+
+/// What compose files and scripts do with the official image: a health check by redis-cli, `docker exec`
+/// of it, and the image run for a tool alone.
+#[test]
+fn docker_finds_redis_cli_and_its_kin_in_the_image() {
+    ensure_packages(&["bsdutils"]).unwrap();
+    let docker = Docker::start();
+    docker.ok(&["load", "--input", archive(docker.dir.path()).to_str().unwrap()]);
+    let port = free_port().unwrap().to_string();
+    let cli = ["redis-cli", "-p", &port, "-a", "changeme", "--no-auth-warning"];
+    docker.build("checked", &format!("FROM {}\n{}", oci::NAME, health_check(&cli)));
+    let server = ["redis-server", "--port", &port, "--requirepass", "changeme"];
+    docker.ok(&[&HARD[..], &["--detach", "--name", "redis", "checked"], &server].concat());
+    let healthy = wait::until(PATIENCE, || {
+        (docker.inspect("redis", "{{.State.Health.Status}}") == "healthy").then_some(())
+    });
+    let logs = || both(&docker.client(&["logs", "redis"]));
+    assert!(healthy.is_some(), "never healthy:\n{}", logs());
+    let seen = docker.inspect("redis", "{{range .State.Health.Log}}{{.Output}}{{end}}");
+    assert!(seen.ends_with("PONG"), "{seen}\n{}", logs());
+
+    let exec = |words: &[&str]| docker.ok(&[&["exec", "redis"], &cli[..], words].concat());
+    assert_eq!(exec(&["SET", "k", "v w"]), "OK");
+    assert_eq!(exec(&["DBSIZE"]), "1");
+    assert_eq!(exec(&["CONFIG", "GET", "requirepass"]), "requirepass\nchangeme");
+    assert!(exec(&["INFO", "server"]).contains("redis_version:"));
+    assert_eq!(exec(&["BGSAVE"]), "Background saving started");
+    let saved = || exec(&["INFO", "persistence"]).contains("rdb_bgsave_in_progress:0");
+    wait::expect("the background save to end", saved);
+    assert!(exec(&["LASTSAVE"]).parse::<u64>().is_ok());
+    assert!(docker.typed(&[&["exec", "-it", "redis"], &cli[..]].concat()).contains("\"v w\""));
+
+    docker.has_tools(&cli);
+    docker.ok(&["rm", "--force", "--volumes", "redis"]);
+}
+
+fn health_check(cli: &[&str]) -> String {
+    let words: Vec<String> = cli.iter().map(|word| format!("{word:?}")).collect();
+    format!("HEALTHCHECK --interval=1s --timeout=60s CMD [{}, \"ping\"]\n", words.join(", "))
+}
+
+impl Docker {
+    fn build(&self, name: &str, dockerfile: &str) {
+        let folder = self.dir.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("Dockerfile"), dockerfile).unwrap();
+        self.ok(&["build", "--tag", name, folder.to_str().unwrap()]);
+    }
+
+    /// The image run for one tool: its words, its output and its exit status, and nothing of init's.
+    fn tool(&self, words: &[&str]) -> (Option<i32>, String, String) {
+        let of_server = ["--rm", "--volumes-from", "redis", "--workdir", "/data", oci::NAME];
+        let out = self.client(&[&HARD[..], &of_server, words].concat());
+        (out.status.code(), stdout(&out), String::from_utf8_lossy(&out.stderr).into_owned())
+    }
+
+    fn has_tools(&self, cli: &[&str]) {
+        let pong = (Some(0), "PONG\n".to_owned(), String::new());
+        assert_eq!(self.tool(&[cli, &["ping"]].concat()), pong);
+        assert_eq!(self.tool(&[&["valkey-cli"], &cli[1..], &["ping"]].concat()), pong);
+        let nobody = "Could not connect to Redis at 127.0.0.1:1: Connection refused\n";
+        let refused = (Some(1), String::new(), nobody.to_owned());
+        assert_eq!(self.tool(&["redis-cli", "-p", "1", "ping"]), refused);
+        let (status, text, _) = self.tool(&["redis-check-rdb", "dump.rdb"]);
+        assert!(status == Some(0) && text.contains("RDB looks OK"), "{status:?} {text}");
+        let (status, text, _) = self.tool(&["valkey-check-rdb", "/etc/passwd"]);
+        assert!(status == Some(1), "{status:?} {text}");
+    }
+
+    /// What is seen at a terminal where a key is asked for. `script` of util-linux makes the terminal.
+    fn typed(&self, arguments: &[&str]) -> String {
+        let mut script = Command::new("script");
+        script.env("DOCKER_HOST", self.host()).args(["-qec"]);
+        script.arg(format!("docker {}", arguments.join(" "))).arg("/dev/null");
+        let mut child =
+            script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script(1)");
+        child.stdin.take().unwrap().write_all(b"get k\nquit\n").unwrap();
+        stdout(&child.wait_with_output().unwrap())
+    }
 }
 
 #[track_caller]

@@ -320,7 +320,7 @@ fn overwrite(server: &Server, times: usize) {
 
 #[test]
 fn a_log_that_nears_the_end_of_its_disk_is_written_anew_in_time() {
-    let disk = SmallDisk::new(6 << 20);
+    let disk = SmallDisk::new(3 << 20);
     let args = ["--dir", path(disk.0.path()), "--auto-aof-rewrite-percentage", "0"];
     let mut server = start(&[&LOGGED[..], &args].concat());
     overwrite(&server, 30_000);

@@ -4,6 +4,7 @@
 //! Adding a command: write its `const` and handler in its room, name it in that room's `COMMANDS`.
 
 mod brief;
+mod short;
 mod spec;
 
 mod bitmap;
@@ -44,6 +45,8 @@ mod transactions;
 mod wait;
 
 use std::sync::LazyLock;
+
+use short::Short;
 
 use crate::config::Rename;
 
@@ -180,11 +183,13 @@ impl Table {
 
 /// Finds a command by the name that clients use, which `rename-command` may have changed.
 ///
-/// Open addressing over the upper-cased first eight bytes and the length: a handful of instructions
-/// for each command executed.
+/// Open addressing over lower-cased names of two words each: a handful of instructions for each command
+/// executed.
 #[derive(Clone, Debug)]
 pub struct Names {
-    slots: Vec<Option<(Box<str>, Id)>>,
+    slots: Vec<Option<(Short, Id)>>,
+    /// Names that are not short.
+    long: Vec<(Box<str>, Id)>,
     /// Whether clients call some commands by names that are not their own.
     any_renamed: bool,
 }
@@ -200,16 +205,21 @@ impl Default for Names {
 impl Names {
     /// The command called `name`, in any case.
     pub fn find(&self, name: &[u8]) -> Option<Id> {
-        let mut slot = slot_of(name);
+        let Some(short) = Short::of(name) else { return self.find_long(name) };
+        let mut slot = short.slot();
         loop {
             match &self.slots[slot] {
                 None => return None,
-                Some((known, id)) if known.as_bytes().eq_ignore_ascii_case(name) => {
-                    return Some(*id);
-                }
+                Some((known, id)) if *known == short => return Some(*id),
                 Some(_) => slot = (slot + 1) % SLOTS,
             }
         }
+    }
+
+    #[cold]
+    fn find_long(&self, name: &[u8]) -> Option<Id> {
+        let is_it = |(known, _): &&(Box<str>, Id)| known.as_bytes().eq_ignore_ascii_case(name);
+        self.long.iter().find(is_it).map(|(_, id)| *id)
     }
 
     /// The command's own name, where clients may call it by another.
@@ -222,7 +232,7 @@ impl Names {
     /// The table under the names that `rename-command` lines left it with.
     pub fn with_renames(renames: &[Rename]) -> Self {
         let any_renamed = renames.iter().any(|rename| rename.name.is_some());
-        let mut names = Self { slots: vec![None; SLOTS], any_renamed };
+        let mut names = Self { slots: vec![None; SLOTS], long: Vec::new(), any_renamed };
         for id in TABLE.top_level() {
             let command = id.entry().command.name;
             match renames.iter().find(|rename| rename.command == command) {
@@ -238,17 +248,21 @@ impl Names {
 
     /// The commands that can be called, by id.
     pub fn known(&self) -> Vec<Id> {
-        let mut ids: Vec<Id> = self.slots.iter().flatten().map(|(_, id)| *id).collect();
+        let short = self.slots.iter().flatten().map(|(_, id)| *id);
+        let mut ids: Vec<Id> = short.chain(self.long.iter().map(|(_, id)| *id)).collect();
         ids.sort_unstable();
         ids
     }
 
     fn insert(&mut self, name: &str, id: Id) {
-        let mut slot = slot_of(name.as_bytes());
+        let Some(short) = Short::of(name.as_bytes()) else {
+            return self.long.push((name.into(), id));
+        };
+        let mut slot = short.slot();
         while self.slots[slot].is_some() {
             slot = (slot + 1) % SLOTS;
         }
-        self.slots[slot] = Some((name.into(), id));
+        self.slots[slot] = Some((short, id));
     }
 }
 
@@ -256,16 +270,6 @@ impl Names {
 pub fn subcommand(container: Id, name: &[u8]) -> Option<Id> {
     let found = |id: &&Id| id.entry().command.name.as_bytes().eq_ignore_ascii_case(name);
     container.entry().subcommands.iter().find(found).copied()
-}
-
-fn slot_of(name: &[u8]) -> usize {
-    let mut head = [0u8; 8];
-    let len = name.len().min(8);
-    head[..len].copy_from_slice(&name[..len]);
-    // Clearing bit 5 folds ASCII case; what else it merges only collides.
-    let folded = u64::from_le_bytes(head) & 0xdfdf_dfdf_dfdf_dfdf;
-    let mixed = (folded ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 54) as usize % SLOTS
 }
 
 #[cfg(test)]
@@ -281,6 +285,7 @@ mod tests {
             assert_eq!(names.find(name.to_ascii_uppercase().as_bytes()), Some(id));
         }
         assert_eq!(names.find(b""), None);
+        assert_eq!(names.find(b"get\0"), None);
         assert_eq!(names.find(b"nosuchcommand"), None);
     }
 

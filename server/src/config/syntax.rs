@@ -68,23 +68,8 @@ pub fn trim(line: &[u8]) -> &[u8] {
 /// Splits one line into arguments; `None` when its quotes do not balance.
 pub use crate::resp::inline::split as split_args;
 
-/// Writes `arg` in double quotes so that [`split_args`] gives it back.
-pub fn quote(out: &mut Vec<u8>, arg: &[u8]) {
-    out.push(b'"');
-    for &byte in arg {
-        match byte {
-            b'\\' | b'"' => out.extend([b'\\', byte]),
-            b'\n' => out.extend(b"\\n"),
-            b'\r' => out.extend(b"\\r"),
-            b'\t' => out.extend(b"\\t"),
-            0x07 => out.extend(b"\\a"),
-            0x08 => out.extend(b"\\b"),
-            b' '..=b'~' => out.push(byte),
-            _ => out.extend(format!("\\x{byte:02x}").bytes()),
-        }
-    }
-    out.push(b'"');
-}
+/// Writes an argument in double quotes so that [`split_args`] gives it back.
+pub use holdfast_cli::quote::quoted as quote;
 
 #[cfg(test)]
 mod tests {

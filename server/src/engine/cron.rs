@@ -9,14 +9,13 @@ use super::{Client, Closing, Engine, Event, Journal};
 use crate::clock::Now;
 use crate::config::eviction::Order;
 use crate::config::notify::Class;
-use crate::keyspace::Db;
 use crate::keyspace::Due;
 use crate::resp::Argv;
 use crate::resp::OwnedArgv;
 
-/// The longest slice of active expiry, in microseconds. With [`BUSY`] between two, it takes at most
-/// a fifth of one processor.
-const EXPIRE_SLICE_US: i64 = 250;
+/// The longest slice of active expiry or of gathering, in microseconds. With [`BUSY`] between two, it
+/// takes at most a fifth of one processor.
+pub(super) const SLICE_US: i64 = 250;
 /// Keys of one database examined before the next one's turn comes, and the time is looked at.
 const EXPIRE_STEP: usize = 64;
 /// Between slices while keys are still due.
@@ -31,10 +30,6 @@ pub(super) struct Cron {
     idle_checked_ms: i64,
     /// When the next slice is due; earlier work rings the bell.
     next_ms: i64,
-    /// The database whose keys are being gathered, and whether the next one may be.
-    gathering: Option<usize>,
-    gathered_last: usize,
-    may_gather: bool,
     /// The database whose turn it is to have its keys expired.
     next_db: usize,
 }
@@ -97,7 +92,7 @@ impl Engine {
         }
         if now_ms - self.cron.idle_checked_ms >= IDLE_CHECK_MS {
             self.cron.idle_checked_ms = now_ms;
-            self.cron.may_gather = true;
+            self.gathering.may_begin = true;
             self.close_idle(now_ms);
             self.remind_slow();
         }
@@ -154,7 +149,7 @@ impl Engine {
         let start_us = clock_us();
         let mut spent_us = 0;
         let mut more = true;
-        while more && spent_us < EXPIRE_SLICE_US {
+        while more && spent_us < SLICE_US {
             more = false;
             for _ in 0..self.keyspace.databases() {
                 let index = self.cron.next_db % self.keyspace.databases();
@@ -164,7 +159,7 @@ impl Engine {
                 }
                 more |= self.expire_some(index, now_ms);
                 spent_us = clock_us() - start_us;
-                if spent_us >= EXPIRE_SLICE_US {
+                if spent_us >= SLICE_US {
                     // Those whose turn did not come may have more.
                     self.stats.expired_time_cap_reached += 1;
                     more = true;
@@ -175,38 +170,6 @@ impl Engine {
         self.stats.expire_cycle_us += spent_us.unsigned_abs();
         self.note_latency(Event::ExpireCycle, spent_us.unsigned_abs(), now);
         more
-    }
-
-    /// Gathers the keys of a few segments of a sparse database. Whether there is more to do.
-    fn gather_slice(&mut self, spent_us: impl Fn() -> i64) -> bool {
-        let values = self.is_scattered();
-        let Some(index) = self.cron.gathering else {
-            // A pass is begun once a second, lest it run without end where it cannot help.
-            if !std::mem::take(&mut self.cron.may_gather) {
-                return false;
-            }
-            let worth = |(_, db): &(usize, &Db)| db.is_sparse() || values && !db.is_empty();
-            let from = self.cron.gathered_last + 1;
-            let databases = self.keyspace.databases();
-            let order = (0..databases).map(|nth| (from + nth) % databases);
-            let mut found = order.map(|index| (index, self.keyspace.db(index)));
-            self.cron.gathering = found.find(worth).map(|(index, _)| index);
-            return self.cron.gathering.is_some();
-        };
-        let db = self.keyspace.db_mut(index);
-        let mut gather = || loop {
-            let moved = db.gather(values)?;
-            self.stats.gathered_keys += moved as u64;
-            if spent_us() >= EXPIRE_SLICE_US {
-                return Some(());
-            }
-        };
-        let more = if values { crate::alloc::uncached(gather) } else { gather() };
-        if more.is_none() {
-            self.cron.gathered_last = index;
-            self.cron.gathering = None;
-        }
-        more.is_some()
     }
 
     fn expire_some(&mut self, index: usize, now_ms: i64) -> bool {
@@ -354,7 +317,7 @@ mod tests {
         world.pass_ms(10);
         // Each look at the clock finds half a slice gone.
         let time_us = Cell::new(0);
-        let clock_us = || time_us.replace(time_us.get() + EXPIRE_SLICE_US / 2);
+        let clock_us = || time_us.replace(time_us.get() + SLICE_US / 2);
         for _ in 0..2 {
             assert_eq!(world.engine.tick(world.now, clock_us), BUSY);
         }
@@ -442,7 +405,7 @@ mod tests {
         }
         world.pass_ms(10);
         let time_us = Cell::new(0);
-        let clock_us = || time_us.replace(time_us.get() + EXPIRE_SLICE_US / 2);
+        let clock_us = || time_us.replace(time_us.get() + SLICE_US / 2);
         assert_eq!(world.engine.tick(world.now, clock_us), BUSY);
         let left = world.engine.keyspace.db(0).find(b"h").and_then(|entry| entry.collection());
         let left = left.map_or(0, |hash| hash.len());

@@ -71,7 +71,15 @@ impl Engine {
     /// Evicts keys until memory suffices, but only so many.
     #[inline]
     pub(super) fn make_room(&mut self, now: Now) -> Room {
-        if self.memory_left() { Room::Enough } else { self.evict_some(now) }
+        let limit = self.max_memory();
+        if limit == 0 {
+            return Room::Enough;
+        }
+        let allocated = crate::alloc::used_bytes();
+        if self.is_over_footprint(allocated, limit) {
+            self.gather_some(allocated, limit);
+        }
+        if self.used_of(allocated) <= limit { Room::Enough } else { self.evict_some(now) }
     }
 
     /// Whether `maxmemory` is kept.
@@ -80,35 +88,15 @@ impl Engine {
         limit == 0 || self.used_memory() <= limit
     }
 
-    /// Looks at what the allocator's pages hold beyond what is in use.
-    pub(super) fn measure_waste(&mut self) {
-        let Some(pages) = crate::alloc::pages() else { return };
-        self.waste_bytes = pages.active.saturating_sub(crate::alloc::used_bytes() as u64);
-    }
-
-    /// Whether values lie scattered over so many pages that gathering them is worth while.
-    pub(super) fn is_scattered(&self) -> bool {
-        /// Pages being filled, one run for each size, are no waste.
-        const WASTE_MIN: u64 = 3 << 20;
-        self.waste_bytes > WASTE_MIN + crate::alloc::used_bytes() as u64 / 32
-    }
-
-    /// Keys to evict because the process takes more than the promised 1.05 of `maxmemory` and some:
-    /// what is scattered is being gathered, but that takes time. Never more than a fifth of the data.
-    pub(super) fn is_over_footprint(&self) -> bool {
-        const FIXED_BYTES: u64 = 2 << 20;
-        let limit = self.max_memory();
-        let footprint = crate::alloc::used_bytes() as u64 + self.waste_bytes;
-        limit > 0
-            && footprint > limit + limit / 20 + FIXED_BYTES
-            && self.used_memory() > limit / 5 * 4
-    }
-
-    /// A few keys for the sake of the footprint.
+    /// A few keys for the sake of the footprint, where gathering what is scattered does not help. Never
+    /// more than a fifth of the data.
     pub(super) fn trim_footprint(&mut self, now: Now) {
         let Some(policy) = self.policy_in_force(now) else { return };
+        let limit = self.max_memory();
         for _ in 0..STEP {
-            if !self.is_over_footprint() {
+            let allocated = crate::alloc::used_bytes();
+            let is_over = limit > 0 && self.is_over_footprint(allocated, limit);
+            if !is_over || self.is_gathering() || self.used_of(allocated) <= limit / 5 * 4 {
                 return;
             }
             let Some((db, key)) = self.next_victim(policy, now) else { return };
@@ -325,7 +313,7 @@ mod tests {
             let client = world.connect();
             world.run(client, held);
             world.engine.memory_ceiling = 1 << 50;
-            world.engine.waste_bytes = 1 << 60;
+            world.engine.gathering.waste_bytes = 1 << 60;
             world.engine.trim_footprint(world.now);
             assert_eq!(world.engine.stats.evicted_keys, 0, "{held}");
         }

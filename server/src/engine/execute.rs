@@ -18,7 +18,7 @@ pub enum Progress {
     Done,
     /// The commands from `at` on, if there are any, wait until the client's bell rings.
     Waiting { at: usize },
-    /// Replies have piled up: send them, then execute command `at` and those behind it.
+    /// Replies have piled up, or others wait: send them, then execute command `at` and those behind it.
     Full { at: usize },
     /// The connection ends; the rest of the batch is void.
     Closing(Closing),
@@ -26,6 +26,8 @@ pub enum Progress {
 
 /// Replies of one batch, in bytes, after which they are sent before more is executed.
 const OUTPUT_STEP: usize = 256 * 1024;
+/// A batch that takes longer, in microseconds, goes on when others have had their turn.
+const STEP_US: i64 = 4_000;
 
 impl Engine {
     /// Executes a batch, decoded from `buffer`, and appends the replies to `out`.
@@ -41,7 +43,6 @@ impl Engine {
             return Progress::Closing(Closing::Now);
         }
         let mut client = self.clients.check_out(slot);
-        self.prefetch_entry_of_one();
         if client.closing != Closing::No {
             // Killed before its connection heard of it: nothing more is executed.
             let closing = client.closing;
@@ -64,6 +65,7 @@ impl Engine {
         let limit = out.len() + OUTPUT_STEP;
         client.output_left = output_left(self.output_limit(&client), &client, out.len());
         let mut progress = Progress::Done;
+        self.prefetch_entry_of_one();
         for at in 0..batch.len() {
             if at > 0 && at % AT_ONCE == 0 {
                 self.prefetch(client.db, batch, buffer, at);
@@ -75,6 +77,7 @@ impl Engine {
                 break;
             }
             self.execute_one(&mut client, argv, out, &mut run, clock);
+            self.hand_over_too_much();
             self.clients.collect(slot, out);
             if out.len() > client.output_left {
                 self.refuse_output(&mut client, out);
@@ -87,12 +90,13 @@ impl Engine {
                 progress = Progress::Closing(client.closing);
                 break;
             }
-            if out.len() > limit && at + 1 < batch.len() {
+            let is_long = out.len() > limit || run.now().us - began.us > STEP_US;
+            if is_long && at + 1 < batch.len() {
                 progress = Progress::Full { at: at + 1 };
                 break;
             }
         }
-        self.end(&mut run, &mut client, clock);
+        self.end_batch(&mut run, &mut client, clock);
         self.stats.turns.add(run.now().us.abs_diff(began.us), batch.len() as u64);
         self.broadcast_changes();
         self.hand_over_journal();

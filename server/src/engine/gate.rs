@@ -93,12 +93,14 @@ impl Engine {
 }
 
 /// A container's subcommand, where its first argument names one.
+#[inline]
 pub(super) fn resolve_subcommand(id: Id, argv: Argv<'_>) -> Result<Id, Error> {
+    if id.entry().subcommands.is_empty() { Ok(id) } else { find_subcommand(id, argv) }
+}
+
+fn find_subcommand(id: Id, argv: Argv<'_>) -> Result<Id, Error> {
     let entry = id.entry();
     let Some(word) = argv.get(1) else { return Ok(id) };
-    if entry.subcommands.is_empty() {
-        return Ok(id);
-    }
     match commands::subcommand(id, word) {
         Some(subcommand) => Ok(subcommand),
         None => Err(error::unknown_subcommand(word, entry.command.name)),

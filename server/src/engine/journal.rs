@@ -144,6 +144,7 @@ impl Journal {
     }
 
     /// Whole units since they were last cleared.
+    #[inline]
     fn units(&self) -> &[u8] {
         &self.bytes[..self.unit]
     }
@@ -158,6 +159,14 @@ impl Journal {
 }
 
 impl Engine {
+    /// The rest of a batch waits where what was recorded takes the room that a rewrite needs.
+    #[inline]
+    pub(super) fn hand_over_too_much(&mut self) {
+        if self.persistence.is_too_much(self.journal.units().len() as u64) {
+            self.hand_over_journal();
+        }
+    }
+
     /// Hands what was recorded for the log to whoever writes it.
     #[inline]
     pub(crate) fn hand_over_journal(&mut self) {

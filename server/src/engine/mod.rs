@@ -20,6 +20,7 @@ mod evict_clients;
 mod execute;
 mod functions;
 mod gate;
+mod gather;
 mod host;
 mod journal;
 mod load;
@@ -155,8 +156,7 @@ pub struct Engine {
     pub disposal: Arc<Disposal>,
     /// What threads keep for replies to come.
     scratch_bytes: usize,
-    /// What the allocator's pages held beyond what was in use, when last looked at.
-    waste_bytes: u64,
+    gathering: gather::Gathering,
     eviction_pool: evict::Pool,
     next_eviction_db: usize,
     /// As it was before the command being executed.
@@ -205,7 +205,7 @@ impl Engine {
             memory_ceiling: 0,
             disposal: Arc::default(),
             scratch_bytes: 0,
-            waste_bytes: 0,
+            gathering: gather::Gathering::default(),
             eviction_pool: evict::Pool::default(),
             next_eviction_db: 0,
             room: evict::Room::Enough,
@@ -279,12 +279,17 @@ impl Engine {
     /// what is being freed or goes with an evicted client, and neither messages on their way nor the
     /// room for them (telling of an evicted key must not evict the next).
     pub fn used_memory(&self) -> u64 {
+        self.used_of(crate::alloc::used_bytes())
+    }
+
+    /// The same of so many bytes allocated.
+    fn used_of(&self, allocated: usize) -> u64 {
         let free = self.keyspace.free_bytes()
             + self.being_freed()
             + self.clients.posted_bytes()
             + self.clients.leaving_bytes()
             + self.scratch_bytes;
-        crate::alloc::used_bytes().saturating_sub(free) as u64
+        allocated.saturating_sub(free) as u64
     }
 
     /// Bytes that were given away to be freed and are not free yet.

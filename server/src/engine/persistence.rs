@@ -247,9 +247,14 @@ impl Persistence {
     /// Whether so much is logged now that somebody has to look what is to be done.
     #[inline]
     pub(super) fn count_logged(&mut self, bytes: u64) -> bool {
-        let fits = bytes <= self.room;
+        let is_too_much = self.is_too_much(bytes);
         self.room = self.room.saturating_sub(bytes);
-        !fits
+        is_too_much
+    }
+
+    #[inline]
+    pub(super) fn is_too_much(&self, bytes: u64) -> bool {
+        bytes > self.room
     }
 
     fn update_holds(&mut self, settings: &Settings) {
@@ -259,10 +264,8 @@ impl Persistence {
             _ => u64::MAX,
         };
         let is_full = log.is_some_and(|log| log.is_full);
-        // Used up, it says so once: while nothing can be done about it, nobody need look again.
-        let spare = self.spare_room().filter(|&spare| spare > 0);
         let waits_for_rewrite = self.rewrite.running.is_some() && self.is_out_of_spare_room();
-        self.room = spare.map_or(quota, |spare| quota.min(spare));
+        self.room = quota.min(self.room_unwatched());
         self.holds_writes =
             is_full || waits_for_rewrite || self.is_at_limit(settings) && self.can_shrink(settings);
     }
@@ -395,6 +398,12 @@ impl Engine {
                 self.persistence.room_on_disk.base_was_written(log.map(|log| log.base_bytes));
             }
         }
+        self.refresh_log_status();
+    }
+
+    /// From here on what changes is logged.
+    pub fn log_is_open(&mut self) {
+        self.journal.start();
         self.refresh_log_status();
     }
 

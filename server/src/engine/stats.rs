@@ -19,6 +19,10 @@ pub struct CommandStats {
     pub rejected: u64,
     /// Answered an error.
     pub failed: u64,
+    /// What one took that came alone, when that was last measured, and how many of the next are said
+    /// to take as long.
+    pub(super) lone_us: u64,
+    pub(super) unmeasured_left: u32,
 }
 
 #[derive(Debug)]

@@ -115,6 +115,24 @@ impl Slab {
     }
 }
 
+/// How full a slab has to be for its pieces to stay where they are when others are gathered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Density {
+    /// Three quarters: few pieces move for each slab that is freed.
+    Usual,
+    /// Fifteen sixteenths: where memory is short.
+    High,
+}
+
+impl Density {
+    const fn sixteenths(self) -> usize {
+        match self {
+            Self::Usual => 12,
+            Self::High => 15,
+        }
+    }
+}
+
 impl Heap {
     pub(super) const fn new() -> Self {
         Self {
@@ -211,10 +229,15 @@ impl Heap {
         }
     }
 
-    /// Whether a piece had better be moved: its slab is sparse, and the next piece of the class comes
-    /// from one that is not sparser. Of two such slabs the denser comes first in its list from now
-    /// on, so that pieces gather there and the others run empty.
-    pub(super) fn is_misplaced(&mut self, piece: NonNull<u8>, size: usize) -> bool {
+    /// Whether a piece had better be moved: its slab is not as full as asked for, and the next piece of
+    /// the class comes from one that is not sparser. Of two such slabs the denser comes first in its
+    /// list from now on, so that pieces gather there and the others run empty.
+    pub(super) fn is_misplaced(
+        &mut self,
+        piece: NonNull<u8>,
+        size: usize,
+        density: Density,
+    ) -> bool {
         let size = piece_size(size);
         if size > LARGEST || !SLABS {
             return false;
@@ -227,7 +250,7 @@ impl Heap {
         // SAFETY: both are live slabs of this heap: one holds a piece in use, one is linked.
         let (own, best) = unsafe { ((*slab).used, (*first).used) };
         let most = (SLAB - HEADER) / size;
-        if usize::from(own) * 4 >= most * 3 {
+        if usize::from(own) * 16 >= most * density.sixteenths() {
             return false;
         }
         if own > best {

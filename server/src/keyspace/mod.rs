@@ -22,6 +22,7 @@ pub use crate::types::collection::Kind;
 pub use db::{Db, Dropped, Due, EntryMut, Fetching, Slice, Taken};
 pub use entry::{CollectionRef, Entry};
 pub use hash::{AsKey, Hash, Hasher, Key};
+pub use heap::Density;
 pub use load::{Duplicate, Loaded, NewKey};
 pub use save::{Begun, Saver, Ticket};
 pub use string_mut::StrMut;

@@ -651,7 +651,7 @@ fn keys_that_are_few_gather_in_few_slabs() {
     let sparse = db.free_bytes();
     let mut moved = 0;
     for _ in 0..3 {
-        while let Some(count) = db.gather(true) {
+        while let Some(count) = db.gather(true, Density::Usual) {
             moved += count;
         }
     }
@@ -663,5 +663,27 @@ fn keys_that_are_few_gather_in_few_slabs() {
         assert_eq!(entry.expire_at(), at);
     }
     assert_eq!(db.find(b"list").expect("kept").value().kind(), Kind::List);
+    db.table.check();
+}
+
+#[test]
+fn where_memory_is_short_fuller_slabs_are_gathered_too() {
+    let mut db = new_db();
+    let mut chance = Chance(5);
+    for nth in 0..20_000u64 {
+        db.set_bytes(&nth.to_be_bytes(), b"of the same length", Ttl::Clear);
+    }
+    for nth in 0..20_000u64 {
+        if chance.below(7) == 0 {
+            db.remove(&nth.to_be_bytes());
+        }
+    }
+    let free = db.free_bytes();
+    let mut gather = |density| {
+        while db.gather(false, density).is_some() {}
+        db.free_bytes()
+    };
+    assert_eq!(gather(Density::Usual), free, "slabs that are six sevenths full may stay");
+    assert!(gather(Density::High) < free / 2);
     db.table.check();
 }

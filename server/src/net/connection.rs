@@ -6,16 +6,16 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::task::coop::has_budget_remaining;
+use tokio::task::yield_now;
 
 use super::Shared;
+use super::stream::Stream;
 use crate::engine::{Bell, Buffers, ClientLimits, Closing, Durable, Progress, Slot, Traffic};
 use crate::error::Error;
 use crate::resp::{Batch, Decoder, Protocol, Reply};
@@ -52,10 +52,7 @@ thread_local! {
 }
 
 /// Serves a connection until one side ends it.
-pub async fn serve<S>(stream: S, shared: Arc<Shared>, slot: Slot)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+pub async fn serve(stream: impl Stream, shared: Arc<Shared>, slot: Slot) {
     let (bell, limits) = {
         let engine = shared.engine();
         (Arc::clone(&engine.clients.get(slot).bell), engine.limits(slot))
@@ -79,6 +76,7 @@ where
         over_soft_limit_since_ms: None,
         held: None,
         is_told: false,
+        has_more: false,
     };
     poll_fn(|cx| {
         connection.bell.listen(cx.waker());
@@ -127,6 +125,15 @@ struct Connection<S> {
     held: Option<Durable>,
     /// Whether a batch was executed in this turn: that tells, under the lock, all that the bell could.
     is_told: bool,
+    /// Whether what was read in this turn is not all that there was.
+    has_more: bool,
+}
+
+/// The task's turn is over, and it wants another: once the others that are ready have had theirs, and
+/// after a look at who else has become ready.
+fn again<T>(cx: &mut Context<'_>) -> Poll<T> {
+    let _ = pin!(yield_now()).poll(cx);
+    Poll::Pending
 }
 
 impl<S> Drop for Connection<S> {
@@ -139,7 +146,7 @@ impl<S> Drop for Connection<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: Stream> Connection<S> {
     /// Ready when the connection is to be closed.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         SCRATCH.with_borrow_mut(|scratch| {
@@ -162,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn poll_with(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<io::Result<()>> {
-        self.is_told = false;
+        (self.is_told, self.has_more) = (false, false);
         loop {
             if self.state != State::Open && self.bell.answer(cx.waker()) {
                 self.answer_bell(scratch);
@@ -187,16 +194,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Poll::Pending;
             }
             match self.state {
+                // Others have their turn first, here and at the lock.
+                _ if self.has_more => return again(cx),
+                State::Full if self.is_told => return again(cx),
                 // Nothing is executed, but what comes is taken: so we hear of the peer's end.
                 State::Waiting => {
                     if ready!(self.poll_read_ahead(cx, scratch))? == 0 {
                         return Poll::Ready(Ok(()));
                     }
                     continue;
-                }
-                // Not the socket but the turn of this task is over; it is woken for the next.
-                State::Full if flushed.is_pending() && !has_budget_remaining() => {
-                    return Poll::Pending;
                 }
                 State::Full => {
                     self.state = State::Open;
@@ -225,10 +231,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         scratch: &mut Scratch,
     ) -> Poll<io::Result<usize>> {
         if self.input.is_empty() {
-            let mut buf = ReadBuf::new(&mut scratch.input);
-            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
-            let len = buf.filled().len();
-            self.count_read(len);
+            let len = ready!(self.stream.poll_receive(cx, &mut scratch.input))?;
+            self.count_read(len, scratch.input.len());
             let input = std::mem::take(&mut scratch.input);
             self.execute(&input[..len], scratch);
             scratch.input = input;
@@ -241,12 +245,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.input.reserve_exact(ahead.max(old_len / 4));
         }
         self.input.resize(old_len + ahead.min(INPUT_READ), 0);
-        let mut buf = ReadBuf::new(&mut self.input[old_len..]);
-        let read = Pin::new(&mut self.stream).poll_read(cx, &mut buf);
-        let len = buf.filled().len();
+        let received = self.stream.poll_receive(cx, &mut self.input[old_len..]);
+        let len = if let Poll::Ready(Ok(len)) = received { len } else { 0 };
         self.input.truncate(old_len + len);
-        ready!(read)?;
-        self.count_read(len);
+        ready!(received)?;
+        self.count_read(len, ahead.min(INPUT_READ));
         self.execute_input(scratch);
         Poll::Ready(Ok(len))
     }
@@ -261,15 +264,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.input.len() >= self.limits.max_query_len {
             return Poll::Pending;
         }
-        let mut buf = ReadBuf::new(&mut scratch.input);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
-        self.input.extend_from_slice(buf.filled());
-        let len = buf.filled().len();
-        self.count_read(len);
+        let len = ready!(self.stream.poll_receive(cx, &mut scratch.input))?;
+        self.input.extend_from_slice(&scratch.input[..len]);
+        self.count_read(len, scratch.input.len());
         Poll::Ready(Ok(len))
     }
 
-    fn count_read(&mut self, len: usize) {
+    fn count_read(&mut self, len: usize, room: usize) {
+        self.has_more = len == room;
         self.traffic.bytes_in += len as u64;
         self.traffic.reads += u64::from(len > 0);
     }
@@ -295,7 +297,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Executes the complete commands of `bytes`; how many bytes are done with.
     fn execute_bytes(&mut self, bytes: &[u8], scratch: &mut Scratch) -> usize {
-        let shared = Arc::clone(&self.shared);
         let Scratch { output, batch, .. } = scratch;
         let mut done = 0;
         while done < bytes.len() {
@@ -305,15 +306,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 done += consumed;
                 break;
             }
-            let mut engine = shared.engine();
-            if !self.output.is_empty() {
-                // Replies wait already, and more are coming: what they take counts at once.
+            let has_waiting = !self.output.is_empty();
+            if has_waiting {
                 self.told = self.buffers();
+            }
+            let mut engine = self.shared.engine();
+            if has_waiting {
+                // More replies are coming: what those that wait take counts at once.
                 engine.set_buffers(self.slot, self.told);
             }
             engine.prefetch(self.limits.db, batch, rest, 0);
             engine.count_traffic(self.slot, std::mem::take(&mut self.traffic));
-            let progress = engine.execute(self.slot, batch, rest, output, &shared.clock);
+            let progress = engine.execute(self.slot, batch, rest, output, &self.shared.clock);
             self.limits = engine.limits(self.slot);
             if let Some(durable) = engine.take_durable() {
                 self.held = Some(durable);
@@ -397,7 +401,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         loop {
             while self.sent < self.output.len() {
                 let rest = &self.output[self.sent..];
-                match Pin::new(&mut self.stream).poll_write(cx, rest)? {
+                match self.stream.poll_send(cx, rest)? {
                     Poll::Pending => return Ok(Poll::Pending),
                     Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                     Poll::Ready(len) => {
@@ -413,8 +417,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.output = next;
             self.sent = 0;
         }
-        // A stream of its own may hold bytes back; a socket does not.
-        if Pin::new(&mut self.stream).poll_flush(cx)?.is_pending() {
+        if self.stream.poll_flush(cx)?.is_pending() {
             return Ok(Poll::Pending);
         }
         self.over_soft_limit_since_ms = None;

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::task::JoinHandle;
 
 use super::sockets::{Bound, BoundUnix, Kind};
+use super::stream::{Stream, send_all};
 use super::tls::{self, Tls};
 use super::{Shared, connection};
 use crate::engine::{Address, Slot};
@@ -137,7 +137,7 @@ fn prepare(stream: &TcpStream, peer: SocketAddr, shared: &Shared) -> Option<(Add
 /// Makes a client of an accepted socket, or says why not and closes it.
 fn admit<S>(stream: S, address: Address, local: Address, fd: i32, shared: &Arc<Shared>)
 where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    S: Stream + Send + 'static,
 {
     match enter(address, local, fd, shared) {
         Ok(slot) => {
@@ -147,7 +147,7 @@ where
             tokio::spawn(async move {
                 let mut stream = stream;
                 // Best effort: the client may be gone.
-                let _ = stream.write_all(refusal.as_bytes()).await;
+                let _ = send_all(&mut stream, refusal.as_bytes()).await;
             });
         }
     }

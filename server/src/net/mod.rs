@@ -1,11 +1,13 @@
 //! Sockets: where we listen ([`sockets`]), who is accepted ([`listen`]), what turns some of their
-//! sockets into TLS ([`tls`]), and one task per connection ([`connection`]). Whoever runs the server
+//! sockets into TLS ([`tls`]), and one task per connection ([`connection`],
+//! whose bytes come and go by its [`stream`]). Whoever runs the server
 //! hands listening sockets over ([`inherited`]) and has a door of its own ([`admin`]). Everything
 //! between a socket and the engine is here; nothing here knows a command.
 
 pub mod connection;
 pub mod listen;
 pub mod sockets;
+pub mod stream;
 pub mod tls;
 
 pub mod admin;

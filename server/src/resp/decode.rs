@@ -22,8 +22,8 @@ const MAX_BULK_UNAUTHENTICATED: i64 = 16 * 1024;
 /// Most arguments of one command.
 const MAX_ARGS: i64 = i32::MAX as i64;
 /// Commands decoded at most before they are executed, so that one client's pipeline cannot hold the
-/// engine for long.
-const MAX_BATCH: usize = 1024;
+/// engine for long. Those that are not executed in its turn are decoded once more in the next.
+const MAX_BATCH: usize = 256;
 
 /// What a client may send.
 #[derive(Clone, Copy, Debug)]

@@ -6,8 +6,9 @@ pub mod decode;
 
 mod argv;
 mod batch;
-pub mod inline;
 pub mod reply;
+
+pub use holdfast_cli::inline;
 
 pub use argv::{Argv, OwnedArgv, Span};
 pub use batch::Batch;

@@ -1,7 +1,7 @@
 //! The engine's window on the world: files, sockets, the process.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -53,6 +53,15 @@ impl Files {
         self.log.lock().expect("nobody panics while he holds it")
     }
 
+    /// Everything that changes is logged there from now on.
+    pub(super) fn open_log(&self, log: Log) {
+        let log = Arc::new(log);
+        let bell = Arc::new(Bell::default());
+        log.announce_through(Arc::clone(&bell));
+        tokio::spawn(announce_durable(Arc::downgrade(&log), bell));
+        *self.log() = Some(log);
+    }
+
     /// Writes and syncs what waits; nothing is logged any more.
     pub(super) fn close_log(&self) {
         let Some(log) = self.log().take() else { return };
@@ -60,6 +69,16 @@ impl Files {
         if let Err(error) = log.close() {
             log::warning!("The end of the append-only file was not written: {error}");
         }
+    }
+}
+
+/// Rings for all who wait for a sync, from a thread of the runtime. From the log's own thread each of
+/// them would cost a system call and two switches of threads.
+async fn announce_durable(log: Weak<Log>, bell: Arc<Bell>) {
+    loop {
+        bell.rings().await;
+        let Some(log) = log.upgrade() else { return };
+        log.ring_reached();
     }
 }
 
@@ -331,7 +350,7 @@ impl Host for Process {
             if !was_open {
                 return opened.log.close().map_err(|error| error.to_string());
             }
-            *files.log() = Some(Arc::new(opened.log));
+            files.open_log(opened.log);
             Ok(())
         }))
     }
@@ -377,7 +396,7 @@ impl Process {
             let options = log_options(settings);
             let begun = aof::begin(Arc::clone(&self.files.storage), &options);
             let log = begun.map_err(|error| error.to_string())?;
-            *self.files.log() = Some(Arc::new(log));
+            self.files.open_log(log);
         } else if !settings.aof.is_on {
             self.files.close_log();
         }

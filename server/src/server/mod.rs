@@ -1,5 +1,6 @@
 //! The process: configuration, runtime, data, listeners, background tasks, signals, the end.
 
+mod help;
 mod host;
 mod start;
 mod tls;
@@ -18,6 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::alloc;
 use crate::clock::Clock;
 use crate::commands::Names;
 use crate::config::cli::{self, Invocation, Launch};
@@ -350,12 +352,15 @@ fn memory_ceiling(settings: &Settings) -> u64 {
 async fn background(shared: Arc<Shared>) {
     let bell = Arc::clone(&shared.engine().cron_bell);
     loop {
-        let pause = {
+        let (pause, takes_too_much) = {
             // The lock first: waiting for it is no part of the slice.
             let mut engine = shared.engine();
             let now = shared.clock.now();
-            engine.tick(now, || shared.clock.now().us)
+            (engine.tick(now, || shared.clock.now().us), engine.takes_too_much())
         };
+        if takes_too_much {
+            alloc::purge();
+        }
         // Whichever comes first: the time, or work that is due before it.
         let _ = tokio::time::timeout(pause, bell.rings()).await;
     }

@@ -191,8 +191,8 @@ impl Start {
         engine.persistence.damage.bytes += report.dropped_bytes;
         engine.persistence.damage.commands += report.dropped_commands;
         engine.persistence.damage.files += report.set_aside.len() as u64;
-        engine.journal.start();
-        *self.files.log() = Some(Arc::new(opened.log));
+        self.files.open_log(opened.log);
+        engine.log_is_open();
         if report.is_foreign {
             // Until then the end of it is not proved by checksums.
             engine.persistence.rewrite.is_scheduled = true;
@@ -233,8 +233,8 @@ impl Start {
         let now = self.shared.clock.now();
         save::write_all(target, &data, &self.settings, true, now).map_err(failed)?;
         log.adopt_base(&temp).map_err(failed)?;
-        engine.journal.start();
-        *self.files.log() = Some(Arc::new(log));
+        self.files.open_log(log);
+        engine.log_is_open();
         log::notice!("The append-only file begins with the data of the RDB file.");
         Ok(())
     }

@@ -5,9 +5,20 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use holdfast_cli::About;
+
+use super::help;
 use crate::clock::Clock;
+use crate::config::cli::{REDIS_VERSION, VALKEY_VERSION};
 use crate::persistence::aof;
 use crate::rdb::file::check;
+
+static ABOUT: About = About {
+    redis: REDIS_VERSION,
+    valkey: VALKEY_VERSION,
+    holdfast: env!("CARGO_PKG_VERSION"),
+    help: help::text,
+};
 
 /// Runs the tool that `args`, the program's name first, call; `None` if that is the server.
 pub(super) fn run(args: &[OsString]) -> Option<ExitCode> {
@@ -21,6 +32,7 @@ pub(super) fn run(args: &[OsString]) -> Option<ExitCode> {
                 args.iter().map(|word| word.to_string_lossy().into_owned()).collect();
             aof::check::main(&words, &mut |file, out| check::check(file, now, out))
         }
+        "cli" => holdfast_cli::main(args, &ABOUT),
         _ => return None,
     };
     Some(ExitCode::from(status))

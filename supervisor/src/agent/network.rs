@@ -3,8 +3,10 @@
 //!
 //! A container's network is its runtime's; there this does nothing.
 
+mod arp;
 mod devices;
 mod dhcp;
+mod fixed;
 mod interface;
 mod store;
 mod view;
@@ -18,6 +20,7 @@ use holdfast_supervisor::plan::{Ipv4, text};
 
 use crate::run::{Shared, kernel_words};
 use devices::{Device, Links};
+use fixed::Fixed;
 use interface::Interface;
 
 pub(crate) use view::{Report, View};
@@ -37,6 +40,7 @@ pub(crate) async fn manage(shared: &Rc<Shared>) {
         by_cmdline: cmdline::ip(&line).and_then(Result::ok),
         known: Vec::new(),
         interface: None,
+        fixed: None,
     };
     manager.run().await;
 }
@@ -48,6 +52,8 @@ struct Manager<'a> {
     known: Vec<Device>,
     /// The one that DHCP is for.
     interface: Option<Interface>,
+    /// Or the one with the address that is fixed.
+    fixed: Option<Fixed>,
 }
 
 impl Manager<'_> {
@@ -56,14 +62,22 @@ impl Manager<'_> {
         let mut loaded = self.shared.loaded.subscribe();
         self.look_around().await;
         loop {
+            let (interface, fixed) = (&mut self.interface, &self.fixed);
             let of_interface = async {
-                match &mut self.interface {
+                match interface {
                     Some(interface) => interface.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let of_fixed = async {
+                match fixed {
+                    Some(fixed) => fixed.next().await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 event = of_interface => self.feed(event),
+                event = of_fixed => self.feed_fixed(event),
                 () = links.changed() => self.look_around().await,
                 reloaded = loaded.changed() => match reloaded {
                     Ok(()) => self.configure_anew().await,
@@ -85,6 +99,13 @@ impl Manager<'_> {
         self.show();
     }
 
+    fn feed_fixed(&mut self, event: fixed::Event) {
+        if let Some(fixed) = &mut self.fixed {
+            fixed.feed(event);
+        }
+        self.show();
+    }
+
     /// Interfaces that came are told to init, which brings them up; the one in use may be gone, have
     /// lost its link or got it back.
     async fn look_around(&mut self) {
@@ -99,6 +120,7 @@ impl Manager<'_> {
         if let Some(interface) = &mut self.interface {
             interface.see(&self.known, self.shared);
         }
+        self.fix();
         self.show();
     }
 
@@ -116,7 +138,28 @@ impl Manager<'_> {
         if let Some(interface) = self.interface.as_mut().filter(|interface| interface.has_lease()) {
             interface.tell(self.shared);
         }
+        self.fix();
         self.show();
+    }
+
+    /// A fixed address is on the named interface, or on the first, as init has it.
+    fn fix(&mut self) {
+        let Ipv4::Static(wanted) = self.wanted() else {
+            self.fixed = None;
+            return;
+        };
+        let name = wanted.device.as_str();
+        let device = self.known.iter().find(|device| name.is_empty() || name == device.name);
+        let Some(device) = device else {
+            self.fixed = None;
+            return;
+        };
+        if !self.fixed.as_ref().is_some_and(|fixed| fixed.is_for(wanted.address, device)) {
+            self.fixed = Some(Fixed::new(wanted.address, device.clone()));
+        }
+        if let Some(fixed) = &mut self.fixed {
+            fixed.see(device);
+        }
     }
 
     /// The named interface, else the first one with a link. One that has a lease is kept while it
@@ -147,7 +190,7 @@ impl Manager<'_> {
     }
 
     fn show(&self) {
-        let view = View::new(&self.wanted(), self.interface.as_ref());
+        let view = View::new(&self.wanted(), self.interface.as_ref(), self.fixed.as_ref());
         let servers = self.interface.as_ref().map(Interface::time_servers).unwrap_or_default();
         let address = view.leased();
         let moved = self.shared.network.view.replace(view).leased() != address;

@@ -178,6 +178,9 @@ fn degraded(
     if backup.has_failed() {
         set.insert(Degraded::BackupFailed);
     }
+    if shared.network.view.borrow().has_rival() {
+        set.insert(Degraded::AddressConflict);
+    }
     set.iter().map(|each| Degradation { code: each.code(), text: each.text() }).collect()
 }
 

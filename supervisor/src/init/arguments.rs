@@ -23,7 +23,8 @@ As PID 1 of a machine it takes no arguments; the kernel command line is read for
   holdfast.status_listen=ADDR:PORT    the agent answers `status` over TCP too
 
 As PID 1 of a container:  holdfast-init [redis-server] [CONFIG] [--directive value ...]
-  Options or a *.conf file alone mean redis-server; any other command is run as it is.
+  Options or a *.conf file alone mean redis-server; any other command is run as it is,
+  redis-cli, redis-check-rdb and redis-check-aof too.
 
 Signals:  container  TERM, INT, QUIT, PWR: stop and exit 0    HUP: reload holdfast.toml
           machine    TERM, INT (ctrl-alt-del): reboot    USR2, PWR: power off    HUP: reload
@@ -31,12 +32,17 @@ Signals:  container  TERM, INT, QUIT, PWR: stop and exit 0    HUP: reload holdfa
 Called as `reboot`, `poweroff` or `halt` it asks PID 1 for that.
 ";
 
+/// The server's program under its other names: they look into files or ask a server, and end.
+const TOOLS: [&[u8]; 3] = [b"cli", b"check-rdb", b"check-aof"];
+
 /// A command given to a container.
 pub(crate) struct Command {
     pub program: &'static CStr,
     pub words: Vec<&'static CStr>,
     /// It is the server, so the agent probes it; anything else just runs.
     pub is_server: bool,
+    /// It is a tool whose standard error is its own: init says nothing there.
+    pub is_tool: bool,
 }
 
 pub(crate) fn command(words: &[&'static CStr]) -> Option<Command> {
@@ -44,14 +50,29 @@ pub(crate) fn command(words: &[&'static CStr]) -> Option<Command> {
     let first = given[0].to_bytes();
     if first.starts_with(b"-") || first.ends_with(b".conf") {
         let words = [&[c"redis-server"], given].concat();
-        return Some(Command { program: keep(paths::SERVER.as_bytes()), words, is_server: true });
+        return Some(server(words));
     }
-    let name = first.rsplit(|&byte| byte == b'/').next().unwrap_or(first);
-    if matches!(name, b"redis-server" | b"valkey-server" | b"holdfast-server") {
-        let program = keep(paths::SERVER.as_bytes());
-        return Some(Command { program, words: given.to_vec(), is_server: true });
+    match by_maker(first) {
+        Some(b"server") => Some(server(given.to_vec())),
+        name => Some(Command {
+            program: find(given[0]),
+            words: given.to_vec(),
+            is_server: false,
+            is_tool: name.is_some_and(|name| TOOLS.contains(&name)),
+        }),
     }
-    Some(Command { program: find(given[0]), words: given.to_vec(), is_server: false })
+}
+
+fn server(words: Vec<&'static CStr>) -> Command {
+    let program = keep(paths::SERVER.as_bytes());
+    Command { program, words, is_server: true, is_tool: false }
+}
+
+/// `cli` of `/usr/local/bin/redis-cli`: what one of the three makers calls his program.
+fn by_maker(word: &[u8]) -> Option<&[u8]> {
+    let name = word.rsplit(|&byte| byte == b'/').next().unwrap_or(word);
+    let makers: [&[u8]; 3] = [b"redis-", b"valkey-", b"holdfast-"];
+    makers.into_iter().find_map(|maker| name.strip_prefix(maker))
 }
 
 /// As `execvp` would, once, before the heap is sealed. Not found is left to exec, which says so.

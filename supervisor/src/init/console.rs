@@ -6,11 +6,12 @@
 use core::ffi::CStr;
 use core::fmt::{Arguments, Write};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use heapless::String;
 use holdfast_supervisor::record::Words;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::keeper;
@@ -24,6 +25,8 @@ const RING_BYTES: usize = 16 * 1024;
 
 static OWN: Mutex<Own> = Mutex::new(Own { ring: Ring::new(), lines: Lines::NEW });
 static OUTLET: OnceLock<Outlet> = OnceLock::new();
+/// A service's line has gone out in part where own lines go, too: they wait for its end.
+static WAITS: AtomicBool = AtomicBool::new(false);
 
 struct Own {
     ring: Ring<RING_BYTES>,
@@ -48,6 +51,9 @@ pub(crate) fn line(message: Arguments) {
 
 /// Lines that waited go out as far as standard error takes them.
 pub(crate) fn flush() -> Flow {
+    if waits() {
+        return Flow::Full;
+    }
     let Ok(mut own) = OWN.try_lock() else { return Flow::Done };
     let Own { ring, lines } = &mut *own;
     match OUTLET.get() {
@@ -61,9 +67,37 @@ pub(crate) fn own_outlet() {
     let _ = OUTLET.set(Outlet::open(rustix::stdio::stderr(), "/proc/self/fd/2"));
 }
 
+pub(crate) fn waits() -> bool {
+    WAITS.load(Ordering::Relaxed)
+}
+
+pub(crate) fn wait(waits: bool) {
+    WAITS.store(waits, Ordering::Relaxed);
+}
+
+/// An own line has gone out in part.
+pub(crate) fn is_mid_line() -> bool {
+    OWN.try_lock().is_ok_and(|own| own.lines.is_mid_line())
+}
+
+/// Whether own lines go where `other` does.
+pub(crate) fn writes_to(other: &Outlet) -> bool {
+    let file = |stat: Stat| (stat.st_dev, stat.st_ino);
+    let own = OUTLET.get().and_then(|own| rustix::fs::fstat(own).ok()).map(file);
+    own.is_some() && own == rustix::fs::fstat(other).ok().map(file)
+}
+
 /// Wakes the loop when standard error takes more.
 pub(crate) fn arm(epoll: &OwnedFd, token: u64, flow: Flow) -> Result<(), Errno> {
     OUTLET.get().map_or(Ok(()), |outlet| log::arm(epoll, outlet, token, flow))
+}
+
+/// Nothing is written any more: standard error belongs to the command. Before [`own_outlet`].
+pub(crate) fn be_silent() {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    if let Ok(null) = rustix::fs::open(c"/dev/null", flags, Mode::empty()) {
+        let _ = OUTLET.set(Outlet::Own(null));
+    }
 }
 
 pub(crate) fn dropped() -> u64 {
@@ -88,9 +122,13 @@ pub(crate) fn last_lines(buffer: &mut [u8]) -> &[u8] {
 /// What stands where lines are missing.
 pub(crate) fn notice(mid_line: bool, dropped: u64) -> String<LINE_BYTES> {
     let mut text = String::new();
-    let before = if mid_line { "\n" } else { "" };
     // A number and few words fit.
-    let _ = writeln!(text, "{before}holdfast-init: {dropped} lines were dropped here");
+    if mid_line {
+        let _ = text.push('\n');
+    }
+    if dropped > 0 {
+        let _ = writeln!(text, "holdfast-init: {dropped} lines were dropped here");
+    }
     text
 }
 
@@ -120,12 +158,12 @@ pub(crate) fn open_missing_streams() {
     }
 }
 
-/// Points 0–2 at the console once /dev is there.
+/// Points 0–2 at the console once /dev is there; where the kernel has none they are something else.
 pub(crate) fn reopen() {
     let Ok(console) =
         rustix::fs::open(c"/dev/console", OFlags::RDWR | OFlags::NOCTTY, Mode::empty())
     else {
-        return;
+        return open_missing_streams();
     };
     let _ = rustix::stdio::dup2_stdin(&console);
     let _ = rustix::stdio::dup2_stdout(&console);

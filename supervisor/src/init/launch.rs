@@ -1,6 +1,7 @@
 //! With which words and variables services are started; all of it collected before the heap is sealed.
 
 use std::ffi::CStr;
+use std::os::unix::ffi::OsStrExt;
 
 use heapless::Vec;
 use holdfast_supervisor::cmdline;
@@ -12,6 +13,7 @@ use holdfast_supervisor::snapshot::Mode;
 use rustix::thread::CapabilitySet;
 
 use crate::arguments::{self, Command};
+use crate::console;
 use crate::meeting_place;
 use crate::metal::Machine;
 use crate::sandbox::{Sandbox, Sandboxes};
@@ -64,6 +66,9 @@ impl Launch {
             // The kernel makes arguments and variables of words it does not know.
             Mode::Metal => (None, metal_environment()),
         };
+        if command.as_ref().is_some_and(|command| command.is_tool) {
+            console::be_silent();
+        }
         let has_data = !machine.degraded.contains(Degraded::NoDataDirectory);
         let keeps_data = has_data && !machine.degraded.contains(Degraded::VolatileData);
         add_server_defaults(&mut environment, mode, has_data, keeps_data);
@@ -81,11 +86,15 @@ impl Launch {
             sandboxes,
             bounds_capabilities: may(CapabilitySet::SETPCAP),
             oom_score_adj: spare_init(),
-            command,
             tail: tail.map(|word| keep(word.as_bytes())).collect(),
             environment: Environment::new(&environment),
             environment_of_agent: Environment::new(&[&environment[..], &[channel]].concat()),
-            directory: if has_data { c"/data" } else { c"/" },
+            directory: match &command {
+                Some(command) if !command.is_server => working_directory(),
+                _ if has_data => c"/data",
+                _ => c"/",
+            },
+            command,
             drops_privileges,
             mode,
         }
@@ -244,6 +253,11 @@ fn add_server_defaults(
 
 fn metal_environment() -> std::vec::Vec<&'static CStr> {
     vec![c"PATH=/usr/local/bin:/usr/bin:/usr/sbin", c"HOME=/", c"TERM=linux"]
+}
+
+/// Where files are that a command is given by relative paths.
+fn working_directory() -> &'static CStr {
+    std::env::current_dir().map_or(c"/", |folder| keep(folder.as_os_str().as_bytes()))
 }
 
 fn is_root() -> bool {

@@ -48,6 +48,8 @@ const TRY_AGAIN_MS: Ms = 50;
 pub(crate) struct Logs {
     streams: Vec<Stream, MAX_SLOTS>,
     out: Outlet,
+    /// init's own lines go to the same place.
+    is_shared: bool,
     /// Where init's own lines have been pushed to.
     own_pushed: u64,
     try_again_at: Option<Ms>,
@@ -108,7 +110,9 @@ impl Logs {
         }
         let out = Outlet::open(rustix::stdio::stdout(), "/proc/self/fd/1");
         console::own_outlet();
-        Self { streams, out, own_pushed: 0, try_again_at: None, told: 0, tell_at: None }
+        let is_shared = console::writes_to(&out);
+        let (try_again_at, tell_at) = (None, None);
+        Self { streams, out, is_shared, own_pushed: 0, try_again_at, told: 0, tell_at }
     }
 
     /// What a service's standard output and error are to be.
@@ -173,10 +177,21 @@ impl Logs {
         if self.try_again_at.is_some() {
             return;
         }
-        let own = console::flush();
+        let (own, flow) = self.relay_all(false);
         self.wait_for(own, console::arm(epoll, token, own), now);
-        let flow = self.relay_streams(false);
         self.wait_for(flow, arm(epoll, &self.out, token, flow), now);
+    }
+
+    /// init's own lines and those of streams. Whatever went out in part is finished first.
+    fn relay_all(&mut self, all: bool) -> (Flow, Flow) {
+        if console::waits() {
+            self.relay_streams(all);
+        }
+        let own = console::flush();
+        if self.is_shared && console::is_mid_line() {
+            return (own, Flow::Full);
+        }
+        (own, self.relay_streams(all))
     }
 
     fn wait_for(&mut self, flow: Flow, armed: Result<(), Errno>, now: Ms) {
@@ -187,15 +202,19 @@ impl Logs {
 
     /// A line that went out in part is finished before another stream's begins.
     fn relay_streams(&mut self, all: bool) -> Flow {
-        let first = self.streams.iter().position(|stream| stream.lines.mid_line).unwrap_or(0);
+        let first = self.streams.iter().position(|stream| stream.lines.is_mid_line()).unwrap_or(0);
         let (before, from) = self.streams.split_at_mut(first);
-        let mut whole = Flow::Done;
+        let (mut whole, mut is_cut) = (Flow::Done, false);
         for stream in from.iter_mut().chain(before) {
-            whole = whole.max(relay(&stream.ring, &mut stream.lines, &self.out, all));
-            if stream.lines.mid_line {
+            let flow = relay(&stream.ring, &mut stream.lines, &self.out, all);
+            whole = whole.max(flow);
+            // A line that its service has not finished is not waited for.
+            is_cut = flow != Flow::Done && stream.lines.is_mid_line();
+            if is_cut {
                 break;
             }
         }
+        console::wait(is_cut && self.is_shared);
         whole
     }
 
@@ -206,7 +225,8 @@ impl Logs {
             self.drain(at);
         }
         loop {
-            let flow = console::flush().max(self.relay_streams(true));
+            let (own, streams) = self.relay_all(true);
+            let flow = own.max(streams);
             if flow == Flow::Done || now_ms() >= until {
                 return;
             }
@@ -279,9 +299,11 @@ pub(crate) fn relay<const N: usize>(
     for _ in 0..WRITES_PER_TURN {
         let mut buffer = [0; ATOMIC_BYTES];
         let text = lines.next(ring, &mut buffer, all);
-        if lines.unsaid() > 0 {
-            match out.offer(console::notice(lines.mid_line, lines.unsaid()).as_bytes()) {
-                Offered::Took(_) => lines.said(),
+        if let Some((dropped, is_mid_line, passed)) = lines.next_notice() {
+            let notice = console::notice(is_mid_line, dropped);
+            let rest = notice.as_bytes().get(passed..).unwrap_or_default();
+            match out.offer(rest) {
+                Offered::Took(len) => lines.said(len, len == rest.len()),
                 Offered::Full => return Flow::Full,
                 Offered::Gone => return gone(ring, lines),
             }
@@ -302,7 +324,6 @@ pub(crate) fn relay<const N: usize>(
 /// Counted, and nobody there to be told.
 fn gone<const N: usize>(ring: &Ring<N>, lines: &mut Lines) -> Flow {
     lines.give_up(ring);
-    lines.said();
     Flow::Done
 }
 

@@ -55,6 +55,8 @@ struct Medium {
     is_silent: bool,
     /// Writes are answered with an error.
     refuses_writes: bool,
+    /// The power goes when so many writes have come, and this takes what is lost.
+    cut_due: Option<(u64, Random)>,
     writes: u64,
     flushes: u64,
     cuts: u64,
@@ -77,6 +79,14 @@ impl Medium {
     fn flush(&mut self) {
         self.cached.clear();
         self.flushes += 1;
+    }
+
+    fn cut_if_due(&mut self) {
+        let writes = self.writes;
+        if let Some((_, mut random)) = self.cut_due.take_if(|(due, _)| *due <= writes) {
+            self.is_on = false;
+            self.lose(&mut random);
+        }
     }
 
     /// Undoes writes of the cache, newest first. A sector's loss takes what came after it, too:
@@ -147,6 +157,16 @@ impl Disk {
         let mut medium = self.medium.lock();
         medium.is_on = false;
         medium.lose(random);
+    }
+
+    /// The same by itself, at the guest's nth write from now on.
+    pub fn cut_at_write(&self, nth: u64, seed: u64) {
+        let mut medium = self.medium.lock();
+        medium.cut_due = Some((medium.writes + nth, Random::from_seed(seed)));
+    }
+
+    pub fn is_on(&self) -> bool {
+        self.medium.lock().is_on
     }
 
     pub fn power_on(&self) {
@@ -257,7 +277,10 @@ fn serve_request(stream: &mut UnixStream, shared: &Shared) -> io::Result<bool> {
     answer.extend(&head[8..16]);
     match command {
         READ if known => answer.extend(&medium.seen[at..at + len]),
-        WRITE if error == 0 => medium.write(at, &data),
+        WRITE if error == 0 => {
+            medium.write(at, &data);
+            medium.cut_if_due();
+        }
         FLUSH => medium.flush(),
         _ => {}
     }

@@ -27,6 +27,9 @@ fn asks_for_its_address(words: &[&str], shape: impl FnOnce(&mut Machine)) {
     let degraded = status["degraded"].to_string();
     assert!(!degraded.contains("no-network") && !degraded.contains("no-lease"), "{degraded}");
     assert_eq!(status["init_allocations"], 0, "leases are applied without a heap");
+    // It may ask by ARP, also behind the list of its system calls.
+    let console = appliance.guest.console().text();
+    assert!(!console.contains("cannot ask who has"), "{console}");
 }
 
 #[test]

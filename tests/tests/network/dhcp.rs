@@ -25,7 +25,7 @@ pub(crate) fn serve(cable: &mut Cable, range: &str, options: &str) {
 const HASTY: &str = "--dhcp-option-force=58,3s --dhcp-option-force=59,6s";
 pub(crate) const FIRST: &str = "10.77.0.50,10.77.0.60";
 
-fn told(cable: &Cable) -> String {
+pub(crate) fn told(cable: &Cable) -> String {
     read(&cable.path("dnsmasq.log"))
 }
 

@@ -3,6 +3,7 @@
 //! appliance.
 
 mod config;
+mod conflict;
 mod dhcp;
 mod init;
 mod rig;

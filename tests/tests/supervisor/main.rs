@@ -14,6 +14,7 @@ mod command;
 mod config;
 mod control;
 mod endings;
+mod faults;
 mod kills;
 mod logs;
 mod notices;

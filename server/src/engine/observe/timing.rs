@@ -3,8 +3,10 @@
 //! One reading of the clock ends a command and begins the next. As it costs about what a short
 //! command does, [brief](crate::commands::Entry::brief) ones of one kind in a row share a reading,
 //! while nobody asks for times so short that it would matter: see [`SHARED_MAX`]. What takes long by its
-//! nature never shares one. If brief commands together take longer than they ever could, the machine
-//! had no processor for us, and the one at whose end that was noticed is said to have taken it.
+//! nature never shares one. Of brief commands that come alone one in [`LONE_SHARED`] of a kind is measured,
+//! and the next are said to take as long. If brief commands together take longer than they ever could,
+//! the machine had no processor for us, and the one at whose end that was noticed is said to have taken
+//! it; where that one was not measured, nobody is.
 
 use crate::clock::{Clock, Now};
 use crate::commands::{Flags, Id};
@@ -15,6 +17,8 @@ use super::Event;
 
 /// Commands that share a reading of the clock, at most.
 const SHARED_MAX: u32 = 16;
+/// Brief commands of a kind, each alone in its batch, that share one.
+const LONE_SHARED: u32 = 8;
 /// Each of them has at most this many arguments, and a request and a reply of this many bytes.
 const LIGHT_ARGS: usize = 8;
 const LIGHT_BYTES: usize = 32 * 1024;
@@ -83,6 +87,32 @@ impl Engine {
         if !run.shares || reply_len > LIGHT_BYTES {
             self.end(run, client, clock);
         }
+    }
+
+    /// A batch is over, and with it the run at its end.
+    #[inline]
+    pub(in crate::engine) fn end_batch(
+        &mut self,
+        run: &mut Run<'_>,
+        client: &mut Client,
+        clock: &Clock,
+    ) {
+        let lone = run.current.filter(|_| run.shares && run.count == 1).map(|(id, _)| id);
+        let Some(id) = lone else { return self.end(run, client, clock) };
+        let known = self.stats.command(id);
+        if let Some(left) = known.unmeasured_left.checked_sub(1) {
+            known.unmeasured_left = left;
+            let us = known.lone_us;
+            self.stats.record(id, 1, us, self.config.settings().latency_tracking);
+            run.started.us = run.started.us.saturating_add_unsigned(us);
+            (run.current, run.count) = (None, 0);
+            return;
+        }
+        let began = run.started;
+        self.end(run, client, clock);
+        let known = self.stats.command(id);
+        known.lone_us = run.started.us.abs_diff(began.us);
+        known.unmeasured_left = LONE_SHARED - 1;
     }
 
     /// Accounts for a run that is over.

@@ -51,7 +51,12 @@ impl Room {
 impl LogStatus {
     /// Whether a new base would be so much shorter that it is worth its writing.
     fn is_worth_a_rewrite(&self) -> bool {
-        self.bytes >= self.base_bytes + (self.base_bytes / 4).max(SLACK)
+        self.bytes >= self.worth_a_rewrite()
+    }
+
+    /// Bytes of a log from which on it is.
+    fn worth_a_rewrite(&self) -> u64 {
+        self.base_bytes + (self.base_bytes / 4).max(SLACK)
     }
 }
 
@@ -78,12 +83,28 @@ impl Persistence {
     /// limits nothing.
     pub(super) fn spare_room(&self) -> Option<u64> {
         let (log, room) = (self.log.as_ref()?, &self.room_on_disk);
-        let free = log.free_bytes?.saturating_sub(log.buffered);
+        let now_free = log.free_bytes?;
+        // At worst: what is being written just now is counted in both.
+        let free = now_free.saturating_sub(log.buffered);
         if self.rewrite.running.is_some() {
             return Some(free.saturating_sub(with_slack(room.left_bytes)));
         }
-        let helps = log.is_worth_a_rewrite() && free >= room.base_bytes;
+        let helps = log.is_worth_a_rewrite() && now_free >= room.base_bytes;
         helps.then(|| free.saturating_sub(with_slack(room.base_bytes)))
+    }
+
+    /// Bytes that may be logged before somebody has to look again, without waiting for the next turn
+    /// of cron: a small disk is full within one.
+    pub(super) fn room_unwatched(&self) -> u64 {
+        match (&self.log, self.spare_room()) {
+            // Used up, it says so once: while nothing can be done about it, nobody need look again.
+            (_, Some(0)) | (None, _) => u64::MAX,
+            (_, Some(spare)) => spare,
+            (Some(log), None) if log.is_worth_a_rewrite() => u64::MAX,
+            (Some(log), None) => {
+                log.worth_a_rewrite().saturating_sub(log.bytes + log.buffered).max(SLACK)
+            }
+        }
     }
 
     pub(super) fn is_out_of_spare_room(&self) -> bool {
@@ -149,6 +170,19 @@ mod tests {
         // There is little to gain.
         assert!(!with_log(MB + MB / 8, MB).is_rewrite_due_for_room(at(0)));
         assert_eq!(with_log(MB + MB / 8, MB).spare_room(), None);
+    }
+
+    #[test]
+    fn a_log_that_is_short_yet_is_looked_at_before_it_is_worth_a_rewrite() {
+        assert_eq!(with_log(MB + MB / 8, MB).room_unwatched(), MB / 8);
+        let mut persistence = with_log(MB + MB / 8, MB);
+        persistence.log.as_mut().unwrap().buffered = MB;
+        assert_eq!(persistence.room_unwatched(), SLACK);
+        let mut persistence = with_log(10 * MB, 3 * MB);
+        persistence.log.as_mut().unwrap().buffered = 3 * MB;
+        assert!(persistence.is_out_of_spare_room(), "it may still fit");
+        assert_eq!(with_log(10 * MB, 3 * MB).room_unwatched(), 3 * MB - MB - MB / 8 - SLACK);
+        assert_eq!(with_log(10 * MB, MB / 2).room_unwatched(), u64::MAX, "nothing can be done");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Compaction: what lies in sparse slabs moves together, so that whole slabs become free.
 
 use super::Db;
+use crate::keyspace::Density;
 
 impl Db {
     /// Whether slabs hold so much free memory that gathering their pieces is worth while.
@@ -11,10 +12,10 @@ impl Db {
         free > FREE_MIN + self.heap.used_bytes() / 32
     }
 
-    /// Moves the keys of one segment from sparse slabs into denser ones, and `values` too, if so
-    /// asked, that have memory of their own. How many keys moved; `None` after the last segment, and
+    /// Moves the keys of one segment from slabs below a `density` into denser ones, and `values` too, if
+    /// so asked, that have memory of their own. How many keys moved; `None` after the last segment, and
     /// the next call begins anew.
-    pub fn gather(&mut self, values: bool) -> Option<usize> {
+    pub fn gather(&mut self, values: bool, density: Density) -> Option<usize> {
         let Some(slots) = self.table.slots_mut(self.gather_next) else {
             self.gather_next = 0;
             return None;
@@ -27,7 +28,7 @@ impl Db {
                 if values {
                     entry.renew_value();
                 }
-                let (entry, has_moved) = entry.gathered(heap);
+                let (entry, has_moved) = entry.gathered(heap, density);
                 moved += usize::from(has_moved);
                 entry
             });

@@ -9,7 +9,7 @@ use super::{
     INT32, INT64, LONG_KEY, SETTLED, SHORT_KEY_MAX, VECTOR, expiry_flags, expiry_size, inline_size,
     key_offset, packed_of, write_header,
 };
-use crate::keyspace::heap::{Heap, piece_size};
+use crate::keyspace::heap::{Density, Heap, piece_size};
 use crate::keyspace::value::Value;
 use crate::types::collection::Collection;
 use crate::types::string::{Str, StrRef};
@@ -218,10 +218,11 @@ impl OwnedEntry {
         value
     }
 
-    /// The same entry in another piece, if that leaves the heap's slabs fuller; whether it moved.
-    pub(in crate::keyspace) fn gathered(self, heap: &mut Heap) -> (Self, bool) {
+    /// The same entry in another piece, if its slab is not as full as asked for and that leaves the
+    /// heap's slabs fuller; whether it moved.
+    pub(in crate::keyspace) fn gathered(self, heap: &mut Heap, density: Density) -> (Self, bool) {
         let size = self.entry().size();
-        if !heap.is_misplaced(self.0, size) {
+        if !heap.is_misplaced(self.0, size, density) {
             return (self, false);
         }
         let start = heap.alloc(size);

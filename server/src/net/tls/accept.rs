@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -17,6 +16,7 @@ use super::stream::TlsStream;
 use super::{Active, Tls};
 use crate::engine::{Address, Slot};
 use crate::log;
+use crate::net::stream::send_all;
 use crate::net::{Shared, connection, listen};
 
 /// From the first byte to the last of a handshake. A slow machine with a thousand clients at once has
@@ -89,11 +89,7 @@ impl Newcomer {
             }
             Err(refusal) => {
                 // Best effort: the client may be gone.
-                let _ = timeout(REFUSAL_TIME, async {
-                    stream.write_all(refusal.as_bytes()).await?;
-                    stream.flush().await
-                })
-                .await;
+                let _ = timeout(REFUSAL_TIME, send_all(&mut stream, refusal.as_bytes())).await;
             }
         }
     }

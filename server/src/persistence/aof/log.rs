@@ -85,6 +85,17 @@ impl Log {
         self.shared.when_durable(offset, bell);
     }
 
+    /// From now on this bell rings instead of those that wait, and whoever hears it calls
+    /// [`ring_reached`](Self::ring_reached).
+    pub fn announce_through(&self, herald: Arc<Bell>) {
+        self.shared.announce_through(herald);
+    }
+
+    /// Rings for all whose offset is durable.
+    pub fn ring_reached(&self) {
+        self.shared.ring_reached();
+    }
+
     /// Whether the disk fails: nothing appended becomes durable until it recovers.
     pub fn is_failing(&self) -> bool {
         self.shared.is_failing()
@@ -157,6 +168,8 @@ impl Log {
         {
             return Err(io::Error::other("the log's thread ended with a panic"));
         }
+        // The herald may not come to it any more.
+        self.shared.ring_reached();
         self.shared.closed()
     }
 }
@@ -165,6 +178,8 @@ impl Drop for Log {
     fn drop(&mut self) {
         // Whoever wants to know closes it.
         let _ = self.close();
+        // The herald finds that there is nothing to announce any more.
+        self.shared.announce();
     }
 }
 

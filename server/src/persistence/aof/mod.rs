@@ -33,7 +33,8 @@
 //!
 //! Reading order: [`manifest`] and [`marks`] (what files look like); [`input`], [`units`], [`groups`]
 //! and [`plain`] (how they are read); [`open`], [`choose`], [`load`], [`start`], [`settle`] and
-//! [`aside`] (the start); [`log`], [`shared`], [`writer`] and [`files`] (from then on); [`check`] (the tool).
+//! [`aside`] (the start); [`log`], [`shared`], [`writer`], [`gather`] and [`files`] (from then on);
+//! [`check`] (the tool).
 
 mod manifest;
 mod marks;
@@ -52,6 +53,7 @@ mod settle;
 mod start;
 
 mod files;
+mod gather;
 mod log;
 mod shared;
 mod writer;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::files::{Files, Sizes};
@@ -26,6 +26,11 @@ const GROUP_BYTES: usize = 1 << 20;
 const SPARE_BUFFERS: usize = 4;
 /// A buffer larger than this is not kept.
 const SPARE_BYTES: usize = 2 * GROUP_BYTES;
+/// More batches than there are: the thread is not woken for bytes.
+const NEVER: usize = usize::MAX;
+/// How long a thread without work sleeps: for ever, but that a lost wake-up is found one day.
+const LONG: Duration = Duration::from_secs(3600);
+
 /// What handle and thread share.
 pub(super) struct Shared {
     state: Mutex<State>,
@@ -34,6 +39,8 @@ pub(super) struct Shared {
     /// Tells those who wait for the thread that something was done.
     done: Condvar,
     durable: AtomicU64,
+    /// Rings for all who wait, where there is somebody to hear it.
+    herald: OnceLock<Arc<Bell>>,
     pending_bytes: AtomicU64,
     is_failing: AtomicBool,
     keep_history: AtomicBool,
@@ -50,8 +57,12 @@ pub(super) struct State {
     timestamps: bool,
     /// Unix time of the last `#TS:` line, in seconds.
     last_timestamp: i64,
-    /// The thread waits until it is told.
-    is_asleep: bool,
+    /// Calls of `append` since the thread last took its work.
+    batches: usize,
+    /// How many of them came before the last sync was over.
+    batches_during_sync: usize,
+    /// At how many of them the thread, which sleeps, is woken.
+    wake_at: usize,
     /// Everything up to here is to be synced at once, whatever the policy.
     sync_up_to: u64,
     rotations_asked: u64,
@@ -93,6 +104,17 @@ impl Todo {
     }
 }
 
+/// What the thread waits for. What is urgent ends each of these.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum WaitFor {
+    /// Until there is something to do, so long at most.
+    Work(Option<Duration>),
+    /// For this time, and nobody spends a system call to wake it for bytes that come meanwhile.
+    Time(Duration),
+    /// Until as many batches have come as so many clients send, so long at most; then for work.
+    Company { clients: usize, at_most: Duration },
+}
+
 /// What the thread finds when it looks for work.
 pub(super) struct Work {
     pub(super) todo: VecDeque<Todo>,
@@ -100,16 +122,21 @@ pub(super) struct Work {
     pub(super) sync_up_to: u64,
     pub(super) is_closing: bool,
     pub(super) base: Option<PathBuf>,
+    /// Batches that came after the sync for whose clients the wait was.
+    pub(super) gathered: usize,
 }
 
 impl State {
     fn take(&mut self) -> Work {
+        self.batches = 0;
+        self.batches_during_sync = 0;
         Work {
             todo: std::mem::take(&mut self.todo),
             policy: self.policy,
             sync_up_to: self.sync_up_to,
             is_closing: self.is_closing,
             base: self.base.take(),
+            gathered: 0,
         }
     }
 
@@ -152,7 +179,9 @@ impl Shared {
             policy: options.fsync,
             timestamps: options.timestamps,
             last_timestamp: 0,
-            is_asleep: false,
+            batches: 0,
+            batches_during_sync: 0,
+            wake_at: NEVER,
             sync_up_to: 0,
             rotations_asked: 0,
             rotations_done: 0,
@@ -168,6 +197,7 @@ impl Shared {
             work: Condvar::new(),
             done: Condvar::new(),
             durable: AtomicU64::new(0),
+            herald: OnceLock::new(),
             pending_bytes: AtomicU64::new(0),
             is_failing: AtomicBool::new(false),
             keep_history: AtomicBool::new(options.keep_history),
@@ -179,7 +209,10 @@ impl Shared {
         if !units.is_empty() && !state.is_closing {
             state.add(units);
             self.pending_bytes.fetch_add(units.len() as u64, Ordering::Relaxed);
-            self.wake(&mut state);
+            state.batches += 1;
+            if state.batches >= state.wake_at {
+                self.wake_now(&mut state);
+            }
         }
         state.appended
     }
@@ -341,35 +374,46 @@ impl Shared {
         lock(&self.state)
     }
 
-    /// There are bytes to write: a thread that sleeps is woken. One that looks by itself is not.
-    fn wake(&self, state: &mut State) {
-        if state.is_asleep {
-            self.wake_now(state);
-        }
-    }
-
     fn wake_now(&self, state: &mut State) {
-        state.is_asleep = false;
+        state.wake_at = NEVER;
         self.work.notify_one();
     }
 
-    /// The work there is. With none it comes back after `patience` at the latest; `None`: whenever
-    /// there is some.
-    ///
-    /// A thread that is `watching` comes back after `patience` in any case, and nobody spends a
-    /// system call to wake it for bytes that came meanwhile.
-    pub(super) fn work(&self, patience: Option<Duration>, watching: bool) -> Work {
+    /// The work there is, once the wait is over.
+    pub(super) fn work(&self, wait: &WaitFor) -> Work {
         let mut state = self.state();
-        let has_nothing =
-            |state: &mut State| state.todo.is_empty() && !state.is_closing && state.base.is_none();
-        if watching || has_nothing(&mut state) {
-            state.is_asleep = !watching;
-            let wait = patience.unwrap_or(Duration::from_secs(3600));
-            let woken = self.work.wait_timeout(state, wait);
-            state = woken.unwrap_or_else(PoisonError::into_inner).0;
-            state.is_asleep = false;
+        let mut gathered = 0;
+        let mut patience = LONG;
+        match *wait {
+            WaitFor::Time(time) => state = self.sleep(state, NEVER, time),
+            WaitFor::Work(at_most) => patience = at_most.unwrap_or(LONG),
+            WaitFor::Company { clients, at_most } => {
+                let wake_at = state.batches_during_sync + clients;
+                let is_urgent = state.is_closing || state.base.is_some();
+                if state.batches < wake_at && !is_urgent {
+                    state = self.sleep(state, wake_at, at_most);
+                }
+                gathered = state.batches - state.batches_during_sync;
+            }
         }
-        state.take()
+        let has_nothing = state.todo.is_empty() && !state.is_closing && state.base.is_none();
+        if has_nothing && !matches!(wait, WaitFor::Time(_)) {
+            state = self.sleep(state, 1, patience);
+        }
+        Work { gathered, ..state.take() }
+    }
+
+    fn sleep<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        wake_at: usize,
+        at_most: Duration,
+    ) -> MutexGuard<'a, State> {
+        state.wake_at = wake_at;
+        let woken = self.work.wait_timeout(state, at_most);
+        state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        state.wake_at = NEVER;
+        state
     }
 
     /// The work there is, if any.
@@ -378,8 +422,10 @@ impl Shared {
         self.state().take()
     }
 
-    /// A group is written: its bytes wait no more.
-    pub(super) fn is_written(&self, bytes: u64) {
+    /// A group is written, into a file that has `file_bytes` with it: its bytes wait no more. At no
+    /// moment are they in neither count: how long the log is decides whether a small disk is full soon.
+    pub(super) fn is_written(&self, bytes: u64, file_bytes: u64) {
+        self.state().increment_bytes = file_bytes;
         self.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
@@ -399,19 +445,37 @@ impl Shared {
         }
     }
 
-    /// Everything up to `offset` is durable.
-    pub(super) fn is_durable(&self, offset: u64) {
+    /// Everything up to `offset` is durable. So many waited for it.
+    pub(super) fn is_durable(&self, offset: u64) -> usize {
         self.durable.store(offset, Ordering::Release);
-        let rung: Vec<Arc<Bell>> = {
-            let mut state = self.state();
-            state
-                .waiters
-                .extract_if(.., |waiter| waiter.0 <= offset)
-                .map(|waiter| waiter.1)
-                .collect()
-        };
+        let mut state = self.state();
+        let reached = state.waiters.iter().filter(|waiter| waiter.0 <= offset).count();
+        state.batches_during_sync = state.batches;
+        drop(state);
         self.done.notify_all();
-        rung.iter().for_each(|bell| bell.ring());
+        self.announce();
+        reached
+    }
+
+    pub(super) fn announce_through(&self, herald: Arc<Bell>) {
+        let _ = self.herald.set(herald);
+    }
+
+    pub(super) fn announce(&self) {
+        match self.herald.get() {
+            Some(herald) => herald.ring(),
+            None => self.ring_reached(),
+        }
+    }
+
+    /// Rings for all whose offset is durable.
+    pub(super) fn ring_reached(&self) {
+        let durable = self.durable();
+        let mut state = self.state();
+        let reached = state.waiters.extract_if(.., |waiter| waiter.0 <= durable);
+        let rung: Vec<(u64, Arc<Bell>)> = reached.collect();
+        drop(state);
+        rung.iter().for_each(|waiter| waiter.1.ring());
     }
 
     pub(super) fn have_rotated(&self, rotations: usize, files: &Files) {
@@ -481,4 +545,55 @@ impl Shared {
 /// A lock that outlives a panic elsewhere: what it guards is whole after every statement.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::super::testing::options;
+    use super::*;
+
+    const LONG_ENOUGH: Duration = Duration::from_secs(60);
+
+    fn gathered(shared: &Shared, clients: usize, at_most: Duration, batches: u64) -> Work {
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| shared.work(&WaitFor::Company { clients, at_most }));
+            for _ in 0..batches {
+                shared.append(b"*1\r\n$4\r\nPING\r\n");
+            }
+            waits.join().expect("it does not panic")
+        })
+    }
+
+    #[test]
+    fn company_ends_the_wait_once_all_of_it_is_there() {
+        let shared = Shared::new(&options(Fsync::Always));
+        let work = gathered(&shared, 3, LONG_ENOUGH, 3);
+        assert_eq!(work.gathered, 3);
+        assert_eq!(work.todo.len(), 1, "they are one group");
+    }
+
+    #[test]
+    fn who_came_during_the_sync_is_waited_for_no_more() {
+        let shared = Shared::new(&options(Fsync::Always));
+        shared.append(b"*1\r\n$4\r\nPING\r\n");
+        shared.is_durable(0);
+        assert_eq!(gathered(&shared, 2, LONG_ENOUGH, 2).gathered, 2);
+    }
+
+    #[test]
+    fn without_company_work_alone_ends_the_wait() {
+        let shared = Shared::new(&options(Fsync::Always));
+        let work = gathered(&shared, 50, Duration::from_millis(1), 1);
+        assert_eq!(work.todo.len(), 1);
+        assert!(work.gathered < 50);
+    }
+
+    #[test]
+    fn what_is_urgent_waits_for_no_company() {
+        let shared = Shared::new(&options(Fsync::Always));
+        shared.close();
+        assert!(shared.work(&WaitFor::Company { clients: 9, at_most: LONG_ENOUGH }).is_closing);
+    }
 }

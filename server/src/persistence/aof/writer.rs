@@ -25,8 +25,9 @@ use std::time::{Duration, Instant};
 
 use super::Fsync;
 use super::files::{Begun, Files};
+use super::gather::Gather;
 use super::marks::{self, Proof};
-use super::shared::{Group, Shared, Todo, Work, lock};
+use super::shared::{Group, Shared, Todo, WaitFor, Work, lock};
 use crate::rdb::crc64::Crc64;
 use crate::storage::{File, Purpose, Storage};
 
@@ -63,6 +64,11 @@ pub(super) struct Writer {
     last_sync: Duration,
     unsynced_since: Option<Duration>,
     fruitless_looks: u32,
+    gather: Gather,
+    /// Clients that got their replies since it was last asked how long to wait for company, and how
+    /// long the sync took that let them have them.
+    answered: usize,
+    sync_took: Duration,
 }
 
 /// A place in the file.
@@ -91,16 +97,6 @@ struct Pause {
     length: Duration,
 }
 
-/// What the thread does after a turn.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// Waits for work, so long at most.
-    Sleep(Option<Duration>),
-    /// Looks again after this time.
-    Watch(Duration),
-    End,
-}
-
 impl Writer {
     pub(super) fn new(storage: Arc<dyn Storage>, begun: Begun) -> Self {
         let place = Place { len: begun.len, crc: begun.crc, end: 0 };
@@ -118,31 +114,31 @@ impl Writer {
             last_sync: Duration::ZERO,
             unsynced_since: None,
             fruitless_looks: 0,
+            gather: Gather::default(),
+            answered: 0,
+            sync_took: Duration::ZERO,
         }
     }
 
     pub(super) fn run(mut self, shared: &Shared, files: &Mutex<Files>) {
         let began = Instant::now();
-        let mut next = Next::Sleep(None);
-        loop {
-            let work = match next {
-                Next::Sleep(patience) => shared.work(patience, false),
-                Next::Watch(patience) => shared.work(Some(patience), true),
-                Next::End => return,
-            };
-            next = self.turn(work, shared, files, began.elapsed());
+        let mut next = Some(WaitFor::Work(None));
+        while let Some(wait) = next {
+            next = self.turn(shared.work(&wait), shared, files, began.elapsed());
         }
     }
 
-    /// Does what there is to do. `now` is the time since the thread began.
+    /// Does what there is to do, and says what to wait for; `None`: this was the last turn. `now` is
+    /// the time since the thread began.
     pub(super) fn turn(
         &mut self,
         work: Work,
         shared: &Shared,
         files: &Mutex<Files>,
         now: Duration,
-    ) -> Next {
+    ) -> Option<WaitFor> {
         let came = !work.todo.is_empty();
+        self.gather.learn(work.gathered);
         self.take(work.todo, shared, files);
         if let Some(temp) = &work.base {
             let outcome = self.leap(temp, shared, files, now);
@@ -152,15 +148,18 @@ impl Writer {
             && now < pause.until
             && !work.is_closing
         {
-            return Next::Watch(pause.until - now);
+            return Some(WaitFor::Time(pause.until - now));
         }
         let policy = if work.is_closing { Fsync::Always } else { work.policy };
         let outcome = self.attempt(policy, work.sync_up_to, shared, files, now);
         self.tell(shared, &outcome);
         match outcome {
-            _ if work.is_closing => Next::End,
-            Ok(()) => self.next(policy, came, now),
-            Err(_) => Next::Watch(self.condition.pause().map_or(WATCH, |pause| pause.length)),
+            _ if work.is_closing => None,
+            Ok(()) => Some(self.next(policy, came, now)),
+            Err(_) => {
+                let pause = self.condition.pause().map_or(WATCH, |pause| pause.length);
+                Some(WaitFor::Time(pause))
+            }
         }
     }
 
@@ -175,16 +174,16 @@ impl Writer {
         self.todo.extend(todo);
     }
 
-    fn next(&mut self, policy: Fsync, came: bool, now: Duration) -> Next {
+    fn next(&mut self, policy: Fsync, came: bool, now: Duration) -> WaitFor {
         if policy == Fsync::Always {
-            return Next::Sleep(None);
+            return self.gather.after_sync(std::mem::take(&mut self.answered), self.sync_took);
         }
         self.fruitless_looks = if came { 0 } else { self.fruitless_looks.saturating_add(1) };
         if self.fruitless_looks < WATCHES {
-            return Next::Watch(WATCH);
+            return WaitFor::Time(WATCH);
         }
         let is_due = policy == Fsync::EverySec && self.has_unsynced();
-        Next::Sleep(is_due.then(|| (self.last_sync + SYNC_EVERY).saturating_sub(now)))
+        WaitFor::Work(is_due.then(|| (self.last_sync + SYNC_EVERY).saturating_sub(now)))
     }
 
     fn tell(&mut self, shared: &Shared, outcome: &io::Result<()>) {
@@ -281,8 +280,9 @@ impl Writer {
             self.todo.push_front(Todo::Write(group));
             return Err(error);
         }
-        shared.is_written(group.end - self.written.end);
+        let bytes = group.end - self.written.end;
         self.written = Place { len: self.written.len + len, crc, end: group.end };
+        shared.is_written(bytes, self.written.len);
         self.unsynced_since.get_or_insert(now);
         if policy == Fsync::No {
             shared.give_back(self.unsynced.drain(..).chain([group]).map(|group| group.bytes));
@@ -338,9 +338,10 @@ impl Writer {
             self.unsynced_since.take().is_some_and(|since| now + took > since + SYNC_LATE);
         shared.note_sync(took, is_late);
         self.last_sync = now;
+        self.sync_took = took;
         self.synced = self.written.clone();
         if !self.is_doubtful(files) {
-            shared.is_durable(self.synced.end);
+            self.answered += shared.is_durable(self.synced.end);
         }
         shared.give_back(self.unsynced.drain(..).map(|group| group.bytes));
         Ok(())
@@ -429,8 +430,9 @@ impl Writer {
         let begun = lock(files).adopt_for_all(temp, shared.timestamp())?;
         let skipped: Vec<Todo> = self.todo.drain(..=rotation).collect();
         let end = skipped.iter().filter_map(Todo::end).max().unwrap_or(self.written.end);
-        shared.is_written(end - self.written.end);
+        let bytes = end - self.written.end;
         self.begin_with(begun, end);
+        shared.is_written(bytes, self.written.len);
         shared.give_back(self.unsynced.drain(..).map(|group| group.bytes));
         self.doubtful_up_to = None;
         if self.condition.pause().is_some() {

@@ -11,7 +11,7 @@
 //! stays small enough to be moved about; its place among those is the number of such records before
 //! it.
 
-use super::packed::{STEP, positions, sums};
+use super::packed::{self, STEP, sums};
 
 /// Room for records of up to 127 bytes bounds a bucket of usual load at some 6 KB.
 const LONGEST_INSIDE: usize = 127;
@@ -84,10 +84,11 @@ impl Bucket {
     /// The record that has this tag and is the one wanted, with its slot.
     #[inline]
     pub(super) fn find(&self, tag: u8, wanted: impl Fn(&[u8]) -> bool) -> Option<(usize, &[u8])> {
-        positions(self.tags(), tag)
-            .take_while(|&slot| slot < self.len())
-            .map(|slot| (slot, self.record(slot)))
-            .find(|(_, record)| wanted(record))
+        packed::find(self.tags(), tag, |slot| {
+            // Behind the last record there are tags of none.
+            let record = (slot < self.len()).then(|| self.record(slot))?;
+            wanted(record).then_some((slot, record))
+        })
     }
 
     #[inline(always)]

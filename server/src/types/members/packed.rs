@@ -8,55 +8,59 @@ const LOW: u64 = u64::from_le_bytes([0x7f; STEP]);
 const HIGH: u64 = !LOW;
 const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
 
-fn words(row: &[u8]) -> impl Iterator<Item = u64> + '_ {
+/// Words whose eighth bits can be counted in one byte. Their low bits then fit two.
+const ADDABLE: usize = 31;
+
+fn words(row: &[u8]) -> &[[u8; STEP]] {
     let (words, rest) = row.as_chunks::<STEP>();
     debug_assert!(rest.is_empty());
-    words.iter().map(|word| u64::from_le_bytes(*word))
+    words
 }
 
-/// Where in `row` the byte is.
+/// The first place in `row` where `byte` is, if it is the one that is `wanted`.
 #[inline]
-pub(super) fn positions(row: &[u8], byte: u8) -> impl Iterator<Item = usize> + '_ {
+pub(super) fn find<T>(
+    row: &[u8],
+    byte: u8,
+    mut wanted: impl FnMut(usize) -> Option<T>,
+) -> Option<T> {
     let pattern = ONES * u64::from(byte);
-    words(row).enumerate().flat_map(move |(index, word)| {
-        let differs = word ^ pattern;
+    for (index, word) in words(row).iter().enumerate() {
+        let differs = u64::from_le_bytes(*word) ^ pattern;
         // The high bit of each byte that is zero, and of no other.
-        let hits = !(((differs & LOW) + LOW) | differs) & HIGH;
-        Bits(hits).map(move |bit| index * STEP + bit / STEP)
-    })
-}
-
-/// The bits that are set, from the lowest on.
-struct Bits(u64);
-
-impl Iterator for Bits {
-    type Item = usize;
-
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        let lowest = self.0.trailing_zeros();
-        self.0 &= self.0.wrapping_sub(1);
-        (lowest < u64::BITS).then_some(lowest as usize)
+        let mut hits = !(((differs & LOW) + LOW) | differs) & HIGH;
+        while hits != 0 {
+            let found = wanted(index * STEP + hits.trailing_zeros() as usize / STEP);
+            if found.is_some() {
+                return found;
+            }
+            hits &= hits - 1;
+        }
     }
+    None
 }
 
 /// The sum of the low seven bits of the first `count` bytes, and how many have the eighth.
 #[inline]
 pub(super) fn sums(row: &[u8], count: usize) -> (usize, usize) {
     let (whole, part) = (count / STEP, count % STEP);
+    let words = words(row);
     let (mut low, mut high) = (0, 0);
-    let mut add = |word: u64| {
-        let lows = word & LOW;
-        let pairs = (lows & EVEN) + (lows >> 8 & EVEN);
+    let mut add = |words: &[[u8; STEP]], mask: u64| {
+        // No instruction of the oldest processors counts bits: lanes do.
+        let (mut pairs, mut highs) = (0, 0);
+        for word in words {
+            let word = u64::from_le_bytes(*word) & mask;
+            let lows = word & LOW;
+            pairs += (lows & EVEN) + (lows >> 8 & EVEN);
+            highs += word >> 7 & ONES;
+        }
         low += (pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48) as usize;
-        high += (word & HIGH).count_ones() as usize;
+        high += (highs.wrapping_mul(ONES) >> 56) as usize;
     };
-    let mut words = words(row);
-    words.by_ref().take(whole).for_each(&mut add);
-    if part > 0
-        && let Some(word) = words.next()
-    {
-        add(word & !(u64::MAX << (part * 8)));
+    words[..whole].chunks(ADDABLE).for_each(|words| add(words, u64::MAX));
+    if part > 0 {
+        add(&words[whole..=whole], !(u64::MAX << (part * 8)));
     }
     (low, high)
 }
@@ -68,7 +72,7 @@ mod tests {
 
     fn row() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![Just(0u8), Just(1), Just(0x7f), Just(0x80), Just(0xff), any::<u8>()];
-        (0usize..12).prop_flat_map(move |words| {
+        prop_oneof![0usize..12, 28usize..70].prop_flat_map(move |words| {
             proptest::collection::vec(byte.clone(), words * STEP..=words * STEP)
         })
     }
@@ -78,7 +82,19 @@ mod tests {
         fn bytes_are_found_where_they_are(row in row(), byte: u8, sample in any::<prop::sample::Index>()) {
             for byte in [byte, row.get(sample.index(row.len().max(1))).copied().unwrap_or(0)] {
                 let expected: Vec<usize> = (0..row.len()).filter(|&at| row[at] == byte).collect();
-                prop_assert_eq!(positions(&row, byte).collect::<Vec<_>>(), expected);
+                let mut found = vec![];
+                let none: Option<()> = find(&row, byte, |at| {
+                    found.push(at);
+                    None
+                });
+                prop_assert_eq!((none, &found), (None, &expected));
+                let nth = sample.index(expected.len() + 1);
+                let mut seen = 0;
+                let counted = find(&row, byte, |at| {
+                    seen += 1;
+                    (seen > nth).then_some(at)
+                });
+                prop_assert_eq!(counted, expected.get(nth).copied());
             }
         }
 

@@ -14,6 +14,7 @@ use crate::backup;
 
 /// How long the checker may take.
 const LIMIT: Duration = Duration::from_secs(3600);
+/// A child's end with a time limit can only be asked for.
 const POLL: Duration = Duration::from_millis(20);
 /// What is kept of what it says.
 const MAX_SAID_BYTES: u64 = 64 * 1024;

@@ -166,6 +166,7 @@ fn advice(code: &str) -> &'static str {
         }
         "volatile-data" => "give the machine a partition named holdfast-data",
         "no-network" | "no-lease" => "see `[network]` of holdfast.toml, the cable, the DHCP server",
+        "address-conflict" => "give this machine or the other one another address",
         "data-read-only" | "data-unsound" => "copy a backup elsewhere, then replace the disk",
         "data-full" => "delete what was set aside by restores, or lower `[backup] keep`",
         "clock-unset" => "let the machine reach a time server: `[time] ntp`",

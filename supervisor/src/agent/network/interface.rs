@@ -12,6 +12,7 @@ use rustix::net::{SendFlags, sendto};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::net::UdpSocket;
 
+use super::arp::{Arp, Rival};
 use super::devices::Device;
 use super::dhcp::lease::Held;
 use super::dhcp::machine::{Client, Event, Loss, Tell};
@@ -30,6 +31,9 @@ pub(super) struct Interface {
     pub(super) device: Device,
     client: Client,
     socket: Option<UdpSocket>,
+    arp: Arp,
+    /// Who had what a server gave us last; nobody once there is a lease.
+    rival: Option<Rival>,
     /// Said once, until it is another one.
     last_error: Option<io::ErrorKind>,
     /// init has heard what became of the lease.
@@ -42,11 +46,23 @@ impl Interface {
         let (held, known) = store::load(&device).await;
         let device = Device { carrier: false, ..device };
         let client = Client::new(held, known);
-        Self { device, client, socket: None, last_error: None, told: true }
+        Self {
+            device,
+            client,
+            socket: None,
+            arp: Arp::default(),
+            rival: None,
+            last_error: None,
+            told: true,
+        }
     }
 
     pub(super) fn client(&self) -> &Client {
         &self.client
+    }
+
+    pub(super) fn rival(&self) -> Option<&Rival> {
+        self.rival.as_ref()
     }
 
     pub(super) fn has_lease(&self) -> bool {
@@ -73,17 +89,30 @@ impl Interface {
         };
         tokio::select! {
             reply = hear(self.socket.as_ref(), &self.device) => Event::Heard(reply),
+            by = self.arp.rival(self.client.probed(), &self.device) => Event::Taken(by),
             () = tick => Event::Tick,
         }
     }
 
     pub(super) fn feed(&mut self, event: Event, shared: &Shared) {
+        if let (Event::Taken(by), Some(address)) = (&event, self.client.probed()) {
+            let rival = Rival::new(address, *by);
+            let name = &self.device.name;
+            eprintln!("holdfast-agent: {name}: {address} is declined: {} has it", rival.by);
+            self.rival = Some(rival);
+        }
         let now = now_ms();
         let (client, output) = std::mem::take(&mut self.client).step(event, now, chance());
         self.client = client;
         if let Some(request) = output.send {
             let sent = self.send(&request);
             self.note(sent);
+        }
+        if let Some(says) = output.says {
+            self.arp.say(says, &self.device);
+        }
+        if !self.client.needs_arp() {
+            self.arp.close();
         }
         match output.tell {
             Some(Tell::Lease(_)) => self.leased(shared),
@@ -125,7 +154,8 @@ impl Interface {
         self.told = told.is_ok();
     }
 
-    fn leased(&self, shared: &Shared) {
+    fn leased(&mut self, shared: &Shared) {
+        self.rival = None;
         let Some(held) = self.client.held() else { return };
         if shared.network.view.borrow().leased() != Some(held.lease.address) {
             let lease = &held.lease;
@@ -211,7 +241,7 @@ fn until(at: Ms) -> Duration {
 
 /// Transaction ids and jitter: nobody on the network may guess them, but no key hangs on them, so
 /// the machine's start does not wait for entropy.
-fn chance() -> u64 {
+pub(super) fn chance() -> u64 {
     let mut bytes = [0; 8];
     let filled = getrandom(&mut bytes, GetRandomFlags::INSECURE);
     // A kernel before 5.6 has no such flag; the clock is what is left.

@@ -7,7 +7,9 @@ use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::plan::Ipv4;
 use serde::Serialize;
 
+use super::arp::Rival;
 use super::dhcp::lease::Held;
+use super::fixed::Fixed;
 use super::interface::Interface;
 
 /// Times are instants; they become spans when they are shown.
@@ -18,10 +20,13 @@ pub(crate) struct View {
     state: Option<&'static str>,
     fixed: Option<(Ipv4Addr, u8)>,
     lease: Option<Held>,
+    rival: Option<Rival>,
 }
 
 impl View {
-    pub(super) fn new(wanted: &Ipv4, interface: Option<&Interface>) -> Self {
+    pub(super) fn new(wanted: &Ipv4, interface: Option<&Interface>, fixed: Option<&Fixed>) -> Self {
+        let rival = interface.and_then(Interface::rival).or(fixed.and_then(Fixed::rival));
+        let device = interface.map(|it| &it.device).or(fixed.map(Fixed::device));
         let mode = match wanted {
             Ipv4::Off => "off",
             Ipv4::Static(_) => "static",
@@ -29,14 +34,20 @@ impl View {
         };
         Self {
             mode: Some(mode),
-            device: interface.map(|interface| interface.device.name.clone()),
-            state: interface.map(|interface| interface.client().name()),
+            device: device.map(|device| device.name.clone()),
+            state: interface.map(|it| it.client().name()).or(fixed.map(Fixed::name)),
             fixed: match wanted {
                 Ipv4::Static(network) => Some((network.address, network.prefix)),
                 _ => None,
             },
             lease: interface.and_then(|interface| interface.client().held()).cloned(),
+            rival: rival.cloned(),
         }
+    }
+
+    /// The address that is ours, or was about to be, is somebody else's, too.
+    pub(crate) fn has_rival(&self) -> bool {
+        self.rival.is_some()
     }
 
     pub(super) fn leased(&self) -> Option<Ipv4Addr> {
@@ -61,6 +72,7 @@ impl View {
                 renew_in_ms: left(held.renew_at),
                 expires_in_ms: held.expires_at.map(left),
             }),
+            conflict: self.rival.clone(),
         })
     }
 }
@@ -69,12 +81,14 @@ impl View {
 pub(crate) struct Report {
     /// "dhcp", "static" or "off".
     mode: &'static str,
-    /// Of DHCP.
+    /// Nothing where there is none yet.
     device: Option<String>,
-    /// Of DHCP: "no link", "selecting", "requesting", "rebooting", "bound", "renewing", "rebinding".
+    /// "no link", "probing", "bound", "conflict"; of DHCP also "selecting", "requesting", "rebooting",
+    /// "renewing", "rebinding".
     state: Option<&'static str>,
     address: Option<String>,
     lease: Option<Lease>,
+    conflict: Option<Rival>,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,6 +113,9 @@ impl fmt::Display for Report {
         }
         if let Some(lease) = &self.lease {
             write!(f, " from {}", lease.server)?;
+        }
+        if let Some(rival) = &self.conflict {
+            write!(f, "; {} is used by {}", rival.address, rival.by)?;
         }
         writeln!(f)
     }

@@ -1,6 +1,7 @@
 //! `signal SERVICE NAME`: how tests hurt a machine or container from outside. `signal init PANIC`,
 //! `signal init ALLOCATE`, `signal init SPIN` and `signal init FAULT` make PID 1 itself fail;
-//! `signal init NOAGENT` takes the agent away for good.
+//! `signal init NOAGENT` takes the agent away for good; `signal clock SECONDS` sets the clock by so
+//! many, as a time server would that is wrong by them.
 //!
 //! Only builds with the `test-hooks` feature do it, and only when the kernel command line has
 //! `holdfast.test_hooks=1` or the environment `HOLDFAST_TEST_HOOKS=1`. What ships answers with an
@@ -45,6 +46,7 @@ fn message(shared: &Shared, service: &str, signal: &str) -> Result<ToInit, Strin
     use holdfast_supervisor::channel::Failure;
 
     match (service, signal) {
+        ("clock", seconds) => return step(seconds),
         ("init", "PANIC") => return Ok(ToInit::Fail(Failure::Panic)),
         ("init", "ALLOCATE") => return Ok(ToInit::Fail(Failure::Allocate)),
         ("init", "SPIN") => return Ok(ToInit::Fail(Failure::Spin)),
@@ -67,4 +69,13 @@ fn message(shared: &Shared, service: &str, signal: &str) -> Result<ToInit, Strin
     let found = snapshot.as_ref().and_then(|snapshot| snapshot.service(service));
     let (slot, _) = found.ok_or_else(|| format!("no service named {service}"))?;
     Ok(ToInit::Signal { slot: slot as u8, number })
+}
+
+#[cfg(feature = "test-hooks")]
+fn step(seconds: &str) -> Result<ToInit, String> {
+    let seconds: i64 = seconds.parse().map_err(|_| format!("{seconds} is no number"))?;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now_s = now.map_err(|error| error.to_string())?.as_secs();
+    let unix_s = now_s.checked_add_signed(seconds).ok_or("a time before 1970")?;
+    Ok(ToInit::StepClock { unix_ms: unix_s * 1000 })
 }

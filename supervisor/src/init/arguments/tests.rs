@@ -33,3 +33,14 @@ fn anything_else_runs_as_it_is() {
 fn no_words_are_no_command() {
     assert!(command(&[c"/init"]).is_none());
 }
+
+#[test]
+fn the_servers_tools_are_told_from_other_commands() {
+    let is_tool = |word: &'static CStr| command(&[c"holdfast-init", word]).expect("one").is_tool;
+    for tool in [c"redis-cli", c"valkey-check-aof", c"/usr/local/bin/redis-check-rdb"] {
+        assert!(is_tool(tool), "{tool:?}");
+    }
+    for other in [c"redis-server", c"cli", c"redis-", c"holdfast-agent", c"/bin/redis-cli/x"] {
+        assert!(!is_tool(other), "{other:?}");
+    }
+}

@@ -17,10 +17,16 @@ pub(crate) struct Lines {
     dropped: u64,
     /// Since that was last said where the lines would have been.
     unsaid: u64,
+    /// Being said: so many dropped lines, by a notice of which so many bytes were passed on.
+    saying: Option<(u64, usize)>,
+    /// What comes next is the rest of a line whose beginning was passed on.
+    inside: bool,
+    /// A line was passed on but for its end, which is gone.
+    owes_end: bool,
     /// What comes next is the rest of a line whose beginning is gone.
     torn: bool,
     /// The last byte passed on did not end a line.
-    pub mid_line: bool,
+    mid_line: bool,
 }
 
 impl<const N: usize> Ring<N> {
@@ -68,28 +74,54 @@ impl<const N: usize> Ring<N> {
         let keep_from = (self.written + len).saturating_sub(N as u64);
         for at in lines.at..keep_from {
             let ends_a_line = self.bytes[self.place(at)] == b'\n';
-            lines.lose(u64::from(ends_a_line));
-            lines.torn = !ends_a_line;
+            if ends_a_line && lines.inside {
+                lines.owes_end = true;
+            } else {
+                lines.lose(u64::from(ends_a_line));
+            }
+            (lines.inside, lines.torn) = (false, !ends_a_line);
         }
         lines.at = lines.at.max(keep_from);
     }
 }
 
 impl Lines {
-    pub(crate) const NEW: Self =
-        Self { at: 0, dropped: 0, unsaid: 0, torn: false, mid_line: false };
+    pub(crate) const NEW: Self = Self {
+        at: 0,
+        dropped: 0,
+        unsaid: 0,
+        saying: None,
+        inside: false,
+        owes_end: false,
+        torn: false,
+        mid_line: false,
+    };
 
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// To be said before the next line.
-    pub(crate) fn unsaid(&self) -> u64 {
-        self.unsaid
+    /// The last byte passed on did not end a line, or a notice.
+    pub(crate) fn is_mid_line(&self) -> bool {
+        self.mid_line || self.saying.is_some_and(|(_, passed)| passed > 0)
     }
 
-    pub(crate) fn said(&mut self) {
-        self.unsaid = 0;
+    /// What is to be said before the next line: how many were dropped, whether that ends a line that
+    /// was cut short, and how many bytes of the notice were passed on already.
+    pub(crate) fn next_notice(&mut self) -> Option<(u64, bool, usize)> {
+        if self.saying.is_none() && (self.unsaid > 0 || self.owes_end) {
+            self.saying = Some((std::mem::take(&mut self.unsaid), 0));
+            self.owes_end = false;
+        }
+        self.saying.map(|(dropped, passed)| (dropped, self.mid_line, passed))
+    }
+
+    /// `len` bytes more of the notice were passed on, with its last if it `is_whole`.
+    pub(crate) fn said(&mut self, len: usize, is_whole: bool) {
+        match &mut self.saying {
+            Some((_, passed)) if !is_whole => *passed += len,
+            _ => (self.saying, self.mid_line) = (None, false),
+        }
     }
 
     fn lose(&mut self, lines: u64) {
@@ -129,10 +161,11 @@ impl Lines {
         self.at += len as u64;
         if let Some(&last) = text.get(len.wrapping_sub(1)) {
             self.mid_line = last != b'\n';
+            self.inside = self.mid_line;
         }
     }
 
-    /// Nobody takes lines any more: what there is counts as dropped.
+    /// Nobody takes lines any more, nor is told: what there is counts as dropped.
     pub(crate) fn give_up<const N: usize>(&mut self, ring: &Ring<N>) {
         let mut buffer = [0; 256];
         while self.at < ring.written() {
@@ -140,7 +173,8 @@ impl Lines {
             self.at += text.len() as u64;
             self.lose(text.iter().filter(|&&byte| byte == b'\n').count() as u64);
         }
-        (self.torn, self.mid_line) = (false, false);
+        (self.torn, self.inside, self.mid_line) = (false, false, false);
+        (self.saying, self.unsaid, self.owes_end) = (None, 0, false);
     }
 }
 
@@ -153,6 +187,9 @@ mod tests {
     type Small = Ring<16>;
 
     fn take(lines: &mut Lines, ring: &Small, all: bool) -> Vec<u8> {
+        if lines.next_notice().is_some() {
+            lines.said(0, true);
+        }
         let mut buffer = [0; 8];
         let text = lines.next(ring, &mut buffer, all).to_vec();
         lines.passed(&text, text.len());
@@ -178,7 +215,7 @@ mod tests {
         ring.push(b"first\nsecond\nthird\n", &mut lines);
         assert_eq!((lines.at, lines.dropped()), (3, 0), "the first line lost its beginning");
         assert_eq!(take(&mut lines, &ring, false), b"second\n");
-        assert_eq!((lines.dropped(), lines.unsaid()), (1, 1));
+        assert_eq!((lines.dropped(), lines.unsaid), (1, 1));
         assert_eq!(take(&mut lines, &ring, false), b"third\n");
     }
 
@@ -216,7 +253,10 @@ mod tests {
                 match step {
                     Step::Push(text) => {
                         written += ends(&text);
+                        let owed = lines.owes_end;
                         ring.push(&text, &mut lines);
+                        // All but its end was passed on.
+                        passed += u64::from(lines.owes_end && !owed);
                     }
                     Step::Take => passed += ends(&take(&mut lines, &ring, false)),
                     Step::GiveUp => lines.give_up(&ring),

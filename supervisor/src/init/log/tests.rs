@@ -69,6 +69,57 @@ fn lines_that_found_no_room_are_counted_and_said() {
     assert_eq!((said, lines + said), (logs.dropped(1), total));
 }
 
+/// A terminal takes what it has room for, were it the half of a line or of a notice.
+#[test]
+fn on_a_terminal_each_line_is_whole_or_counted() {
+    use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+    let reader = openpt(flags).expect("a terminal");
+    unlockpt(&reader).expect("its other end");
+    let terminal = ioctl_tiocgptpeer(&reader, flags).expect("its other end");
+    let (mut logs, epoll, _pipe) = logs();
+    logs.out = Outlet::Own(terminal);
+    for end in [&reader, &logs.out.as_fd().try_clone_to_owned().expect("a descriptor")] {
+        rustix::io::ioctl_fionbio(end, true).expect("a terminal");
+    }
+    let (total, mut text) = (6_000, vec![]);
+    let mut take = |len: usize| {
+        let mut buffer = vec![0; len];
+        let len = rustix::io::read(&reader, &mut buffer[..]).unwrap_or(0);
+        text.extend_from_slice(&buffer[..len]);
+        text.ends_with(b"end\r\n")
+    };
+    for number in 0..total {
+        write(&logs, format!("{number:0>98}\n").as_bytes());
+        logs.tick(&epoll, 32, u64::MAX);
+        logs.receive(1, &epoll, 32, 0);
+        logs.relay(&epoll, 3, 0);
+        // Held up for a while, then slower than what comes.
+        if number > total / 2 {
+            take(number % 97);
+        }
+    }
+    write(&logs, b"end\n");
+    let until = now_ms() + 10_000;
+    while !take(4096) && now_ms() < until {
+        logs.tick(&epoll, 32, u64::MAX);
+        logs.receive(1, &epoll, 32, 0);
+        logs.relay(&epoll, 3, 0);
+    }
+    let text = String::from_utf8(text).expect("text");
+    let (mut whole, mut said) = (0, 0);
+    for line in text.lines() {
+        let notice = line.strip_prefix("holdfast-init: ");
+        match notice.and_then(|text| text.strip_suffix(" lines were dropped here")) {
+            Some(count) => said += count.parse::<u64>().expect("a number"),
+            // One that was cut short is dropped.
+            None => whole += u64::from(line.len() == 98),
+        }
+    }
+    assert!(said > 0, "the terminal took everything");
+    assert_eq!((said, whole + said), (logs.dropped(1), total as u64));
+}
+
 #[test]
 fn a_flood_is_held_up_by_its_own_pipe() {
     let (mut logs, epoll, _reader) = logs();

@@ -141,8 +141,10 @@ fn mount_partition(device: &Path, data: &mut Data, alive: &mut dyn FnMut()) -> R
             return Err(format!("{shown} holds something that is not ext4; it is left alone"));
         }
     }
-    rustix::mount::mount(device, paths::DATA, "ext4", FLAGS, OPTIONS)
-        .map_err(|errno| format!("cannot mount {shown}: {errno}"))?;
+    if let Err(errno) = rustix::mount::mount(device, paths::DATA, "ext4", FLAGS, OPTIONS) {
+        data.unsound = true;
+        return Err(format!("cannot mount {shown}: {errno}; it is left alone"));
+    }
     data.persistent = true;
     reset::remember(device);
     grow(device);

@@ -19,10 +19,14 @@ pub(crate) enum Who {
 pub(super) fn of(who: Who) -> Allowed {
     let lists = [FILES, FOLDERS, SOCKETS, WAITING, MEMORY, PROCESS, LEGACY];
     let mut always = lists.concat();
+    let mut when = WHEN.to_vec();
     if who == Who::Agent {
         always.extend(AGENT);
+        when.push((SYS_socket, AGENT_SOCKET));
+    } else {
+        when.push((SYS_socket, SERVER_SOCKET));
     }
-    Allowed { always, when: WHEN.to_vec() }
+    Allowed { always, when }
 }
 
 const FILES: &[c_long] = &[
@@ -257,21 +261,26 @@ const NAMESPACES: c_int = CLONE_NEWNS
 /// `PR_SET_VMA`, which names memory for /proc/PID/maps.
 const SET_VMA: c_int = 0x5356_4d41;
 
+const UNIX: &[Test] = &[is(0, AF_UNIX)];
+const IPV4: &[Test] = &[is(0, AF_INET)];
+const IPV6: &[Test] = &[is(0, AF_INET6)];
+/// Of netlink only routes and addresses, which getaddrinfo asks for.
+const ROUTES: &[Test] = &[is(0, AF_NETLINK), is(2, NETLINK_ROUTE)];
+/// What asks whose an address is. All that a packet socket may hear first is ARP.
+const ARP: &[Test] = &[
+    is(0, AF_PACKET),
+    is(1, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK),
+    is(2, (ETH_P_ARP as u16).to_be() as c_int),
+];
+
+const SERVER_SOCKET: &[&[Test]] = &[UNIX, IPV4, IPV6, ROUTES];
+const AGENT_SOCKET: &[&[Test]] = &[UNIX, IPV4, IPV6, ROUTES, ARP];
+
 const WHEN: &[(c_long, &[&[Test]])] = &[
     (SYS_clone, &[&[without(0, NAMESPACES)]]),
     // Nothing here makes code at run time, and an attacker shall not.
     (SYS_mmap, &[&[without(2, PROT_EXEC)]]),
     (SYS_mprotect, &[&[without(2, PROT_EXEC)]]),
-    // Of netlink only routes and addresses, which getaddrinfo asks for.
-    (
-        SYS_socket,
-        &[
-            &[is(0, AF_UNIX)],
-            &[is(0, AF_INET)],
-            &[is(0, AF_INET6)],
-            &[is(0, AF_NETLINK), is(2, NETLINK_ROUTE)],
-        ],
-    ),
     (
         SYS_ioctl,
         &[
@@ -320,6 +329,17 @@ mod tests {
                 assert!(!always.contains(number), "{number} is conditional");
             }
         }
+    }
+
+    #[test]
+    fn nobody_but_the_agent_may_open_a_packet_socket() {
+        let packets = |who| {
+            let when = of(who).when;
+            let (_, alternatives) = when.iter().find(|(number, _)| *number == SYS_socket)?;
+            let is_packet = |test: &Test| matches!(*test, Test::Is { argument: 0, value } if value == AF_PACKET as u32);
+            Some(alternatives.iter().filter(|tests| tests.iter().any(is_packet)).count())
+        };
+        assert_eq!((packets(Who::Server), packets(Who::Agent)), (Some(0), Some(1)));
     }
 
     #[test]

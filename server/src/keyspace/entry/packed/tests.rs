@@ -121,7 +121,7 @@ fn apply(step: &Step, db: &mut Db, key: &[u8], model: &mut Collection) {
             let taken = db.take(key).expect("the key stays");
             db.put_back(key, taken);
         }
-        Step::Gather => while db.gather(true).is_some() {},
+        Step::Gather => while db.gather(true, crate::keyspace::Density::High).is_some() {},
     }
 }
 

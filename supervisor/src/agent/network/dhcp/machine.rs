@@ -2,17 +2,19 @@
 //! send and what to tell init. It reads no clock, no randomness and no socket.
 //!
 //! ```text
-//!           LinkUp               OFFER                ACK
-//!   Down ──────────▶ Selecting ────────▶ Requesting ───────▶ Bound ◀──┐
-//!     │                  ▲  ▲ NAK, silence   │                 │ T1    │ ACK
-//!     │ LinkUp, address  │  └────────────────┘                 ▼       │
-//!     └───▶ Rebooting ───┘ NAK, silence                    Renewing ───┤
-//!               │ ACK ──▶ Bound                               │ T2     │
-//!               ▼                                             ▼        │
-//!           (Bound)                  NAK, lease over ◀──── Rebinding ──┘
+//!           LinkUp               OFFER                ACK            nobody has it
+//!   Down ──────────▶ Selecting ────────▶ Requesting ───────▶ Probing ─────▶ Bound ◀──┐
+//!     │                ▲ ▲ ▲ NAK, silence   │                 ▲ │             │ T1   │ ACK
+//!     │ LinkUp, address│ │ └────────────────┘                 │ │ taken       ▼      │
+//!     └───▶ Rebooting ─┘ │ NAK, silence                       │ │ (DECLINE) Renewing ┤
+//!               │        └────────────────────────────────────┼─┘             │ T2   │
+//!               └─ ACK ───────────────────────────────────────┘               ▼      │
+//!                                               NAK, lease over ◀───────── Rebinding ┘
 //! ```
 //!
-//! Source: RFC 2131, figure 5. Departures: a lease in force stays so while the link is down or while
+//! An address that is in force already is confirmed without being probed for.
+//!
+//! Source: RFC 2131, figure 5, and 4.4.1 for what is probed. Departures: a lease in force stays so while the link is down or while
 //! nobody confirms it, until its time is over; after a NAK the pause doubles, so that a server that
 //! offers and then refuses is asked once a minute; short leases are renewed more often than every
 //! 60 s.
@@ -21,8 +23,10 @@ use std::net::Ipv4Addr;
 
 use holdfast_supervisor::clock::Ms;
 
+use super::super::arp::Says;
+use super::super::arp::check::{ANNOUNCE_AGAIN_MS, Check, Step};
 use super::lease::{Held, Lease};
-use super::message::{Asks, Kind, Reply, Request};
+use super::message::{Asks, Kind, Mac, Reply, Request};
 
 /// Before the second DISCOVER; then twice as long each time. RFC 2131 says 4 s, of the time when
 /// switches were slow; a machine that boots is waited for.
@@ -36,6 +40,9 @@ const FIRST_PAUSE_MS: Ms = 1_000;
 /// RFC 2131, 4.4.5: between two renewals; a 60th of a lease that is shorter than an hour.
 const RENEW_WAIT_MS: Ms = 60_000;
 const MIN_RENEW_WAIT_MS: Ms = 1_000;
+/// RFC 2131, 3.1: ten seconds at least before another address is asked for, and the second that
+/// [`around`] may take from it. Who takes every address that is offered is asked for one a minute.
+const DECLINE_WAIT_MS: Ms = 11_000;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Client {
@@ -46,6 +53,9 @@ pub(crate) struct Client {
     known: Option<Ipv4Addr>,
     /// In a row, since the last lease.
     naks: u32,
+    declines: u32,
+    /// The lease's address is to be announced once more.
+    announce_at: Option<Ms>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,6 +65,8 @@ pub(super) enum State {
     Selecting(Exchange),
     Requesting(Exchange, Lease),
     Rebooting(Exchange, Ipv4Addr),
+    /// Given, asked for at that time, and not used before it is known that nobody else does.
+    Probing(Lease, Ms, Check),
     /// The last three are with a lease in force only.
     Bound,
     Renewing(Exchange),
@@ -78,6 +90,8 @@ pub(crate) enum Event {
     /// The interface was taken away, and its address with it.
     Gone,
     Heard(Reply),
+    /// Somebody else has the address that is probed for.
+    Taken(Mac),
     Tick,
 }
 
@@ -85,6 +99,7 @@ pub(crate) enum Event {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Output {
     pub(crate) send: Option<Request>,
+    pub(crate) says: Option<Says>,
     pub(crate) tell: Option<Tell>,
 }
 
@@ -116,6 +131,7 @@ impl Client {
             State::Selecting(_) => "selecting",
             State::Requesting(..) => "requesting",
             State::Rebooting(..) => "rebooting",
+            State::Probing(..) => "probing",
             State::Bound => "bound",
             State::Renewing(_) => "renewing",
             State::Rebinding(_) => "rebinding",
@@ -126,12 +142,26 @@ impl Client {
         self.held.as_ref()
     }
 
+    /// The address that nobody else may have.
+    pub(crate) fn probed(&self) -> Option<Ipv4Addr> {
+        match &self.state {
+            State::Probing(lease, ..) => Some(lease.address),
+            _ => None,
+        }
+    }
+
+    /// There is more to say by ARP.
+    pub(crate) fn needs_arp(&self) -> bool {
+        self.probed().is_some() || self.announce_at.is_some()
+    }
+
     /// When `Tick` is due.
     pub(crate) fn deadline(&self) -> Option<Ms> {
         let held = self.held.as_ref();
         let of_state = match &self.state {
             State::Down => None,
             State::Bound => held.map(|held| held.renew_at),
+            State::Probing(_, _, check) => Some(check.next_at),
             State::Selecting(exchange)
             | State::Requesting(exchange, _)
             | State::Rebooting(exchange, _)
@@ -139,7 +169,7 @@ impl Client {
             | State::Rebinding(exchange) => Some(exchange.again_at),
         };
         let expiry = held.and_then(|held| held.expires_at);
-        of_state.into_iter().chain(expiry).min()
+        of_state.into_iter().chain(expiry).chain(self.announce_at).min()
     }
 
     pub(crate) fn step(mut self, event: Event, now: Ms, chance: u64) -> (Self, Output) {
@@ -147,17 +177,24 @@ impl Client {
             Event::LinkUp if self.state == State::Down => self.begin(now, chance),
             Event::LinkUp => Output::default(),
             Event::LinkDown => {
-                self.state = State::Down;
+                self.leave();
                 Output::default()
             }
             Event::Gone => {
-                self.state = State::Down;
+                self.leave();
                 self.lose(Loss::Unplugged)
             }
             Event::Heard(reply) => self.hear(reply, now, chance),
+            Event::Taken(_) => self.decline(now, chance),
+            Event::Tick if self.announce_at.is_some_and(|at| at <= now) => self.announce(),
             Event::Tick => self.tick(now, chance),
         };
         (self, output)
+    }
+
+    fn leave(&mut self) {
+        self.state = State::Down;
+        self.announce_at = None;
     }
 
     fn begin(&mut self, now: Ms, chance: u64) -> Output {
@@ -183,8 +220,9 @@ impl Client {
     }
 
     fn lose(&mut self, loss: Loss) -> Output {
+        self.announce_at = None;
         let tell = self.held.take().map(|_| Tell::Lost(loss));
-        Output { send: None, tell }
+        Output { tell, ..Output::default() }
     }
 
     fn hear(&mut self, reply: Reply, now: Ms, chance: u64) -> Output {
@@ -199,7 +237,7 @@ impl Client {
                 self.send(now, chance)
             }
             (State::Requesting(_, offer), Kind::Ack(lease)) if lease.server == offer.server => {
-                self.bind(lease, asked_at)
+                self.accept(lease, asked_at, now, chance)
             }
             (State::Requesting(_, offer), Kind::Nak(from))
                 if from.is_none_or(|from| from == offer.server) =>
@@ -208,7 +246,7 @@ impl Client {
                 Output::default()
             }
             (State::Rebooting(..) | State::Renewing(_) | State::Rebinding(_), kind) => match kind {
-                Kind::Ack(lease) => self.bind(lease, asked_at),
+                Kind::Ack(lease) => self.accept(lease, asked_at, now, chance),
                 Kind::Nak(_) => {
                     self.known = None;
                     self.pause(now, chance);
@@ -220,12 +258,60 @@ impl Client {
         }
     }
 
+    /// What is in force already is ours; another address may be somebody else's.
+    fn accept(&mut self, lease: Lease, asked_at: Ms, now: Ms, chance: u64) -> Output {
+        self.known = Some(lease.address);
+        let is_ours = self.held.as_ref().is_some_and(|held| held.lease.address == lease.address);
+        if is_ours {
+            return self.bind(lease, asked_at);
+        }
+        let check = Check::new(lease.address, now, chance);
+        self.state = State::Probing(lease, asked_at, check);
+        Output::default()
+    }
+
+    fn probe(&mut self, now: Ms, chance: u64) -> Output {
+        let State::Probing(lease, asked_at, check) = &mut self.state else {
+            return Output::default();
+        };
+        match check.step(now, chance) {
+            Step::Wait => Output::default(),
+            Step::Ask => Output { says: Some(Says::Probe(lease.address)), ..Output::default() },
+            Step::Free => {
+                let (lease, asked_at) = (lease.clone(), *asked_at);
+                self.announce_at = Some(now + ANNOUNCE_AGAIN_MS);
+                let says = Some(Says::Announce(lease.address));
+                Output { says, ..self.bind(lease, asked_at) }
+            }
+        }
+    }
+
+    fn announce(&mut self) -> Output {
+        self.announce_at = None;
+        let says = self.held.as_ref().map(|held| Says::Announce(held.lease.address));
+        Output { says, ..Output::default() }
+    }
+
+    /// The server is told, and asked for another one later.
+    fn decline(&mut self, now: Ms, chance: u64) -> Output {
+        let State::Probing(Lease { address, server, .. }, ..) = self.state else {
+            return Output::default();
+        };
+        self.known = None;
+        let wait = doubled(DECLINE_WAIT_MS, self.declines);
+        self.declines = self.declines.saturating_add(1);
+        let next = Exchange::new(now + around(wait, chance), chance);
+        self.state = State::Selecting(next);
+        let request = Request { what: Asks::Decline { address, server }, xid: next.xid, secs: 0 };
+        Output { send: Some(request), ..Output::default() }
+    }
+
     fn bind(&mut self, lease: Lease, asked_at: Ms) -> Output {
         self.known = Some(lease.address);
-        self.naks = 0;
+        (self.naks, self.declines) = (0, 0);
         self.held = Some(Held::new(lease.clone(), asked_at));
         self.state = State::Bound;
-        Output { send: None, tell: Some(Tell::Lease(lease)) }
+        Output { tell: Some(Tell::Lease(lease)), ..Output::default() }
     }
 
     fn tick(&mut self, now: Ms, chance: u64) -> Output {
@@ -243,6 +329,7 @@ impl Client {
             State::Rebooting(exchange, _) if exchange.tries >= REBOOT_TRIES => {
                 self.select(now, chance)
             }
+            State::Probing(..) => self.probe(now, chance),
             State::Bound => {
                 self.state = State::Renewing(Exchange::new(now, chance));
                 self.send(now, chance)
@@ -268,7 +355,7 @@ impl Client {
 
     fn exchange(&self) -> Option<&Exchange> {
         match &self.state {
-            State::Down | State::Bound => None,
+            State::Down | State::Probing(..) | State::Bound => None,
             State::Selecting(exchange)
             | State::Requesting(exchange, _)
             | State::Rebooting(exchange, _)
@@ -294,7 +381,7 @@ impl Client {
             State::Rebinding(exchange) => {
                 (exchange, held.map(Held::rebind), held.map(|held| held.next_rebinding(now)))
             }
-            State::Down | State::Bound => return Output::default(),
+            State::Down | State::Probing(..) | State::Bound => return Output::default(),
         };
         exchange.asked_at = now;
         exchange.again_at =
@@ -302,7 +389,7 @@ impl Client {
         exchange.tries = exchange.tries.saturating_add(1);
         let secs = u16::try_from(now.saturating_sub(exchange.since) / 1000).unwrap_or(u16::MAX);
         let send = what.map(|what| Request { what, xid: exchange.xid, secs });
-        Output { send, tell: None }
+        Output { send, ..Output::default() }
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) enum Asks {
     Renew { address: Ipv4Addr, server: Ipv4Addr },
     /// More time, from anybody.
     Rebind { address: Ipv4Addr },
+    /// Nothing: what this server gave is somebody else's.
+    Decline { address: Ipv4Addr, server: Ipv4Addr },
 }
 
 impl Asks {
@@ -84,8 +86,14 @@ impl Request {
             Asks::Renew { address, .. } | Asks::Rebind { address } => {
                 (DhcpMessageType::Request, address, None, None)
             }
+            Asks::Decline { address, server } => {
+                (DhcpMessageType::Decline, none, Some(address), Some(server))
+            }
         };
+        // A DECLINE, which nobody answers, must not say how.
+        let is_answered = kind != DhcpMessageType::Decline;
         let name = DhcpOption { kind: HOST_NAME, data: hostname.as_bytes() };
+        let is_named = is_answered && !hostname.is_empty();
         let packet = DhcpRepr {
             message_type: kind,
             transaction_id: self.xid,
@@ -95,19 +103,19 @@ impl Request {
             your_ip: none,
             server_ip: none,
             relay_agent_ip: none,
-            broadcast: has.is_unspecified(),
+            broadcast: is_answered && has.is_unspecified(),
             requested_ip: wants,
             client_identifier: Some(EthernetAddress(mac)),
             server_identifier: server,
             router: None,
             subnet_mask: None,
-            parameter_request_list: Some(WANTED),
+            parameter_request_list: is_answered.then_some(WANTED),
             dns_servers: None,
-            max_size: Some(MAX_MESSAGE_BYTES),
+            max_size: is_answered.then_some(MAX_MESSAGE_BYTES),
             lease_duration: None,
             renew_duration: None,
             rebind_duration: None,
-            additional_options: if hostname.is_empty() { &[] } else { std::slice::from_ref(&name) },
+            additional_options: if is_named { std::slice::from_ref(&name) } else { &[] },
         };
         let mut bytes = vec![0; packet.buffer_len().max(REQUEST_BYTES)];
         packet.emit(&mut DhcpPacket::new_unchecked(&mut bytes[..])).ok()?;
@@ -165,18 +173,22 @@ mod tests {
             (Asks::Reboot { address: OURS }, 3, [0; 4], Some(ours), None),
             (Asks::Renew { address: OURS, server: SERVER }, 3, ours, None, None),
             (Asks::Rebind { address: OURS }, 3, ours, None, None),
+            (Asks::Decline { address: OURS, server: SERVER }, 4, [0; 4], Some(ours), Some(SERVER)),
         ];
         for (asks, kind, ciaddr, requested, server) in cases {
             let bytes = sent(asks);
             assert!(bytes.len() >= REQUEST_BYTES);
             assert_eq!(bytes[12..16], ciaddr, "{asks:?}");
-            assert_eq!(bytes[10] == 0x80, ciaddr == [0; 4], "{asks:?}: broadcast");
+            let is_answered = kind != 4;
+            assert_eq!(bytes[10] == 0x80, is_answered && ciaddr == [0; 4], "{asks:?}: broadcast");
             let options = options(&bytes);
             let value = |kind| options.iter().find(|(k, _)| *k == kind).map(|(_, v)| v.clone());
             assert_eq!(value(53), Some(vec![kind]), "{asks:?}");
             assert_eq!(value(50), requested.map(|address| address.to_vec()), "{asks:?}");
             assert_eq!(value(54), server.map(|server| server.octets().to_vec()), "{asks:?}");
-            assert_eq!(value(12), Some(b"holdfast".to_vec()));
+            assert_eq!(value(12), is_answered.then(|| b"holdfast".to_vec()), "{asks:?}");
+            assert_eq!(value(55), is_answered.then(|| WANTED.to_vec()), "{asks:?}");
+            assert_eq!(value(57).is_some(), is_answered, "{asks:?}");
             assert_eq!(value(61), Some([&[1][..], &MAC].concat()));
         }
     }

@@ -17,12 +17,13 @@ struct Run {
     client: Client,
     now: Ms,
     sent: Vec<(Ms, Request)>,
+    said: Vec<(Ms, Says)>,
     told: Vec<Tell>,
 }
 
 impl Run {
     fn new(client: Client) -> Self {
-        Self { client, now: 1_000, sent: Vec::new(), told: Vec::new() }
+        Self { client, now: 1_000, sent: Vec::new(), said: Vec::new(), told: Vec::new() }
     }
 
     fn up() -> Self {
@@ -31,13 +32,29 @@ impl Run {
         run
     }
 
-    /// With an hour's lease.
+    /// With an hour's lease, of which nothing is over.
     fn bound() -> Self {
         let mut run = Self::up();
-        run.answer(Kind::Offer(lease_of(3600)));
-        run.answer(Kind::Ack(lease_of(3600)));
-        assert_eq!(run.client.state, State::Bound);
+        let asked_at = run.now;
+        run.be_given(lease_of(3600));
+        run.be_alone();
+        run.now = asked_at;
         run
+    }
+
+    /// Its address is probed for from now on.
+    fn be_given(&mut self, lease: Lease) {
+        self.answer(Kind::Offer(lease.clone()));
+        self.answer(Kind::Ack(lease));
+        assert!(matches!(self.client.state, State::Probing(..)), "{:?}", self.client.state);
+    }
+
+    /// Nobody says that the address is theirs.
+    fn be_alone(&mut self) {
+        while self.client.probed().is_some() {
+            self.pass(10);
+        }
+        assert_eq!(self.client.state, State::Bound);
     }
 
     fn feed(&mut self, event: Event) {
@@ -46,6 +63,7 @@ impl Run {
         let (client, output) = std::mem::take(&mut self.client).step(event, self.now, chance);
         self.client = client;
         self.sent.extend(output.send.map(|request| (self.now, request)));
+        self.said.extend(output.says.map(|says| (self.now, says)));
         self.told.extend(output.tell);
     }
 
@@ -88,6 +106,56 @@ fn four_messages_make_a_lease() {
 }
 
 #[test]
+fn an_address_is_used_when_three_questions_went_unanswered_and_is_announced_twice() {
+    let mut run = Run::up();
+    run.be_given(lease_of(3600));
+    assert_eq!(run.told, [], "not yet");
+    run.be_alone();
+    let bound_at = run.now;
+    assert_eq!(run.told, [Tell::Lease(lease_of(3600))]);
+    run.pass(60_000);
+    let said: Vec<Says> = run.said.iter().map(|(_, says)| *says).collect();
+    let (probe, announce) = (Says::Probe(ADDRESS), Says::Announce(ADDRESS));
+    assert_eq!(said, [probe, probe, probe, announce, announce]);
+    assert!(run.said[3].0 <= bound_at && run.said[4].0 == run.said[3].0 + 2_000);
+    assert!(!run.client.needs_arp());
+}
+
+#[test]
+fn an_address_that_somebody_has_is_declined_and_another_is_asked_for_ever_more_rarely() {
+    let mut run = Run::up();
+    let mut waits = Vec::new();
+    for _ in 0..10 {
+        run.be_given(lease_of(3600));
+        run.feed(Event::Taken([6; 6]));
+        let declined = Asks::Decline { address: ADDRESS, server: usual().server };
+        assert_eq!(run.last(), Some(declined));
+        let wait = run.client.deadline().map_or(0, |at| at - run.now);
+        waits.push(wait);
+        run.pass(wait);
+        assert_eq!(run.last(), Some(Asks::Discover));
+    }
+    assert_eq!(run.told, [], "it was never used");
+    assert!(waits.iter().all(|wait| (10_000..=65_000).contains(wait)), "{waits:?}");
+    assert!(waits[4..].iter().all(|wait| *wait >= 63_000), "{waits:?}");
+    run.be_given(lease_of(3600));
+    run.be_alone();
+    assert_eq!(run.told.len(), 1);
+}
+
+#[test]
+fn an_address_in_force_is_confirmed_without_a_question() {
+    let mut run = Run::bound();
+    run.feed(Event::LinkDown);
+    run.feed(Event::LinkUp);
+    let said = run.said.len();
+    run.answer(Kind::Ack(lease_of(3600)));
+    assert_eq!(run.client.state, State::Bound);
+    run.feed(Event::Taken([6; 6]));
+    assert_eq!((run.client.state.clone(), run.said.len()), (State::Bound, said));
+}
+
+#[test]
 fn silence_is_asked_into_ever_more_rarely_and_for_ever() {
     let mut run = Run::up();
     run.pass(HOUR_MS);
@@ -96,9 +164,8 @@ fn silence_is_asked_into_ever_more_rarely_and_for_ever() {
     assert!(waits[0] < 3_000 && waits[1] < 6_000, "{waits:?}");
     assert!(waits[6..].iter().all(|wait| (63_000..=65_000).contains(wait)), "{waits:?}");
     assert!((55..70).contains(&times.len()), "{} in an hour", times.len());
-    run.answer(Kind::Offer(usual()));
-    run.answer(Kind::Ack(usual()));
-    assert_eq!(run.client.state, State::Bound);
+    run.be_given(usual());
+    run.be_alone();
 }
 
 #[test]
@@ -144,8 +211,7 @@ fn without_an_answer_everybody_is_asked_and_then_the_lease_is_over() {
 #[test]
 fn the_shortest_lease_is_asked_for_more_than_once_before_it_is_over() {
     let mut run = Run::up();
-    run.answer(Kind::Offer(lease_of(10)));
-    run.answer(Kind::Ack(lease_of(10)));
+    run.be_given(lease_of(10));
     run.pass(9_990);
     let renewals = run.asked().iter().filter(|asks| matches!(asks, Asks::Renew { .. })).count();
     assert!((2..=5).contains(&renewals), "{renewals}");
@@ -198,8 +264,9 @@ fn a_link_that_comes_back_asks_for_the_same_address_and_keeps_it_meanwhile() {
     assert_eq!(run.last(), Some(Asks::Discover), "nobody knows the address here");
     assert_eq!(run.told.len(), 1, "and still it is ours");
     let elsewhere = Lease { address: Ipv4Addr::new(10, 1, 1, 1), ..usual() };
-    run.answer(Kind::Offer(elsewhere.clone()));
-    run.answer(Kind::Ack(elsewhere.clone()));
+    run.be_given(elsewhere.clone());
+    assert_eq!(run.told.len(), 1, "until it is known that nobody else has the new one");
+    run.be_alone();
     assert_eq!(run.told.last(), Some(&Tell::Lease(elsewhere)));
 }
 
@@ -244,6 +311,7 @@ enum Move {
     Offer(u32, bool),
     Ack(u32, bool),
     Nak(bool, bool),
+    Taken,
     Pass(Ms),
 }
 
@@ -255,6 +323,8 @@ fn moves() -> impl Strategy<Value = Move> {
         4 => (seconds.clone(), any::<bool>()).prop_map(|(s, x)| Move::Offer(s, x)),
         4 => (seconds, any::<bool>()).prop_map(|(s, x)| Move::Ack(s, x)),
         1 => (any::<bool>(), any::<bool>()).prop_map(|(s, x)| Move::Nak(s, x)),
+        1 => Just(Move::Taken),
+        2 => (0u64..2_000).prop_map(Move::Pass),
         4 => (0u64..200_000_000).prop_map(Move::Pass),
     ]
 }
@@ -284,6 +354,7 @@ proptest! {
                     let kind = Kind::Nak(said.then_some(usual().server));
                     run.feed(Event::Heard(Reply { xid: xid(known), kind }));
                 }
+                Move::Taken => run.feed(Event::Taken([6; 6])),
                 Move::Pass(ms) => run.pass(ms),
             }
             let in_force = run.client.held().is_some();
