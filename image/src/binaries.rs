@@ -2,6 +2,8 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,13 +28,11 @@ pub struct Binaries {
 }
 
 impl Binaries {
+    const NAMES: [&str; 3] = ["holdfast-init", "holdfast-agent", "holdfast-server"];
+
     fn in_dir(dir: &Path) -> Self {
-        let file = |name| dir.join(name);
-        Self {
-            init: file("holdfast-init"),
-            agent: file("holdfast-agent"),
-            server: file("holdfast-server"),
-        }
+        let [init, agent, server] = Self::NAMES.map(|name| dir.join(name));
+        Self { init, agent, server }
     }
 
     fn check(self) -> Result<Self> {
@@ -50,34 +50,61 @@ pub fn static_binaries() -> Result<Binaries> {
     if let Some(dir) = env::var_os("HOLDFAST_BIN_DIR") {
         return Binaries::in_dir(Path::new(&dir)).check().context("HOLDFAST_BIN_DIR");
     }
-    let out = cargo_build(&paths::target(), &["holdfast-server", "holdfast-supervisor"], &[])?;
-    Binaries::in_dir(&out).check()
+    build("shipped", &[])
 }
 
 /// The same with init and agent built for tests: the features `test-hooks`, off in what ships, and
 /// `trap-alloc`, with which PID 1 ends at its first allocation after start-up.
 pub fn binaries_with_test_hooks() -> Result<Binaries> {
-    let Binaries { server, .. } = static_binaries()?;
     if env::var_os("HOLDFAST_BIN_DIR").is_some() {
         bail!("HOLDFAST_BIN_DIR holds what ships, not what tests need: unset it");
     }
-    let target = paths::target().join("test-hooks");
-    let hooks = ["--features", "holdfast-supervisor/test-hooks,holdfast-supervisor/trap-alloc"];
-    let out = cargo_build(&target, &["holdfast-supervisor"], &hooks)?;
-    Binaries { server, ..Binaries::in_dir(&out) }.check()
+    let hooks = "holdfast-supervisor/test-hooks,holdfast-supervisor/trap-alloc";
+    build("with-test-hooks", &["--features", hooks])
 }
 
-fn cargo_build(target: &Path, packages: &[&str], more: &[&str]) -> Result<PathBuf> {
+/// Builds the programs with `more` words for cargo. Both kinds share what they depend on, so both come
+/// out at the same place; each is kept below `kind`.
+fn build(kind: &str, more: &[&str]) -> Result<Binaries> {
     // The allocator's C sources and the static C library.
     ensure_packages(&["gcc", "libc6-dev", "make"])?;
+    let kept = paths::scratch()?.join("programs").join(kind);
     let _one_at_a_time = paths::lock("binaries")?;
+    keep(&cargo_build(more)?, &kept)?;
+    Binaries::in_dir(&kept).check()
+}
+
+/// Links the programs of `built` into `kept`. One that runs meanwhile goes on with its own file.
+fn keep(built: &Path, kept: &Path) -> Result<()> {
+    fs::create_dir_all(kept).with_context(|| format!("cannot make {}", kept.display()))?;
+    for name in Binaries::NAMES {
+        let new = kept.join(format!("{name}.new"));
+        let put = || {
+            remove_if_there(&new)?;
+            fs::hard_link(built.join(name), &new)?;
+            fs::rename(&new, kept.join(name))?;
+            // Where both are one file already, rename(2) leaves it.
+            remove_if_there(&new)
+        };
+        put().with_context(|| format!("cannot put {name} into {}", kept.display()))?;
+    }
+    Ok(())
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn cargo_build(more: &[&str]) -> Result<PathBuf> {
+    let target = paths::target();
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(paths::workspace()).env("RUSTFLAGS", rustflags());
     cargo.env_remove("CARGO_ENCODED_RUSTFLAGS");
-    cargo.args(["build", "--release", "--target", TARGET, "--target-dir"]).arg(target).args(more);
-    for package in packages {
-        cargo.args(["-p", package]);
-    }
+    cargo.args(["build", "--release", "--target", TARGET, "--target-dir"]).arg(&target);
+    cargo.args(["-p", "holdfast-server", "-p", "holdfast-supervisor"]).args(more);
     let mut crates = 0;
     stream(&mut cargo, |line| {
         let line = line.trim();

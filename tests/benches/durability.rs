@@ -143,7 +143,7 @@ fn always_on_flash(scale: usize) {
 
 /// SETs a second, by Valkey's own benchmark on core 1. Its clients do not come in step, as ours do.
 fn valkey_benchmark(server: SocketAddr, requests: usize) -> f64 {
-    let program = holdfast_tests::valkey::programs().expect("Valkey's programs");
+    let program = holdfast_tests::valkey::optimised_programs().expect("Valkey's programs");
     let run = Command::new("taskset")
         .args(["-c", "1"])
         .arg(program.join("valkey-benchmark"))

@@ -216,7 +216,7 @@ fn version(server: &Server) -> String {
     };
     match server.flavour() {
         Flavour::Holdfast => format!("Holdfast {}", env!("CARGO_PKG_VERSION")),
-        Flavour::Valkey => format!("Valkey {}", field("valkey_version")),
+        Flavour::Valkey | Flavour::QuickValkey => format!("Valkey {}", field("valkey_version")),
         Flavour::Redis | Flavour::Redis8 => format!("Redis {}", field("redis_version")),
     }
 }

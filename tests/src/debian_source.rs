@@ -23,6 +23,8 @@ pub struct SourcePackage {
     pub programs: &'static [&'static str],
     /// Debian packages that building takes beside a C compiler and make.
     pub needs: &'static [&'static str],
+    /// The directory that it is built in: one for each way to build it.
+    pub built: &'static str,
     /// What make is told beside `-j2`.
     pub make: &'static [&'static str],
 }
@@ -40,7 +42,7 @@ impl SourcePackage {
         let home = self.home()?;
         let _lock = lock(&home)?;
         let source = self.fetched_source(&home)?;
-        let built = home.join("built");
+        let built = home.join(self.built);
         let directory = built.join("src");
         if self.programs.iter().all(|program| directory.join(program).exists()) {
             return Ok(directory);

@@ -11,6 +11,7 @@ const PACKAGE: SourcePackage = SourcePackage {
     landmark: "src/rdb.c",
     programs: &["redis-server", "redis-check-rdb"],
     needs: &["g++"],
+    built: "built",
     make: &["MALLOC=libc", "OPTIMIZATION=-O1", "BUILD_TLS=no", "USE_SYSTEMD=no"],
 };
 

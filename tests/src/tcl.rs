@@ -167,7 +167,7 @@ fn program_links(server: &Path, unit: &str) -> Result<TempDir, String> {
     }
     for (name, program) in [("valkey-cli", "redis-cli"), ("valkey-benchmark", "redis-benchmark")] {
         if CLIENT_UNITS.contains(&unit) {
-            link(valkey::programs()?.join(name), name)?;
+            link(valkey::quick_programs()?.join(name), name)?;
         } else {
             link(binaries::debian_program(program), name)?;
         }
