@@ -148,12 +148,12 @@ fn arguments() -> (Vec<Flavour>, usize, Vec<String>) {
             "--bench" => {}
             "--items" => items = args.next().and_then(|n| n.parse().ok()).expect("a number"),
             "holdfast" => flavours.push(Flavour::Holdfast),
-            "valkey" => flavours.push(Flavour::Valkey),
+            "valkey" => flavours.push(Flavour::OptimisedValkey),
             _ => wanted.push(arg),
         }
     }
     if flavours.is_empty() {
-        flavours = vec![Flavour::Holdfast, Flavour::Valkey];
+        flavours = vec![Flavour::Holdfast, Flavour::OptimisedValkey];
     }
     (flavours, items, wanted)
 }

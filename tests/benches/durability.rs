@@ -30,7 +30,7 @@ use holdfast_tests::resp::Value;
 use holdfast_tests::server::Server;
 use holdfast_tests::wait;
 
-const BOTH: [Flavour; 2] = [Flavour::Holdfast, Flavour::Valkey];
+const BOTH: [Flavour; 2] = [Flavour::Holdfast, Flavour::OptimisedValkey];
 const ROUNDS: usize = 3;
 const NO_LOG: [&str; 2] = ["--save", ""];
 /// The longest that saving or loading may take.

@@ -25,7 +25,7 @@ fn main() {
     let keys = args.iter().skip_while(|arg| *arg != "--keys").nth(1);
     let keys = keys.map_or(KEYS, |text| text.parse().expect("--keys N"));
     let is_valkey = args.iter().any(|arg| arg == "valkey");
-    let flavour = if is_valkey { Flavour::Valkey } else { Flavour::Holdfast };
+    let flavour = if is_valkey { Flavour::OptimisedValkey } else { Flavour::Holdfast };
     let server = Server::start_flavour(flavour, &["--notify-keyspace-events", "Ex"]);
     let mut listener = server.client();
     listener.run("SUBSCRIBE __keyevent@0__:expired");

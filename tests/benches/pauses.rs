@@ -84,8 +84,8 @@ fn main() {
     let scale = args.scale;
     println!("PING in ms: p99.99 / longest, idle and with the command · 1/{scale} of the size");
     for row in ROWS.iter().filter(|row| args.chooses(row.name)) {
-        let shown =
-            [Flavour::Holdfast, Flavour::Valkey].map(|flavour| measure(row, flavour, scale));
+        let shown = [Flavour::Holdfast, Flavour::OptimisedValkey]
+            .map(|flavour| measure(row, flavour, scale));
         println!("{:<38} Holdfast {}   Valkey {}", row.name, shown[0], shown[1]);
     }
 }

@@ -140,7 +140,7 @@ fn under_load(server: &Server, control: &mut Client, load: &Load) -> Figures {
     figures.writes_per_s = writes as f64 / figures.took.as_secs_f64();
     figures.longest_turn_us = info(control, "debug", "eventloop_duration_max");
     figures.longest_pause_us = match server.flavour() {
-        Flavour::Valkey | Flavour::QuickValkey => info(control, "stats", "latest_fork_usec"),
+        Flavour::OptimisedValkey | Flavour::Valkey => info(control, "stats", "latest_fork_usec"),
         _ => info(control, "persistence", "snapshot_longest_slice_usec"),
     };
     figures

@@ -76,7 +76,7 @@ impl Plan {
                     depths = list.split(',').map(|n| number(Some(n.to_owned()))).collect();
                 }
                 "holdfast" => names.push(Flavour::Holdfast),
-                "valkey" => names.push(Flavour::Valkey),
+                "valkey" => names.push(Flavour::OptimisedValkey),
                 "redis" => names.push(Flavour::Redis),
                 "workers" => workers = true,
                 "big-replies" => {
@@ -90,7 +90,7 @@ impl Plan {
             }
         }
         let flavours = match names.as_slice() {
-            [] => [Flavour::Holdfast, Flavour::Valkey],
+            [] => [Flavour::Holdfast, Flavour::OptimisedValkey],
             [a, b] => [*a, *b],
             _ => panic!("two servers, please"),
         };
@@ -216,7 +216,7 @@ fn version(server: &Server) -> String {
     };
     match server.flavour() {
         Flavour::Holdfast => format!("Holdfast {}", env!("CARGO_PKG_VERSION")),
-        Flavour::Valkey | Flavour::QuickValkey => format!("Valkey {}", field("valkey_version")),
+        Flavour::OptimisedValkey | Flavour::Valkey => format!("Valkey {}", field("valkey_version")),
         Flavour::Redis | Flavour::Redis8 => format!("Redis {}", field("redis_version")),
     }
 }

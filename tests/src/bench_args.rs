@@ -34,7 +34,7 @@ impl BenchArgs {
 
     /// The servers that were named, `holdfast` or `valkey`; both, if none or both were.
     pub fn flavours(&self) -> Vec<Flavour> {
-        let both = [("holdfast", Flavour::Holdfast), ("valkey", Flavour::Valkey)];
+        let both = [("holdfast", Flavour::Holdfast), ("valkey", Flavour::OptimisedValkey)];
         let is_named = |name: &str| self.words.iter().any(|word| word == name);
         let named = both.iter().filter(|(name, _)| is_named(name)).count();
         let is_wanted = |name: &str| named == 0 || is_named(name);

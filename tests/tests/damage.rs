@@ -125,7 +125,7 @@ fn set_aside(directory: &Path) -> Vec<u64> {
 
 #[track_caller]
 fn valkey_gives(harm: fn(&Path), expected: &Outcome) {
-    let (outcome, server) = outcome(Flavour::QuickValkey, harm);
+    let (outcome, server) = outcome(Flavour::Valkey, harm);
     assert_eq!(outcome, *expected, "{}", server.log_tail());
 }
 

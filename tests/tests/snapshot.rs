@@ -111,7 +111,7 @@ fn a_file_saved_under_load_holds_what_was_there_when_it_began() {
         assert_ne!(client.run("DEBUG DIGEST"), digest);
         digest
     };
-    let valkey = start(Flavour::QuickValkey, volume.path());
+    let valkey = start(Flavour::Valkey, volume.path());
     let mut client = valkey.client();
     let Value::Status(_) = written else { panic!("{written:?}") };
     assert_eq!(client.run("DEBUG DIGEST"), written);

@@ -60,7 +60,7 @@ fn protocol_named(name: Option<&String>) -> Result<&str, String> {
 fn flavour_named(name: Option<&String>) -> Result<Flavour, String> {
     match name.map(String::as_str) {
         Some("holdfast") => Ok(Flavour::Holdfast),
-        Some("valkey") => Ok(Flavour::QuickValkey),
+        Some("valkey") => Ok(Flavour::Valkey),
         other => Err(format!("--on {}: holdfast or valkey", other.unwrap_or_default())),
     }
 }

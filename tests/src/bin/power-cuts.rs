@@ -43,9 +43,7 @@ fn options() -> Result<Options, String> {
             "--seed" => options.seed = number(args.next())?,
             "--count" => options.count = number(args.next())?,
             "--appliance" => options.appliance = true,
-            "--on" if args.next().as_deref() == Some("valkey") => {
-                options.flavour = Flavour::QuickValkey
-            }
+            "--on" if args.next().as_deref() == Some("valkey") => options.flavour = Flavour::Valkey,
             "always" => options.policies.push(Policy::Always),
             "everysec" => options.policies.push(Policy::EverySec),
             other => return Err(format!("unknown argument {other}: see the head of this file")),

@@ -70,7 +70,7 @@ fn server_word(flavour: Flavour) -> &'static str {
     match flavour {
         Flavour::Holdfast => "holdfast",
         Flavour::Redis | Flavour::Redis8 => "redis",
-        Flavour::Valkey | Flavour::QuickValkey => "valkey",
+        Flavour::Valkey | Flavour::OptimisedValkey => "valkey",
     }
 }
 

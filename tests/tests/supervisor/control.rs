@@ -239,19 +239,28 @@ fn slow_clients_lose_their_place_and_nobody_else_does() {
     rig.stop();
 }
 
+/// Requests of a flood.
+const FLOOD: usize = 10_000;
+/// What the agent hears: so many at once, and so many a second (its control/rate.rs).
+const BURST: f64 = 400.0;
+const PER_SECOND: f64 = 200.0;
+
 /// Fault 35: ten thousand connects, and descriptors sent along.
 #[test]
 fn a_flood_is_limited_and_leaves_nothing_behind() {
     let rig = Rig::start("", &[]);
     let agent = rig.pid("holdfast-agent");
     let held = descriptors(agent);
-    // Ten thousand, and as many more as a slow machine needs to be quicker than the limit.
-    let limited = || rig.status()["control"]["limited"].as_u64().is_some_and(|limited| limited > 0);
-    let done = wait::until(wait::PATIENCE, || {
-        flood(&rig.status_socket, 10_000);
-        limited().then_some(())
-    });
-    assert!(done.is_some(), "the flood was never limited");
+    let began = Instant::now();
+    flood(&rig.status_socket, FLOOD);
+    let seconds = began.elapsed().as_secs_f64();
+    let limited = || rig.status()["control"]["limited"].as_u64();
+    let limited = wait::until(wait::PATIENCE, limited);
+    // A busy machine may be too slow for a flood: what comes at the agent's rate is all heard.
+    let heard = BURST + seconds * PER_SECOND;
+    let has_to_be_limited = FLOOD as f64 > heard;
+    eprintln!("{FLOOD} requests in {seconds:.1} s, {limited:?} of them refused");
+    assert!(!has_to_be_limited || limited > Some(0), "{FLOOD} in {seconds} s: {limited:?} refused");
     wait::expect("an answer after the flood", || rig.status()["ready"] == true);
     wait::expect("every descriptor to be closed", || descriptors(agent) <= held + 2);
     assert_eq!(rig.pid("holdfast-agent"), agent, "the same agent");
