@@ -6,3 +6,6 @@ mod manager;
 mod admin;
 mod sockets;
 mod watched;
+
+/// The unit that we ship.
+mod units;
