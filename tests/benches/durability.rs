@@ -7,7 +7,7 @@
 //!   connection takes meanwhile, beside the same without a log.
 //! * `flash`: the same 50 connections, server on one core and clients on the other, on a disk that
 //!   takes 2 ms longer to sync, as a good SD card does (strace delays the system call).
-//! * `everysec`: the same load in batches of 16, with and without the log.
+//! * `everysec`: the same load, one command at a time and in batches of 16, with and without the log.
 //! * `slow`: every sync takes half a second longer (strace delays the system call); how long GET and
 //!   SET of one connection take under `everysec`.
 //! * `load`: a start with 10 M small keys, from the RDB file and from the log.
@@ -164,20 +164,25 @@ fn has_strace() -> bool {
 // ── everysec ────────────────────────────────────────────────────────────────────────────────────
 
 fn every_second(scale: usize) {
-    let requests = 4_000_000 / scale;
+    for (depth, requests) in [(1, 1_000_000), (16, 4_000_000)] {
+        every_second_in_batches(depth, requests / scale);
+    }
+}
+
+fn every_second_in_batches(depth: usize, requests: usize) {
     let set = named("SET").expect("it is in the list");
     for flavour in BOTH {
         let mut samples = [Vec::new(), Vec::new()];
         for round in 0..ROUNDS {
-            say(format!("everysec: {flavour:?}, round {}", round + 1));
+            say(format!("everysec: P={depth}, {flavour:?}, round {}", round + 1));
             for (which, args) in [logged("everysec"), NO_LOG.to_vec()].into_iter().enumerate() {
                 let server = Server::start_pinned(flavour, &args, "0");
-                samples[which].push(Sample::take(&server, &set, 16, requests));
+                samples[which].push(Sample::take(&server, &set, depth, requests));
             }
         }
         let [with, without] = &samples;
         println!(
-            "everysec {flavour:?}: {:.0} K SET/s with the log, {:.0} K without, ratio {:.3}; server CPU {:.0} and {:.0} ns a SET",
+            "everysec P={depth} {flavour:?}: {:.0} K SET/s with the log, {:.0} K without, ratio {:.3}; server CPU {:.0} and {:.0} ns a SET",
             median(with, Sample::per_second) / 1e3,
             median(without, Sample::per_second) / 1e3,
             median(with, Sample::per_second) / median(without, Sample::per_second),
