@@ -135,5 +135,8 @@ impl Drop for Docker {
     fn drop(&mut self) {
         let _ = kill_process(Pid::from_child(&self.daemon), Signal::TERM);
         let _ = self.daemon.wait();
+        // It leaves its host's network namespace mounted, and the folder could not go.
+        let kept = self.dir.path().join("exec/netns/default");
+        let _ = Command::new("umount").arg(kept).stderr(Stdio::null()).status();
     }
 }
