@@ -1,11 +1,11 @@
 //! `redis-cli`: a client for terminals and scripts, in the words of redis-cli and valkey-cli.
 //!
 //! The server's program is it under another name, so that an image without a shell has one. Sockets
-//! block, there is one thread (`--pipe` has two), and nothing is known of the server ([`About`]).
-//! Reading order: options, session over link and reply, format, then the modes. A crate of its own,
-//! because it is compiled for size.
+//! block, there is one thread (`--pipe` has two), and nothing is known of the server ([`About`]), which
+//! also lends its TLS. Reading order: options, session over link and reply, format, then the modes. A
+//! crate of its own, because it is compiled for size.
 //!
-//! What is absent: TLS, cluster, replication, scripting, a line editor.
+//! What is absent: cluster, replication, scripting, a line editor.
 
 mod options;
 mod uri;
@@ -15,6 +15,7 @@ mod session;
 
 mod link;
 mod reply;
+mod tls;
 
 mod format;
 pub mod inline;
@@ -38,6 +39,7 @@ pub use name::About;
 use name::Name;
 use options::{End, Input, Mode, Options};
 use session::{Result, Session, Stop, complain};
+pub use tls::{AskPassword, StartTls, TlsFailure, TlsOptions, TlsSession};
 
 /// Bytes of an argument from standard input: the longest string that Redis takes.
 const MAX_ARGUMENT: usize = 512 << 20;

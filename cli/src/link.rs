@@ -1,4 +1,4 @@
-//! A connection: one blocking socket, commands out, replies in.
+//! A connection: one blocking socket, as it is or within TLS; commands out, replies in.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -7,37 +7,58 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::net::sockopt;
 
 use crate::options::Options;
+use crate::password;
 use crate::reply::{Failure, Reader, Reply};
+use crate::tls::{TlsFailure, TlsSession};
 
 /// After this long without a word the system asks whether the other end is still there, so that
 /// whoever forgets idle connections keeps those that wait for a long command.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
-pub(crate) struct Link {
+/// Why there is no connection.
+#[derive(Debug)]
+pub(crate) enum Unopened {
+    /// In the system's words, or those of TLS.
+    Unreachable(String),
+    /// What the options of TLS ask for cannot be had.
+    Options(&'static str),
+}
+
+/// What is read and written. Clones are the same connection.
+#[derive(Clone)]
+pub(crate) struct Socket {
     /// Of whatever kind of socket.
-    socket: File,
+    file: Arc<File>,
+    tls: Option<Arc<dyn TlsSession>>,
+}
+
+pub(crate) struct Link {
+    socket: Socket,
     pub(crate) replies: Reader,
 }
 
 impl Link {
-    /// Why not, in the system's words.
-    pub(crate) fn open(options: &Options) -> Result<Self, String> {
+    pub(crate) fn open(options: &Options) -> Result<Self, Unopened> {
+        let unreachable = |error: io::Error| Unopened::Unreachable(reason(&error));
         let socket = match &options.socket {
             Some(path) => UnixStream::connect(OsStr::from_bytes(path)).map(OwnedFd::from),
             None => tcp(options).map(OwnedFd::from),
         };
-        let link = socket.and_then(|socket| {
-            let socket = File::from(socket);
-            let mut reading = socket.try_clone()?;
-            let replies = Reader::new(Box::new(move |into| reading.read(into)));
-            Ok(Self { socket, replies })
-        });
-        link.map_err(|error| reason(&error))
+        let file = File::from(socket.map_err(unreachable)?);
+        let tls = match options.tls.is_on {
+            true => Some(secured(&file, options)?),
+            false => None,
+        };
+        let socket = Socket { file: Arc::new(file), tls };
+        let mut reading = socket.clone();
+        let replies = Reader::new(Box::new(move |into| reading.read(into)));
+        Ok(Self { socket, replies })
     }
 
     pub(crate) fn send(&mut self, words: &[Vec<u8>]) -> io::Result<()> {
@@ -51,20 +72,81 @@ impl Link {
     }
 
     /// The same socket once more.
-    pub(crate) fn socket(&self) -> io::Result<File> {
-        self.socket.try_clone()
+    pub(crate) fn socket(&self) -> Socket {
+        self.socket.clone()
     }
 
     /// Reads give up after this long, with [`io::ErrorKind::WouldBlock`].
     pub(crate) fn limit_reads(&self, limit: Duration) -> io::Result<()> {
-        Ok(sockopt::set_socket_timeout(&self.socket, sockopt::Timeout::Recv, Some(limit))?)
+        limit_reads(&self.socket.file, Some(limit))
+    }
+
+    /// Whether something of the next reply is here, so that the descriptor does not tell of it.
+    pub(crate) fn has_more(&self) -> bool {
+        self.replies.has_more() || self.socket.tls.as_ref().is_some_and(|tls| tls.has_more())
+    }
+
+    /// Whether something of the next reply has come, now that the descriptor is readable: within TLS
+    /// that may be about the session itself.
+    pub(crate) fn has_arrived(&self) -> bool {
+        self.socket.tls.as_ref().is_none_or(|tls| {
+            tls.take_in();
+            tls.has_more()
+        })
     }
 }
 
 impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.socket.file.as_fd()
     }
+}
+
+impl io::Read for Socket {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match &self.tls {
+            Some(tls) => tls.read(into),
+            None => (&*self.file).read(into),
+        }
+    }
+}
+
+impl io::Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &self.tls {
+            Some(tls) => tls.write(bytes).map(|()| bytes.len()),
+            None => (&*self.file).write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The session of TLS; its handshake, too, is to be over by the end of `-t`.
+fn secured(socket: &File, options: &Options) -> Result<Arc<dyn TlsSession>, Unopened> {
+    let unreachable = |error: io::Error| {
+        Unopened::Unreachable(["SSL_connect failed: ", &reason(&error)].concat())
+    };
+    let ask = || password::ask_at_terminal("Enter PEM pass phrase:");
+    limit_reads(socket, options.connect_timeout).map_err(unreachable)?;
+    let start = options.name.about.tls;
+    let session = socket.try_clone().map_err(TlsFailure::Handshake);
+    let session = session.and_then(|socket| start(&options.tls, socket, &ask));
+    let session = session.map_err(|failure| match failure {
+        TlsFailure::Options(what) => Unopened::Options(what),
+        TlsFailure::Handshake(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            unreachable(io::ErrorKind::TimedOut.into())
+        }
+        TlsFailure::Handshake(error) => unreachable(error),
+    })?;
+    limit_reads(socket, None).map_err(unreachable)?;
+    Ok(session)
+}
+
+fn limit_reads(socket: &File, limit: Option<Duration>) -> io::Result<()> {
+    Ok(sockopt::set_socket_timeout(socket, sockopt::Timeout::Recv, limit)?)
 }
 
 /// The first of the host's addresses that answers, those of the preferred version of IP first.

@@ -1,5 +1,7 @@
 //! What the program calls itself: scripts look for the words of the client they know.
 
+use crate::tls::StartTls;
+
 /// What the client is told of the program that it is part of.
 #[derive(Debug)]
 pub struct About {
@@ -9,6 +11,8 @@ pub struct About {
     pub holdfast: &'static str,
     /// HELP of these words, at least one: a command's name, or a group's behind `@`.
     pub help: fn(&[Vec<u8>]) -> String,
+    /// TLS over a socket.
+    pub tls: StartTls,
 }
 
 /// By the name that it was called by.

@@ -2,30 +2,20 @@
 //!
 //! What is known but not built ends the program with one line that says so ([`NOT_BUILT`]).
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::format::{Delimiters, Output};
 use crate::name::Name;
+use crate::tls::TlsOptions;
 use crate::uri;
 use crate::usage;
 use crate::words::{leading_float, leading_i32, leading_int, unquoted};
 
 /// Options of the originals that this one refuses, and what for.
 const NOT_BUILT: &[(&[&str], &str)] = &[
-    (
-        &[
-            "--tls",
-            "--sni",
-            "--cacert",
-            "--cacertdir",
-            "--cert",
-            "--key",
-            "--insecure",
-            "--tls-ciphers",
-            "--tls-ciphersuites",
-        ],
-        "it speaks no TLS; a plain port on 127.0.0.1 or a unix socket will do",
-    ),
     (&["--replica", "--slave", "--rdb", "--functions-rdb"], "the server has no replication"),
     (&["--cluster"], "the server has no cluster"),
     (&["--eval", "--ldb", "--ldb-sync-mode"], "the server has no scripting"),
@@ -61,6 +51,7 @@ pub(crate) struct Options {
     pub(crate) port: u16,
     /// A unix socket, instead of host and port.
     pub(crate) socket: Option<Vec<u8>>,
+    pub(crate) tls: TlsOptions,
     pub(crate) user: Option<Vec<u8>>,
     pub(crate) password: Option<Vec<u8>>,
     pub(crate) asks_password: bool,
@@ -161,6 +152,7 @@ impl Options {
             host: b"127.0.0.1".to_vec(),
             port: 6379,
             socket: None,
+            tls: TlsOptions::default(),
             user: None,
             password: None,
             asks_password: false,
@@ -213,6 +205,8 @@ impl Options {
             b"-3" => self.resp3 = Resp3::Asked,
             b"-4" => self.prefers_ipv6 = false,
             b"-6" => self.prefers_ipv6 = true,
+            b"--tls" => self.tls.is_on = true,
+            b"--insecure" => self.tls.is_insecure = true,
             // One node redirects nobody.
             b"-c" | b"--verbose" => {}
             _ => return self.not_built(word),
@@ -261,9 +255,26 @@ impl Options {
             b"--type" => self.scanned_type = Some(own()),
             b"--pipe-timeout" => self.pipe_timeout = leading_i32(value),
             b"--show-pushes" => self.show_pushes(value),
-            _ => return Ok(false),
+            _ => return Ok(self.valued_of_tls(word, value)),
         }
         Ok(true)
+    }
+
+    fn valued_of_tls(&mut self, word: &[u8], value: &[u8]) -> bool {
+        let text = || Some(String::from_utf8_lossy(value).into_owned());
+        let path = || Some(PathBuf::from(OsString::from_vec(value.to_vec())));
+        let tls = &mut self.tls;
+        match word {
+            b"--sni" => tls.sni = text(),
+            b"--cacert" => tls.ca_file = path(),
+            b"--cacertdir" => tls.ca_dir = path(),
+            b"--cert" => tls.cert_file = path(),
+            b"--key" => tls.key_file = path(),
+            b"--tls-ciphers" => tls.ciphers = text(),
+            b"--tls-ciphersuites" => tls.ciphersuites = text(),
+            _ => return false,
+        }
+        true
     }
 
     fn json(&mut self, output: Output) {

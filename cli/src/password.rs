@@ -1,4 +1,4 @@
-//! `--askpass`: a password typed, not shown.
+//! `--askpass`, and keys that a password protects: it is typed, not shown.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
@@ -19,13 +19,19 @@ pub(crate) fn ask(prompt: &str) -> Option<Vec<u8>> {
     let mut silent = before.clone();
     // Without signals nobody leaves the terminal as it is meanwhile.
     silent.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
+    // Before the prompt, behind which nothing that is typed gets lost.
+    tcsetattr(&stdin, OptionalActions::Flush, &silent).ok()?;
     let mut stdout = io::stdout();
     let _ = stdout.write_all(prompt.as_bytes()).and_then(|()| stdout.flush());
-    tcsetattr(&stdin, OptionalActions::Flush, &silent).ok()?;
     let typed = line();
     let _ = tcsetattr(&stdin, OptionalActions::Now, &before);
     let _ = stdout.write_all(b"\n");
     typed.filter(|typed| !typed.contains(&CTRL_C))
+}
+
+/// The same, where there is somebody to answer.
+pub(crate) fn ask_at_terminal(prompt: &str) -> Option<Vec<u8>> {
+    io::stdin().is_terminal().then(|| ask(prompt)).flatten()
 }
 
 fn line() -> Option<Vec<u8>> {

@@ -3,7 +3,6 @@
 //! A second thread sends, so that neither side waits for the other. Behind everything goes an ECHO of
 //! chance bytes: its reply is the last one.
 
-use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::process;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::link;
+use crate::link::{self, Socket};
 use crate::reply::{Failure, Reader, Reply, Source};
 use crate::session::{Result, Session, Stop, complain};
 
@@ -23,8 +22,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) fn run(session: &mut Session) -> Result<u8> {
     let limit = Duration::from_secs(session.options.pipe_timeout.max(0) as u64);
     let link = session.connected()?;
-    let sockets = link.limit_reads(LOOK).and_then(|()| Ok((link.socket()?, link.socket()?)));
-    let (reading, writing) = sockets.map_err(|error| fail("Error", &error))?;
+    link.limit_reads(LOOK).map_err(|error| fail("Error", &error))?;
+    let (reading, writing) = (link.socket(), link.socket());
     let all_sent = Arc::new(AtomicBool::new(false));
     let magic = magic()?;
     let patient = patient(reading, Arc::clone(&all_sent), limit);
@@ -54,7 +53,7 @@ fn magic() -> Result<[u8; MAGIC_LEN]> {
 }
 
 /// Sends all of standard input, and the ECHO.
-fn send(mut socket: File, magic: [u8; MAGIC_LEN], all_sent: &AtomicBool) -> Result {
+fn send(mut socket: Socket, magic: [u8; MAGIC_LEN], all_sent: &AtomicBool) -> Result {
     let mut chunk = vec![0; CHUNK];
     let mut stdin = io::stdin().lock();
     loop {
@@ -112,7 +111,7 @@ fn count(
 }
 
 /// A socket that is given up once everything was sent and nothing has come for `limit` (0: never).
-fn patient(mut socket: File, all_sent: Arc<AtomicBool>, limit: Duration) -> Source {
+fn patient(mut socket: Socket, all_sent: Arc<AtomicBool>, limit: Duration) -> Source {
     let mut last = Instant::now();
     Box::new(move |into| {
         loop {

@@ -200,7 +200,7 @@ impl Prompt<'_> {
     fn wait_for_messages(&mut self) -> Result {
         while self.session.is_subscribed {
             let Some(link) = &self.session.link else { return Ok(()) };
-            if link.replies.has_more() {
+            if link.has_more() {
                 self.session.message()?;
                 continue;
             }
@@ -230,6 +230,7 @@ impl Prompt<'_> {
             [PollFd::new(link, PollFlags::IN), PollFd::new(self.input.get_ref(), PollFlags::IN)];
         poll(&mut watched, None).ok()?;
         let [message, input] = watched.map(|one| !one.revents().is_empty());
+        let message = message && link.has_arrived();
         (message || input).then_some(message)
     }
 }

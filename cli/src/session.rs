@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::thread;
 
 use crate::format::{self, Output};
-use crate::link::{self, Link};
+use crate::link::{self, Link, Unopened};
 use crate::options::{Options, Resp3};
 use crate::reply::{Failure, Kind, Reply};
 
@@ -84,7 +84,11 @@ impl Session {
         self.link = None;
         match Link::open(&self.options) {
             Ok(link) => self.link = Some(link),
-            Err(why) => {
+            Err(Unopened::Options(what)) => {
+                complain(&["Could not negotiate a TLS connection: ", what].concat());
+                return false;
+            }
+            Err(Unopened::Unreachable(why)) => {
                 if !is_quiet {
                     complain(&self.unreachable(&why));
                 }

@@ -1,4 +1,5 @@
-//! `-u`: `redis://[[USER:]PASSWORD@]HOST[:PORT][/DB]`, `valkey://…`, and `unix://PATH`.
+//! `-u`: `redis://[[USER:]PASSWORD@]HOST[:PORT][/DB]`, `valkey://…`, `rediss://…` and `valkeys://…` by TLS,
+//! and `unix://PATH`.
 
 use crate::options::{End, Options};
 use crate::words::{leading_i32, leading_int};
@@ -9,13 +10,10 @@ pub(crate) fn parse(uri: &[u8], options: &mut Options) -> Result<(), End> {
         options.socket = Some(path.to_vec());
         return Ok(());
     }
-    if without(uri, b"rediss://").or_else(|| without(uri, b"valkeys://")).is_some() {
-        let tool = options.name.tool;
-        return Err(End::Wrong(format!(
-            "rediss:// and valkeys:// are not built into this {tool}."
-        )));
-    }
-    let rest = without(uri, b"redis://").or_else(|| without(uri, b"valkey://"));
+    let secure = without(uri, b"rediss://").or_else(|| without(uri, b"valkeys://"));
+    options.tls.is_on |= secure.is_some();
+    let plain = || without(uri, b"redis://").or_else(|| without(uri, b"valkey://"));
+    let rest = secure.or_else(plain);
     let rest = rest.ok_or_else(|| End::Wrong("Invalid URI scheme".to_owned()))?;
     let place = credentials(rest, options)?;
     let (place, db) = cut(place, b'/');

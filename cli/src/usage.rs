@@ -10,7 +10,7 @@ const TEXT: &str = "\
   -a, --pass <password>  Password. REDISCLI_AUTH or VALKEYCLI_AUTH in the environment is safer.
   --user <username>  User of the password.
   --askpass          Ask for the password.
-  -u <uri>           redis://user:password@host:port/dbnum or unix://path.
+  -u <uri>           redis://user:password@host:port/dbnum, rediss:// by TLS, or unix://path.
   -r <repeat>        Execute the command N times, for ever if negative.
   -i <interval>      Seconds between repetitions, and between pages of --scan.
   -n <db>            Database number.
@@ -22,6 +22,15 @@ const TEXT: &str = "\
   -c                 Nothing: there is one node.
   -e                 Exit status 1 when the command fails.
   -4, -6             Prefer that version of IP.
+  --tls              Speak TLS. The server's certificate is verified, not the name in it.
+  --sni <host>       Name to ask the server for (default: none).
+  --cacert <file>    Authorities to verify with (default: the system's).
+  --cacertdir <dir>  Authorities, too: every certificate in that directory.
+  --insecure         Do not verify the server's certificate.
+  --cert <file>      Certificate to show to the server.
+  --key <file>       Its private key.
+  --tls-ciphers <list>  Ciphers of TLS 1.2, as in ciphers(1ssl).
+  --tls-ciphersuites <list>  Ciphers of TLS 1.3.
   --raw              Plain replies (default unless standard output is a terminal).
   --no-raw           Formatted replies everywhere.
   --quoted-input     Arguments are quoted strings.
@@ -39,7 +48,7 @@ const TEXT: &str = "\
   --no-auth-warning  No warning about a password among the arguments.
   --help, --version
 
-Not built: TLS, cluster, replication, scripting, --stat, --latency, --bigkeys and their like.
+Not built: cluster, replication, scripting, --stat, --latency, --bigkeys and their like.
 Without a command it reads commands, one a line, from the terminal or from standard input.
 ";
 

@@ -2,9 +2,15 @@
 
 use super::*;
 use crate::name::About;
+use crate::tls::TlsFailure;
 
-static ABOUT: About =
-    About { redis: "7.2.4", valkey: "9.1.2", holdfast: "0.1.0", help: |_| String::new() };
+static ABOUT: About = About {
+    redis: "7.2.4",
+    valkey: "9.1.2",
+    holdfast: "0.1.0",
+    help: |_| String::new(),
+    tls: |_, _, _| Err(TlsFailure::Options("nobody is called here")),
+};
 
 fn name(called: &str) -> Name {
     Name::of(called, &ABOUT)
@@ -52,11 +58,12 @@ fn mistakes_are_named_as_valkey_names_them() {
     wrong("-u redis://%4@db", "Incomplete URI encoding");
     wrong("-u redis://%zz@db", "Illegal character in URI encoding");
     wrong("-u redis://db:99999", "Invalid server port.");
+    wrong("--tls --sni", "Unrecognized option or bad number of args for: '--sni'");
 }
 
 #[test]
 fn what_is_not_built_says_so() {
-    for option in ["--tls", "--cluster", "--rdb", "--eval", "--bigkeys", "--stat"] {
+    for option in ["--cluster", "--rdb", "--eval", "--bigkeys", "--stat"] {
         let end = parse(name("valkey-cli"), &words(option), false).map(|_| ());
         let Err(End::Wrong(text)) = end else { panic!("{option}: {end:?}") };
         let start = format!("{option} is not built into this valkey-cli: ");
@@ -106,6 +113,20 @@ fn a_uri_has_everything() {
     assert_eq!((options.host.as_slice(), options.db), (&b"127.0.0.1"[..], 2));
     let (options, _) = good("-u unix:///run/redis.sock ping");
     assert_eq!(options.socket.as_deref(), Some(&b"/run/redis.sock"[..]));
+}
+
+#[test]
+fn tls_is_asked_for_by_option_or_uri() {
+    for line in ["--tls ping", "-u rediss://db:1 ping", "-u VALKEYS://u:p@db ping"] {
+        assert!(good(line).0.tls.is_on, "{line}");
+    }
+    let (options, rest) = good("-u rediss://u:p@[::1]:7/3 --insecure --sni db --cacert /c ping");
+    assert_eq!((options.host.as_slice(), options.port, options.db), (&b"::1"[..], 7, 3));
+    assert!(options.tls.is_insecure);
+    assert_eq!(options.tls.sni.as_deref(), Some("db"));
+    assert_eq!(options.tls.ca_file, Some(PathBuf::from("/c")));
+    assert_eq!(rest, words("ping"));
+    assert!(!good("--cacert /c --key /k -u redis://db ping").0.tls.is_on);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use holdfast_cli::About;
 use super::help;
 use crate::clock::Clock;
 use crate::config::cli::{REDIS_VERSION, VALKEY_VERSION};
+use crate::net::tls::connect;
 use crate::persistence::aof;
 use crate::rdb::file::check;
 
@@ -18,6 +19,7 @@ static ABOUT: About = About {
     valkey: VALKEY_VERSION,
     holdfast: env!("CARGO_PKG_VERSION"),
     help: help::text,
+    tls: connect::connect,
 };
 
 /// Runs the tool that `args`, the program's name first, call; `None` if that is the server.

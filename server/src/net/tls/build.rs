@@ -7,13 +7,13 @@ use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ClientHello, NoClientAuth, NoServerSessionStorage, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
+use rustls::server::{NoClientAuth, NoServerSessionStorage};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::certificate::Facts;
 use super::files::{self, Fingerprint, Identity};
 use super::tickets::Tickets;
-use super::verify::Verifier;
+use super::verify::Clients;
 use super::{Active, ciphers};
 use crate::config::settings::{self, AuthClients};
 use crate::engine::{Certificate, Certificates};
@@ -97,7 +97,7 @@ fn server_config(
         AuthClients::No => Arc::new(NoClientAuth),
         asks => {
             let is_optional = asks == AuthClients::Optional;
-            let verifier = Verifier::new(authorities, is_optional, &provider);
+            let verifier = Clients::new(authorities, is_optional, &provider);
             Arc::new(verifier.map_err(|why| {
                 format!("Failed to configure CA certificate(s) file/directory: {why}")
             })?)
@@ -106,7 +106,7 @@ fn server_config(
     let builder = ServerConfig::builder_with_provider(provider);
     let builder = builder.with_protocol_versions(&protocols).map_err(failed)?;
     // Not `with_single_cert`: it refuses version 1. That key and certificate fit was looked at.
-    let only = Only(Arc::new(CertifiedKey::new(identity.chain, identity.key)));
+    let only = SingleCertAndKey::from(CertifiedKey::new(identity.chain, identity.key));
     let builder = builder.with_client_cert_verifier(verifier);
     let mut config = builder.with_cert_resolver(Arc::new(only));
     config.ignore_client_order = settings.prefer_server_ciphers;
@@ -118,16 +118,6 @@ fn server_config(
         config.send_tls13_tickets = TICKETS;
     }
     Ok(config)
-}
-
-/// The one certificate, whatever name a client asks for.
-#[derive(Debug)]
-struct Only(Arc<CertifiedKey>);
-
-impl ResolvesServerCert for Only {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0))
-    }
 }
 
 /// What works, and not for everybody or not for long.

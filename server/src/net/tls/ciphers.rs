@@ -83,7 +83,7 @@ pub(super) fn suites(tls12: &str, tls13: &str) -> Result<Vec<SupportedCipherSuit
     Ok([new, old].concat())
 }
 
-fn tls13_suites(list: &str) -> Option<Vec<SupportedCipherSuite>> {
+pub(super) fn tls13_suites(list: &str) -> Option<Vec<SupportedCipherSuite>> {
     if list.is_empty() {
         return Some(TLS13_CIPHERS.iter().map(|(_, suite)| *suite).collect());
     }
@@ -92,7 +92,7 @@ fn tls13_suites(list: &str) -> Option<Vec<SupportedCipherSuite>> {
     (!suites.is_empty()).then_some(suites)
 }
 
-fn tls12_suites(list: &str) -> Option<Vec<SupportedCipherSuite>> {
+pub(super) fn tls12_suites(list: &str) -> Option<Vec<SupportedCipherSuite>> {
     let chosen = choose(if list.is_empty() { "DEFAULT" } else { list });
     let suites: Vec<_> = chosen.into_iter().map(|at| TLS12_CIPHERS[at].suite).collect();
     (!suites.is_empty()).then_some(suites)

@@ -32,18 +32,31 @@ pub(super) fn identity(cert: &Path, key: &Path, password: &[u8]) -> Result<Ident
     let no_certificate =
         |why: String| format!("Failed to load certificate: {}: {why}", cert.display());
     let no_key = |why: String| format!("Failed to load private key: {}: {why}", key.display());
-    let chain = read(cert).and_then(|text| certificates(&text)).map_err(no_certificate)?;
-    let facts = Facts::read(&chain[0]).map_err(no_certificate)?;
-    let der = read(key).and_then(|text| private_key(&text, password)).map_err(no_key)?;
-    let signing = any_supported_type(&der).map_err(|error| no_key(error.to_string()))?;
-    let own = signing.public_key();
-    if own.is_some_and(|own| own.as_ref() != facts.public_key()) {
+    let chain = certificates_of(cert).map_err(no_certificate)?;
+    let own = Facts::read(&chain[0]).map_err(no_certificate)?;
+    let key = key_of(key, password).map_err(no_key)?;
+    if !is_key_of(key.as_ref(), &own) {
         return Err(no_key(format!(
             "key values mismatch: it is not the key of {}",
             cert.display()
         )));
     }
-    Ok(Identity { chain, key: signing })
+    Ok(Identity { chain, key })
+}
+
+/// Reads a private key.
+pub(super) fn key_of(path: &Path, password: &[u8]) -> Result<Arc<dyn SigningKey>, String> {
+    let der = private_key(&read(path)?, password)?;
+    any_supported_type(&der).map_err(|error| error.to_string())
+}
+
+pub(super) fn is_key_of(key: &dyn SigningKey, certificate: &Facts<'_>) -> bool {
+    key.public_key().is_none_or(|key| key.as_ref() == certificate.public_key())
+}
+
+/// Whether it takes a password to read that key.
+pub(super) fn is_encrypted(path: &Path) -> bool {
+    read(path).is_ok_and(|text| encrypted_section(&text).is_some())
 }
 
 /// The authorities of a file and of a directory, each once.
@@ -56,19 +69,25 @@ pub(super) fn authorities(
     };
     let mut found = Vec::new();
     if let Some(path) = &settings.ca_file {
-        let text = read(path).map_err(|why| failed(path, why))?;
-        found.extend(certificates(&text).map_err(|why| failed(path, why))?);
+        found.extend(certificates_of(path).map_err(|why| failed(path, why))?);
     }
     if let Some(dir) = &settings.ca_dir {
-        // What is no certificate there is somebody else's.
-        for file in files_of(dir).map_err(|error| failed(dir, error.to_string()))? {
-            let text = read(&file).unwrap_or_default();
-            found.extend(certificates(&text).unwrap_or_default());
-        }
+        found.extend(certificates_in(dir).map_err(|error| failed(dir, error.to_string()))?);
     }
     found.sort_unstable_by(|a, b| a.as_ref().cmp(b.as_ref()));
     found.dedup();
     Ok(found)
+}
+
+/// The certificates of a file, at least one.
+pub(super) fn certificates_of(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    certificates(&read(path)?)
+}
+
+/// Those in the files of a directory. What is no certificate there is somebody else's.
+pub(super) fn certificates_in(dir: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let files = files_of(dir)?;
+    Ok(files.iter().flat_map(|file| certificates_of(file).unwrap_or_default()).collect())
 }
 
 /// All of them, and at least one.

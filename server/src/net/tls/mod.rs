@@ -1,8 +1,9 @@
 //! TLS: what its directives and files ask for ([`Tls`]), and how a socket becomes a connection that
-//! speaks it ([`accept`]).
+//! speaks it ([`accept`]). And the other end, which redis-cli is ([`connect`]).
 //!
 //! To read: [`files`] (certificates and keys), [`certificate`] (what one says), [`verify`] (those of
-//! clients), [`ciphers`] (OpenSSL's lists), [`build`] (all of it together), [`accept`], [`stream`].
+//! peers), [`ciphers`] (OpenSSL's lists), [`build`] (all of it together), [`accept`], [`stream`];
+//! [`connect`], [`session`], [`reasons`].
 //!
 //! A configuration is built as a whole and takes the place of the one before in one step, or not at
 //! all. Connections keep the one they began with.
@@ -11,7 +12,10 @@ pub mod accept;
 mod build;
 mod certificate;
 mod ciphers;
+pub(crate) mod connect;
 mod files;
+mod reasons;
+mod session;
 mod stream;
 mod tickets;
 mod verify;

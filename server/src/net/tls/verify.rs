@@ -1,16 +1,19 @@
-//! Certificates of clients: webpki's judgement, and beyond it the two kinds that OpenSSL takes and
+//! Certificates of peers: webpki's judgement, and beyond it the two kinds that OpenSSL takes and
 //! webpki does not: X.509 version 1 (what `openssl x509 -req` makes without extensions), signed by an
 //! authority of ours directly; and a certificate that is itself in the file of authorities.
 //!
-//! A client proves that it has the key in all cases, and that the certificate is in its time.
+//! A peer proves that it has the key in all cases, and that the certificate is in its time.
 
 use std::sync::Arc;
 
-use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
-use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
-use rustls::server::WebPkiClientVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_cert_signed_by_trust_anchor as verify_server;
+use rustls::crypto::{self, CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::pki_types::{
+    CertificateDer, ServerName, SignatureVerificationAlgorithm, TrustAnchor, UnixTime,
+};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerMisbehaved,
     RootCertStore, SignatureScheme,
@@ -18,49 +21,41 @@ use rustls::{
 
 use super::certificate::Facts;
 
+/// Whom we believe.
 #[derive(Debug)]
-pub(super) struct Verifier {
-    webpki: Arc<dyn ClientCertVerifier>,
+struct Trust {
     roots: Arc<RootCertStore>,
     /// Every certificate in the files of authorities.
     trusted: Vec<CertificateDer<'static>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl Verifier {
-    /// Trusts the authorities among `trusted`, and each of `trusted` itself.
-    pub(super) fn new(
+impl Trust {
+    /// In the authorities among `trusted`, and in each of `trusted` itself.
+    fn new(
         trusted: Vec<CertificateDer<'static>>,
-        is_optional: bool,
-        provider: &Arc<CryptoProvider>,
+        provider: &CryptoProvider,
     ) -> Result<Self, String> {
         let mut roots = RootCertStore::empty();
         // One that is no authority signs nothing, whatever file it is in.
         for certificate in trusted.iter().filter(|certificate| is_authority(certificate)) {
             roots.add(certificate.clone()).map_err(|error| error.to_string())?;
         }
-        let roots = Arc::new(roots);
-        let builder =
-            WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(provider));
-        // As Valkey, we do not tell which authorities we know.
-        let builder = builder.clear_root_hint_subjects();
-        let builder = if is_optional { builder.allow_unauthenticated() } else { builder };
-        let webpki = builder.build().map_err(|error| error.to_string())?;
         let algorithms = provider.signature_verification_algorithms;
-        Ok(Self { webpki, roots, trusted, algorithms })
+        Ok(Self { roots: Arc::new(roots), trusted, algorithms })
     }
 
-    /// `None`: it is no such certificate.
-    fn verify_v1(
-        &self,
-        certificate: &CertificateDer<'_>,
-        now: UnixTime,
-    ) -> Option<Result<ClientCertVerified, Error>> {
+    /// Judges the two kinds that webpki does not take; `None` for any other.
+    fn judge(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> Option<Result<(), Error>> {
+        if self.trusted.iter().any(|trusted| trusted == certificate) {
+            let facts = Facts::read(certificate).map_err(|_| CertificateError::BadEncoding.into());
+            return Some(facts.and_then(|facts| is_in_time(&facts, now)));
+        }
         let facts = v1(certificate)?;
         Some(is_in_time(&facts, now).and_then(|()| {
             let mut signers = self.roots.roots.iter().filter(|root| is_issuer(root, &facts));
             match signers.any(|root| self.is_signed_by(certificate, root)) {
-                true => Ok(ClientCertVerified::assertion()),
+                true => Ok(()),
                 false => Err(CertificateError::UnknownIssuer.into()),
             }
         }))
@@ -82,9 +77,41 @@ impl Verifier {
             .any(|algorithm| key.verifies(*algorithm, signed.content, signed.signature))
     }
 
+    fn verify_tls12(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match v1(certificate) {
+            Some(facts) => self.verify_v1(message, &facts, signature, usize::MAX),
+            None => {
+                crypto::verify_tls12_signature(message, certificate, signature, &self.algorithms)
+            }
+        }
+    }
+
+    fn verify_tls13(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match v1(certificate) {
+            Some(facts) if is_for_tls13(signature.scheme) => {
+                // Version 1.3 binds the curve to the scheme: webpki lists that one first.
+                self.verify_v1(message, &facts, signature, 1)
+            }
+            Some(_) => Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into()),
+            None => {
+                crypto::verify_tls13_signature(message, certificate, signature, &self.algorithms)
+            }
+        }
+    }
+
     /// The handshake's signature by the key of a version 1 certificate, with the first `candidates` of
     /// the algorithms that its scheme may mean.
-    fn verify_handshake(
+    fn verify_v1(
         &self,
         message: &[u8],
         facts: &Facts<'_>,
@@ -106,7 +133,31 @@ impl Verifier {
     }
 }
 
-impl ClientCertVerifier for Verifier {
+/// What a server thinks of its clients' certificates.
+#[derive(Debug)]
+pub(super) struct Clients {
+    webpki: Arc<dyn ClientCertVerifier>,
+    trust: Trust,
+}
+
+impl Clients {
+    pub(super) fn new(
+        trusted: Vec<CertificateDer<'static>>,
+        is_optional: bool,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self, String> {
+        let trust = Trust::new(trusted, provider)?;
+        let roots = Arc::clone(&trust.roots);
+        let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
+        // As Valkey, we do not tell which authorities we know.
+        let builder = builder.clear_root_hint_subjects();
+        let builder = if is_optional { builder.allow_unauthenticated() } else { builder };
+        let webpki = builder.build().map_err(|error| error.to_string())?;
+        Ok(Self { webpki, trust })
+    }
+}
+
+impl ClientCertVerifier for Clients {
     fn offer_client_auth(&self) -> bool {
         self.webpki.offer_client_auth()
     }
@@ -125,12 +176,10 @@ impl ClientCertVerifier for Verifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if self.trusted.iter().any(|trusted| trusted == end_entity) {
-            let facts = Facts::read(end_entity).map_err(|_| CertificateError::BadEncoding)?;
-            return is_in_time(&facts, now).map(|()| ClientCertVerified::assertion());
+        match self.trust.judge(end_entity, now) {
+            Some(judgement) => judgement.map(|()| ClientCertVerified::assertion()),
+            None => self.webpki.verify_client_cert(end_entity, intermediates, now),
         }
-        let old = self.verify_v1(end_entity, now);
-        old.unwrap_or_else(|| self.webpki.verify_client_cert(end_entity, intermediates, now))
     }
 
     fn verify_tls12_signature(
@@ -139,10 +188,7 @@ impl ClientCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match v1(certificate) {
-            Some(facts) => self.verify_handshake(message, &facts, signature, usize::MAX),
-            None => self.webpki.verify_tls12_signature(message, certificate, signature),
-        }
+        self.trust.verify_tls12(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -151,19 +197,79 @@ impl ClientCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match v1(certificate) {
-            Some(facts) if is_for_tls13(signature.scheme) => {
-                // Version 1.3 binds the curve to the scheme: webpki lists that one first.
-                self.verify_handshake(message, &facts, signature, 1)
-            }
-            Some(_) => Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into()),
-            None => self.webpki.verify_tls13_signature(message, certificate, signature),
-        }
+        self.trust.verify_tls13(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.webpki.supported_verify_schemes()
+        self.trust.algorithms.supported_schemes()
     }
+}
+
+/// What a client thinks of its server's certificate. The name in it is not looked at, as by hiredis.
+#[derive(Debug)]
+pub(super) struct Servers {
+    trust: Trust,
+    is_insecure: bool,
+}
+
+impl Servers {
+    /// Without anything to go by where it `is_insecure`.
+    pub(super) fn new(
+        trusted: Vec<CertificateDer<'static>>,
+        is_insecure: bool,
+        provider: &CryptoProvider,
+    ) -> Result<Self, String> {
+        Ok(Self { trust: Trust::new(trusted, provider)?, is_insecure })
+    }
+}
+
+impl ServerCertVerifier for Servers {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let Trust { roots, algorithms, .. } = &self.trust;
+        match self.trust.judge(end_entity, now) {
+            _ if self.is_insecure => {}
+            Some(judgement) => judgement?,
+            None => {
+                let parsed = ParsedCertificate::try_from(end_entity)?;
+                verify_server(&parsed, roots, intermediates, now, algorithms.all)?;
+            }
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.trust.verify_tls12(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.trust.verify_tls13(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.trust.algorithms.supported_schemes()
+    }
+}
+
+/// Whether it may be among those that are trusted.
+pub(super) fn is_usable(certificate: &CertificateDer<'_>) -> bool {
+    RootCertStore::empty().add(certificate.clone()).is_ok()
 }
 
 fn is_authority(certificate: &CertificateDer<'_>) -> bool {
