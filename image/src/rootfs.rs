@@ -79,9 +79,14 @@ impl Tree {
         Ok(tree)
     }
 
-    /// What the container holds.
+    /// What the container holds: `/bin/sh` too, where health checks and compose files look for it. It is
+    /// no shell, and a machine has no use for it.
     pub fn container(binaries: &Binaries) -> Result<Self> {
-        Self::common(binaries)
+        let mut tree = Self::common(binaries)?;
+        for name in ["bin/sh", "usr/bin/sh"] {
+            tree.link(name, "/usr/bin/holdfast-server");
+        }
+        Ok(tree)
     }
 
     fn common(binaries: &Binaries) -> Result<Self> {

@@ -1,8 +1,12 @@
 //! The checksum of payloads and files: CRC-64 "Jones", as Redis has it.
 
+use std::sync::LazyLock;
+
 use crc::{CRC_64_REDIS, Crc, Digest, Table};
 
-static TABLES: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
+/// Made at the first use: in the program they would be 32 KB that no compression makes smaller.
+static TABLES: LazyLock<Box<Crc<u64, Table<16>>>> =
+    LazyLock::new(|| Box::new(Crc::<u64, Table<16>>::new(&CRC_64_REDIS)));
 
 /// A checksum of bytes that come piece by piece.
 #[derive(Clone)]

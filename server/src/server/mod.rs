@@ -43,11 +43,12 @@ const QUIET_LOAD: Duration = Duration::from_millis(50);
 
 /// Runs the program; its exit status.
 pub fn main(args: &[OsString]) -> ExitCode {
-    // Before anything is opened that could be taken for what was handed over.
-    let handed = manager::take_over();
+    // Nothing is handed to a tool, and `sh` leaves what it was given to the program it becomes.
     if let Some(status) = tools::run(args) {
         return status;
     }
+    // Before anything is opened that could be taken for what was handed over.
+    let handed = manager::take_over();
     let mut launch = match cli::parse(args.get(1..).unwrap_or_default()) {
         Invocation::Help => return say(cli::HELP),
         Invocation::Version => return say(&cli::version()),

@@ -25,7 +25,12 @@ static ABOUT: About = About {
 /// Runs the tool that `args`, the program's name first, call; `None` if that is the server.
 pub(super) fn run(args: &[OsString]) -> Option<ExitCode> {
     let name = Path::new(args.first()?).file_name()?.to_str()?;
-    let tool = ["redis-", "valkey-", "holdfast-"].iter().find_map(|by| name.strip_prefix(by))?;
+    let makers = ["redis-", "valkey-", "holdfast-"];
+    let tool = match makers.iter().find_map(|by| name.strip_prefix(by)) {
+        Some(tool) => tool,
+        None if name == "sh" => name,
+        None => return None,
+    };
     let now = Clock::start().now();
     let status = match tool {
         "check-rdb" => check::run(args, now, &mut io::stdout().lock(), &mut io::stderr().lock()),
@@ -35,6 +40,7 @@ pub(super) fn run(args: &[OsString]) -> Option<ExitCode> {
             aof::check::main(&words, &mut |file, out| check::check(file, now, out))
         }
         "cli" => holdfast_cli::main(args, &ABOUT),
+        "sh" => holdfast_sh::main(args),
         _ => return None,
     };
     Some(ExitCode::from(status))

@@ -24,7 +24,8 @@ As PID 1 of a machine it takes no arguments; the kernel command line is read for
 
 As PID 1 of a container:  holdfast-init [redis-server] [CONFIG] [--directive value ...]
   Options or a *.conf file alone mean redis-server; any other command is run as it is,
-  redis-cli, redis-check-rdb and redis-check-aof too.
+  redis-cli, redis-check-rdb and redis-check-aof too. `sh -c '...'` is the command that
+  the image's own sh reads in it.
 
 Signals:  container  TERM, INT, QUIT, PWR: stop and exit 0    HUP: reload holdfast.toml
           machine    TERM, INT (ctrl-alt-del): reboot    USR2, PWR: power off    HUP: reload
@@ -34,6 +35,26 @@ Called as `reboot`, `poweroff` or `halt` it asks PID 1 for that.
 
 /// The server's program under its other names: they look into files or ask a server, and end.
 const TOOLS: [&[u8]; 3] = [b"cli", b"check-rdb", b"check-aof"];
+
+/// What the image's `sh` is told apart by from one that somebody types into.
+const SH: &CStr = c"holdfast-sh";
+
+/// `sh -c '…'` of the image's own `sh`, which is the server's program: it takes this process's place,
+/// reads the text, and starts init anew with the words that came out. PID 1 itself reads no text, and
+/// the server is the same service whoever wrote the words. Returns where that is not what was asked.
+pub(crate) fn make_place_for_sh(words: &[&'static CStr]) {
+    let Some(program) = words.get(1).and_then(|word| own_sh(word)) else { return };
+    let words = [&[SH], &words[2..]].concat();
+    // Where it fails, the command is run as any other, which fails and says so.
+    let _ = nix::unistd::execv(program, &words);
+}
+
+fn own_sh(word: &'static CStr) -> Option<&'static CStr> {
+    let is_sh = word.to_bytes().rsplit(|&byte| byte == b'/').next() == Some(b"sh");
+    let program = is_sh.then(|| find(word))?;
+    let file = std::fs::canonicalize(std::ffi::OsStr::from_bytes(program.to_bytes())).ok()?;
+    (file == Path::new(paths::SERVER)).then_some(program)
+}
 
 /// A command given to a container.
 pub(crate) struct Command {

@@ -43,6 +43,9 @@ extern "C" fn main() -> i32 {
     crash::install_hook();
     let mode = signals::detect_mode();
     crash::set_mode(mode);
+    if mode == Mode::Container {
+        arguments::make_place_for_sh(&words);
+    }
     let machine = match mode {
         Mode::Metal => metal::start(),
         Mode::Container => metal::Machine::container(),

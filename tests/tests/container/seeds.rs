@@ -17,6 +17,8 @@ use crate::{both, run, stdout};
 const OFFICIAL: &str = "redis:7.4-alpine";
 /// The password that they have where none is chosen.
 const PASSWORD: &str = "changeme";
+/// In a secret's file, with what only quotes keep together.
+const SECRET: &str = "s3cret $PASS  it's\\";
 
 /// A user with a docker host, and a copy of the files.
 struct User {
@@ -98,9 +100,72 @@ fn the_standalone_compose_file_runs() {
     user.types("docker-compose down --volumes");
 }
 
+/// Its command is `sh -c '… "$(cat /run/secrets/redis_password)" …'`.
+#[test]
+fn the_secrets_compose_file_runs() {
+    let user = User::new();
+    fs::create_dir(user.at("secrets")).unwrap();
+    fs::write(user.at("secrets/redis_password.txt"), format!("{SECRET}\n")).unwrap();
+    let compose = "docker-compose -p hf -f docker-compose-secrets.yml";
+    let name = "hf_redis_1";
+    user.types(&format!("{compose} up -d"));
+    user.expects_pong(name, SECRET);
+    assert_eq!(user.asks(name, SECRET, &["set", "k", "v"]), "OK");
+    assert_eq!(user.asks(name, "s3cret", &["get", "k"]), "NOAUTH Authentication required.");
+    // The container's own process is init with the server's words, and no sh is between them.
+    let pid = user.docker.inspect(name, "{{.State.Pid}}");
+    let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+    let server = format!("/usr/bin/holdfast-init\0redis-server\0--requirepass\0{SECRET}\0");
+    assert!(words.starts_with(&server), "{words}");
+    user.docker.is_soon_healthy(name);
+
+    user.types(&format!("{compose} down && {compose} up -d"));
+    user.expects_pong(name, SECRET);
+    assert_eq!(user.asks(name, SECRET, &["get", "k"]), "v");
+    types_into_sh(&user, name);
+    user.docker.stops_in_a_second(name);
+    user.types(&format!("{compose} down --volumes"));
+    ends_as_the_server_does(&user);
+}
+
+/// `docker exec CONTAINER sh -c '…'`, as health checks in shell form are run.
+fn types_into_sh(user: &User, name: &str) {
+    let sh = |more: &[&str], text: &str| {
+        let out = user.docker.client(&[&["exec"], more, &[name, "sh", "-c", text]].concat());
+        (out.status.code(), both(&out))
+    };
+    let ping = "REDISCLI_AUTH=\"$(cat /run/secrets/redis_password)\" redis-cli ping || exit 1";
+    assert_eq!(sh(&[], ping), (Some(0), "PONG\n".to_owned()));
+    assert_eq!(sh(&[], "redis-cli -p 1 ping >/dev/null 2>&1 || exit 7"), (Some(7), String::new()));
+    assert_eq!(sh(&[], "redis-cli -p ${PORT:-1} ping").0, Some(1));
+    for (text, status, says) in [
+        ("redis-cli ping | grep PONG", 126, "sh: | grep PONG: not supported"),
+        ("cd /data", 126, "sh: cd: not supported"),
+        ("redis-benchmark -q", 127, "sh: redis-benchmark: not found"),
+        ("redis-cli 'ping", 2, "sh: Syntax error: Unterminated quoted string"),
+        ("redis-cli -a \"$(cat /no/such)\" ping", 1, "sh: /no/such: No such file"),
+    ] {
+        let (seen, text) = sh(&[], text);
+        assert!(seen == Some(status) && text.starts_with(says), "{seen:?} {text}");
+    }
+    let (status, text) = sh(&["-e", "HOLDFAST_SH=off"], "redis-cli ping");
+    assert!(status == Some(126) && text.contains("HOLDFAST_SH=off"), "{status:?} {text}");
+}
+
+/// Called by docker or by init, with or without an entry point of the user's own.
+fn ends_as_the_server_does(user: &User) {
+    let ends = |words: &[&str], status: i32| {
+        let out = user.docker.client(&[&["run", "--rm"], words].concat());
+        assert_eq!(out.status.code(), Some(status), "{words:?}:\n{}", both(&out));
+    };
+    ends(&[OFFICIAL, "sh", "-c", "redis-server --port x"], 1);
+    ends(&["--entrypoint", "sh", OFFICIAL, "-c", "exec redis-server --port x || exit 3"], 1);
+    ends(&["--init", OFFICIAL, "sh", "-c", "redis-cli -p 1 ping || exit 3"], 3);
+    ends(&[OFFICIAL, "sh", "-c", "redis-server || exit 3"], 126);
+}
+
 /// The files are the user's to the byte; that the server's user may read the keys is up to him, with the
-/// official image as with ours. Its health check is `redis-cli --tls`, which is not built yet: it is not
-/// looked at here.
+/// official image as with ours. The health check is a line for a shell.
 #[test]
 fn the_tls_compose_file_runs() {
     ensure_packages(&["openssl"]).unwrap();
@@ -118,6 +183,7 @@ fn the_tls_compose_file_runs() {
         let ping = [&["redis-cli", "-h", "127.0.0.1"], &cli[..], &["ping"]].concat();
         stdout(&user.docker.beside(&ping)) == "PONG\n"
     });
+    user.docker.is_soon_healthy("redis-tls");
     user.docker.stops_in_a_second("redis-tls");
     user.types(&format!("{compose} down --volumes"));
 }
