@@ -44,8 +44,18 @@ impl Supervisor {
         reaped == REAPS_PER_TURN
     }
 
+    /// The slot whose main process this is.
+    fn slot_of(&self, pid: Pid) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.pid() == Some(pid))
+    }
+
     fn ended(&mut self, pid: Pid, code: Option<i32>, signal: Option<i32>) {
-        let Some(at) = self.slots.iter().position(|slot| slot.pid() == Some(pid)) else { return };
+        if self.slot_of(pid).is_some() {
+            // All that it said is there to be read, for the last time as its own; it may have named
+            // its successor.
+            self.read_notices();
+        }
+        let Some(at) = self.slot_of(pid) else { return };
         let Some(process) = self.slots.get_mut(at).and_then(|slot| slot.process.take()) else {
             return;
         };
