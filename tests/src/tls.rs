@@ -1,4 +1,4 @@
-//! Whom a TLS client of the tests believes, and who it says it is.
+//! The two ends of TLS: a server with an identity, and whom a client believes and says it is.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -8,6 +8,23 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+
+use crate::authority::{Authority, Issued};
+use crate::ports::PortLease;
+use crate::server::Server;
+
+/// A server with this identity of that authority, and `args`; the port that speaks TLS.
+#[track_caller]
+pub fn server(authority: &Authority, identity: &Issued, args: &[&str]) -> (Server, PortLease) {
+    let lease = PortLease::acquire().expect("a free port");
+    let files = [identity.cert.clone(), identity.key.clone(), authority.ca()];
+    let [cert, key, ca] = files.map(|file| file.display().to_string());
+    let port = lease.port().to_string();
+    let mut all = vec!["--tls-port", &port, "--tls-cert-file", &cert, "--tls-key-file", &key];
+    all.extend(["--tls-ca-cert-file", &ca]);
+    all.extend(args);
+    (Server::start(&all), lease)
+}
 
 /// A client that knows one authority, and shows a certificate (with its key) where it has one.
 pub fn client(authority: &Path, identity: Option<(&Path, &Path)>) -> Arc<ClientConfig> {

@@ -15,7 +15,7 @@ const OPTIMISED: SourcePackage = SourcePackage {
     make: &["BUILD_TLS=no", "USE_SYSTEMD=no"],
 };
 
-/// In the shortest time: tests look at what it does, not how fast. A third of the work.
+/// In the shortest time: tests look at what it does, not how fast.
 const QUICK: SourcePackage = SourcePackage {
     built: "quick",
     make: &["MALLOC=libc", "OPTIMIZATION=-O1", "BUILD_TLS=no", "USE_SYSTEMD=no"],

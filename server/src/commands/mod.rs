@@ -206,7 +206,7 @@ impl Names {
     /// The command called `name`, in any case.
     pub fn find(&self, name: &[u8]) -> Option<Id> {
         let Some(short) = Short::of(name) else { return self.find_long(name) };
-        let mut slot = short.slot();
+        let mut slot = short.hash() % SLOTS;
         loop {
             match &self.slots[slot] {
                 None => return None,
@@ -258,7 +258,7 @@ impl Names {
         let Some(short) = Short::of(name.as_bytes()) else {
             return self.long.push((name.into(), id));
         };
-        let mut slot = short.slot();
+        let mut slot = short.hash() % SLOTS;
         while self.slots[slot].is_some() {
             slot = (slot + 1) % SLOTS;
         }

@@ -33,9 +33,9 @@ impl Short {
         Some(Self { text: text.map(lower_case), len })
     }
 
-    /// Where it is looked for first.
+    /// Ten bits that say where it is looked for first.
     #[inline]
-    pub(super) fn slot(self) -> usize {
+    pub(super) fn hash(self) -> usize {
         let [head, tail] = self.text;
         let mixed = (head ^ tail.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (mixed >> 54) as usize

@@ -18,7 +18,7 @@ use holdfast_tests::binaries::debian_program;
 use holdfast_tests::packages;
 use holdfast_tests::ports::PortLease;
 use holdfast_tests::server::Server;
-use holdfast_tests::wait;
+use holdfast_tests::{tls, wait};
 
 use crate::{Ours, command, shown, subscribers};
 
@@ -91,14 +91,7 @@ struct Rig {
 impl Rig {
     #[track_caller]
     fn start(clients: Clients, identity: &Issued, args: &[&str]) -> Self {
-        let lease = PortLease::acquire().expect("a free port");
-        let files = [identity.cert.clone(), identity.key.clone(), clients.authority.ca()];
-        let [cert, key, ca] = files.map(|file| file.display().to_string());
-        let port = lease.port().to_string();
-        let mut all = vec!["--tls-port", &port, "--tls-cert-file", &cert, "--tls-key-file", &key];
-        all.extend(["--tls-ca-cert-file", &ca]);
-        all.extend(args);
-        let server = Server::start(&all);
+        let (server, lease) = tls::server(&clients.authority, identity, args);
         Self { clients, server, lease }
     }
 

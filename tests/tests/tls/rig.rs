@@ -12,6 +12,7 @@ use holdfast_tests::commands::run;
 use holdfast_tests::ports::PortLease;
 use holdfast_tests::resp::Value;
 use holdfast_tests::server::Server;
+use holdfast_tests::tls;
 use rustls::ClientConfig;
 
 pub(crate) struct Rig {
@@ -24,14 +25,7 @@ impl Rig {
     /// A server with this identity of that authority, and `args`.
     #[track_caller]
     pub(crate) fn start(authority: Authority, identity: &Issued, args: &[&str]) -> Self {
-        let lease = PortLease::acquire().expect("a free port");
-        let files = [identity.cert.clone(), identity.key.clone(), authority.ca()];
-        let [cert, key, ca] = files.map(|file| file.display().to_string());
-        let port = lease.port().to_string();
-        let mut all = vec!["--tls-port", &port, "--tls-cert-file", &cert, "--tls-key-file", &key];
-        all.extend(["--tls-ca-cert-file", &ca]);
-        all.extend(args);
-        let server = Server::start(&all);
+        let (server, lease) = tls::server(&authority, identity, args);
         Self { authority, server, lease }
     }
 
