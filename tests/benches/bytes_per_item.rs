@@ -4,20 +4,23 @@
 //! where a WORD chooses the rows whose name contains it, and `holdfast` or `valkey` leaves out the
 //! other. `HOLDFAST_BIN_DIR` names another build of ours; it must be one with the allocator that ships.
 //!
-//! Rows whose commands a server lacks show a dash. Each row has servers of its own. A few items under another key come first, so that code, buffers
-//! and allocator are warm; then `VmRSS` is read, the items are loaded over one connection, memory
-//! that is free is given back (MEMORY PURGE), and `VmRSS` is read again.
+//! Rows whose commands a server lacks show a dash. Each row has servers of its own. Some items under
+//! another key come first, and stay, so that code, buffers and allocator are warm; then the items are
+//! loaded over one connection. Before and after `VmRSS` is read, each time when memory that is free has
+//! been given back (MEMORY PURGE).
 
 use std::thread;
 use std::time::Duration;
 
 use holdfast_tests::binaries::Flavour;
+use holdfast_tests::client::Client;
 use holdfast_tests::process::resident_bytes;
 use holdfast_tests::progress::say;
 use holdfast_tests::server::Server;
 
 const ITEMS: usize = 1_000_000;
-const WARM_ITEMS: usize = 1_000;
+/// As many as make a table grow and a list have several nodes.
+const WARM_ITEMS: usize = 10_000;
 
 /// Valkey moves keys from an outgrown table to the next in the background.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -179,11 +182,15 @@ fn bytes_per_item(
     let server = Server::start_flavour(flavour, &[]);
     let mut client = server.client();
     client.pipeline(0..WARM_ITEMS, |n| add("w", n))?;
-    let before = resident_bytes(server.pid());
+    let before = settled_bytes(&server, &mut client);
     client.pipeline(0..items, |n| add("k", n))?;
+    let after = settled_bytes(&server, &mut client);
+    Ok((after as f64 - before as f64) / items as f64)
+}
+
+fn settled_bytes(server: &Server, client: &mut Client) -> u64 {
     thread::sleep(SETTLE);
     // Whoever has no such command has nothing to give back.
     let _ = client.command(&["MEMORY", "PURGE"]);
-    let after = resident_bytes(server.pid());
-    Ok((after as f64 - before as f64) / items as f64)
+    resident_bytes(server.pid())
 }

@@ -9,7 +9,7 @@ use holdfast_tests::appliance::{BOOT, overlay};
 use holdfast_tests::wait;
 use serde_json::{Value, json};
 
-use crate::rig::{Appliance, command, count, is_degraded};
+use crate::appliance::rig::{Appliance, command, count, is_degraded};
 
 const YEAR_S: i64 = 365 * 86_400;
 /// 2026-01-01: no release is older.

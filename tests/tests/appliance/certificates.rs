@@ -8,7 +8,7 @@ use holdfast_tests::appliance::overlay;
 use holdfast_tests::wait;
 use serde_json::Value;
 
-use crate::rig::{Appliance, is_ready};
+use crate::appliance::rig::{Appliance, is_ready};
 
 /// On the port that is reached from outside, and nothing but TLS on it.
 const CONFIG: &str = "[tls]\nmode = \"self-ca\"\nport = 6379\nplaintext = false\n";

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::data::power_off;
-use crate::partition;
-use crate::rig::{Appliance, is_degraded};
+use crate::appliance::data::power_off;
+use crate::appliance::partition;
+use crate::appliance::rig::{Appliance, is_degraded};
 
 const SITE: &str = "/data/holdfast/holdfast.toml";
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use holdfast_tests::appliance::BOOT;
 use holdfast_tests::wait;
 
-use crate::rig::{Appliance, command, count};
+use crate::appliance::rig::{Appliance, command, count};
 
 /// Types it; what the console shows from then on, once `answer` is in it.
 #[track_caller]

@@ -7,8 +7,8 @@ use std::process::Command;
 use holdfast_image::ensure_packages;
 use holdfast_tests::appliance::{DATA_MIB, blank_disk};
 
-use crate::partition::{DATA_AT, MIB};
-use crate::rig::{Appliance, command, is_degraded};
+use crate::appliance::partition::{DATA_AT, MIB};
+use crate::appliance::rig::{Appliance, command, is_degraded};
 
 /// ext4's superblock: its checksum covers this byte of s_r_blocks_count, which does no harm itself.
 const RESERVED_AT: usize = DATA_AT + 1024 + 8;

@@ -4,8 +4,8 @@ use holdfast_tests::appliance::{BOOT, DATA_MIB, blank_disk};
 use holdfast_tests::wait;
 use serde_json::json;
 
-use crate::partition::{DATA_AT, MIB};
-use crate::rig::{Appliance, command, is_degraded};
+use crate::appliance::partition::{DATA_AT, MIB};
+use crate::appliance::rig::{Appliance, command, is_degraded};
 
 /// ext4's: the journal has what the rest has not.
 const NEEDS_RECOVERY: u32 = 4;

@@ -6,7 +6,7 @@ use holdfast_image::kernel::Choice;
 use holdfast_tests::appliance::BOOT;
 use holdfast_tests::starvation;
 
-use crate::rig::Appliance;
+use crate::appliance::rig::Appliance;
 
 /// The reference's bound, for a machine that has a processor; the kernel's own wait after a panic is 5 s
 /// of it.

@@ -7,8 +7,8 @@ use holdfast_tests::appliance::{BOOT, DATA_MIB, blank_disk};
 use holdfast_tests::fuzz::Random;
 use holdfast_tests::wait;
 
-use crate::partition::MIB;
-use crate::rig::{Appliance, command, is_degraded};
+use crate::appliance::partition::MIB;
+use crate::appliance::rig::{Appliance, command, is_degraded};
 
 const FIRST_BOOTS: u64 = 2;
 const SEED: u64 = 20_261_122;

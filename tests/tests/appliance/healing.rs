@@ -4,7 +4,7 @@
 use holdfast_image::machine::ping;
 use holdfast_tests::wait;
 
-use crate::rig::{Appliance, command, count, fill, is_ready};
+use crate::appliance::rig::{Appliance, command, count, fill, is_ready};
 
 /// One boot for all of it: booting takes longer than anything that is looked at.
 #[test]

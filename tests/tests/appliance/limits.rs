@@ -7,7 +7,7 @@ use holdfast_tests::hurt::{self, tell};
 use holdfast_tests::wait;
 use serde_json::Value;
 
-use crate::rig::{Appliance, count, is_degraded, is_ready};
+use crate::appliance::rig::{Appliance, count, is_degraded, is_ready};
 
 const SMALL_MIB: u32 = 160;
 /// The kernel lets a user have some 3.5 processes for each MiB.

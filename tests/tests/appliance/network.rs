@@ -5,7 +5,7 @@ use holdfast_image::machine::{Boot, Machine};
 use holdfast_tests::appliance::Appliance;
 use holdfast_tests::wait;
 
-use crate::wire::Wire;
+use crate::appliance::wire::Wire;
 
 /// What QEMU's own network gives whoever asks.
 const LEASE: &str = "10.0.2.15/24";

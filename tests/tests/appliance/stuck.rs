@@ -9,7 +9,7 @@ use holdfast_tests::resp::encode_command;
 use holdfast_tests::wait;
 use serde_json::Value;
 
-use crate::rig::{Appliance, command, count, is_ready};
+use crate::appliance::rig::{Appliance, command, count, is_ready};
 
 /// Longer than the test lasts: here the disk comes back before the reset would.
 const WATCHDOG: &str = "holdfast.watchdog=80";

@@ -2,7 +2,7 @@
 
 use holdfast_tests::appliance::watchdog::{Fault, reset_by};
 
-use crate::rig::{Appliance, is_degraded};
+use crate::appliance::rig::{Appliance, is_degraded};
 
 /// Short, so that tests are; the appliance's own is 30 s.
 const WATCHDOG: &str = "holdfast.watchdog=10";

@@ -20,7 +20,7 @@ use holdfast_tests::ports::PortLease;
 use holdfast_tests::server::Server;
 use holdfast_tests::{tls, wait};
 
-use crate::{Ours, command, shown, subscribers};
+use crate::cli::{Ours, command, shown, subscribers};
 
 /// Both clients in the directory of an authority, whose files they name.
 struct Clients {

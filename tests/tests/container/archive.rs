@@ -7,7 +7,7 @@ use std::process::Command;
 use holdfast_image::binaries::Binaries;
 use holdfast_image::{ensure_packages, oci, static_binaries};
 
-use crate::{run, stdout};
+use crate::container::{run, stdout};
 
 /// What the archive may weigh.
 const LIMIT: u64 = 5_000_000;

@@ -10,8 +10,8 @@ use holdfast_tests::wait;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::archive::archive;
-use crate::{both, stdout};
+use crate::container::archive::archive;
+use crate::container::{both, stdout};
 
 /// A busy machine's patience for containers.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);

@@ -6,8 +6,8 @@ use std::process::Command;
 use holdfast_image::machine::free_port;
 use holdfast_image::{ensure_packages, oci};
 
-use crate::daemon::Docker;
-use crate::{both, run, stdout};
+use crate::container::daemon::Docker;
+use crate::container::{both, run, stdout};
 
 /// The hardest of docker's common switches, and the host's network, for there is no bridge.
 pub(crate) const HARD: [&str; 12] = [

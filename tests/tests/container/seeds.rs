@@ -10,8 +10,8 @@ use holdfast_tests::paths;
 use holdfast_tests::wait;
 use tempfile::TempDir;
 
-use crate::daemon::Docker;
-use crate::{both, run, stdout};
+use crate::container::daemon::Docker;
+use crate::container::{both, run, stdout};
 
 /// What their files call the image.
 const OFFICIAL: &str = "redis:7.4-alpine";

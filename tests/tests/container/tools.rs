@@ -4,9 +4,9 @@ use holdfast_image::machine::free_port;
 use holdfast_image::{ensure_packages, oci};
 use holdfast_tests::wait;
 
-use crate::daemon::Docker;
-use crate::hardened::HARD;
-use crate::{both, stdout};
+use crate::container::daemon::Docker;
+use crate::container::hardened::HARD;
+use crate::container::{both, stdout};
 
 /// What compose files and scripts do with the official image: a health check by redis-cli, `docker exec`
 /// of it, and the image run for a tool alone.

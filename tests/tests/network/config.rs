@@ -8,7 +8,7 @@ use holdfast_supervisor::channel::ToInit;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::Value;
 
-use crate::rig::Cable;
+use crate::network::rig::Cable;
 
 const SITE: &str = "/data/holdfast/holdfast.toml";
 const IMAGE: &str = "/etc/holdfast/holdfast.toml";

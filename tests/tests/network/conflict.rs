@@ -8,8 +8,8 @@ use holdfast_image::ensure_packages;
 use holdfast_tests::wait;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, eth, recv, socket_with};
 
-use crate::dhcp::{FIRST, serve, told};
-use crate::rig::{Cable, DEVICE};
+use crate::network::dhcp::{FIRST, serve, told};
+use crate::network::rig::{Cable, DEVICE};
 
 /// Of the agent's card.
 const AGENT: [u8; 6] = [2, 0, 0, 0, 0, 9];

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use holdfast_supervisor::channel::ToInit;
 use holdfast_supervisor::plan::network::Route;
 
-use crate::rig::{Cable, DEVICE, read};
+use crate::network::rig::{Cable, DEVICE, read};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 

@@ -16,7 +16,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::init::{Heard, Init, run};
+use crate::network::init::{Heard, Init, run};
 
 /// The agent's interface. Its peer has the same name in the other namespace.
 pub(crate) const DEVICE: &str = "eth0";

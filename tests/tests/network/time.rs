@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use holdfast_supervisor::channel::ToInit;
 use serde_json::Value;
 
-use crate::rig::{Cable, DEVICE};
+use crate::network::rig::{Cable, DEVICE};
 
 /// From 1900 to 1970.
 const EPOCH_S: u64 = 2_208_988_800;
@@ -58,7 +58,7 @@ fn now() -> Duration {
 /// The agent with an address and these time servers.
 fn start(config: &str, options: &str) -> Cable {
     let mut cable = Cable::new("", config);
-    crate::dhcp::serve(&mut cable, crate::dhcp::FIRST, options);
+    crate::network::dhcp::serve(&mut cable, crate::network::dhcp::FIRST, options);
     cable
 }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use holdfast_tests::client::Client;
 use holdfast_tests::resp::Value;
 
-use crate::manager::Manager;
+use crate::service::manager::Manager;
 
 fn start(arguments: &[&str]) -> Manager {
     let mut manager = Manager::new(&[arguments, &["--supervised", "no"]].concat());

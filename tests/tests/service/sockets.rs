@@ -13,7 +13,7 @@ use holdfast_tests::ports::PortLease;
 use holdfast_tests::resp::Value;
 use holdfast_tests::wait::{self, PATIENCE};
 
-use crate::manager::Manager;
+use crate::service::manager::Manager;
 
 #[track_caller]
 fn assert_pong(client: &mut Client) {

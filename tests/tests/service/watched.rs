@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use holdfast_tests::resp::Value;
 
-use crate::manager::Manager;
+use crate::service::manager::Manager;
 
 /// The watchdog of these tests; a beat comes every 100 ms.
 const WATCHDOG_USEC: &str = "200000";

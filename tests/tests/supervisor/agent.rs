@@ -8,8 +8,8 @@ use holdfast_tests::resp::Value as Reply;
 use holdfast_tests::wait;
 use rustix::process::Signal;
 
-use crate::famine::Famine;
-use crate::rig::{Rig, SetWhenDropped, install, send};
+use crate::supervisor::famine::Famine;
+use crate::supervisor::rig::{Rig, SetWhenDropped, install, send};
 
 /// Set it to 1000 for the figure, which is printed.
 const KILLS_ENV: &str = "HOLDFAST_AGENT_KILLS";

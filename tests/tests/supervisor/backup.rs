@@ -11,7 +11,7 @@ use holdfast_tests::volume::{self, Extras};
 use holdfast_tests::wait;
 use rustix::process::Signal;
 
-use crate::rig::Rig;
+use crate::supervisor::rig::Rig;
 
 const EVERYTHING: Extras = Extras { field_times: true, function: false };
 const PATIENT: &str = "[server.liveness]\nfailure_threshold = 1000\n";
@@ -345,7 +345,7 @@ fn only_one_backup_or_restore_at_a_time() {
     rig.signal("holdfast-server", Signal::STOP);
     let path = rig.status_socket.clone();
     let first = std::thread::spawn(move || {
-        let mut command = std::process::Command::new(&crate::rig::binaries().agent);
+        let mut command = std::process::Command::new(&crate::supervisor::rig::binaries().agent);
         command.args(["backup", "--socket"]).arg(path).output().expect("runs")
     });
     wait::expect("the first to be under way", || {

@@ -18,7 +18,7 @@ use rustix::process::Signal;
 use rustls::ClientConfig;
 use serde_json::Value;
 
-use crate::rig::{Rig, send};
+use crate::supervisor::rig::{Rig, send};
 
 /// A rig whose server answers over TLS, and where.
 struct Secure {

@@ -1,6 +1,6 @@
 //! The words after init: the server's, or any other command's.
 
-use crate::rig::run_to_end;
+use crate::supervisor::rig::run_to_end;
 
 #[test]
 fn a_wrong_directive_ends_the_container_with_the_servers_status() {

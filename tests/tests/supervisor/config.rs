@@ -5,7 +5,7 @@ use holdfast_tests::resp::Value as Reply;
 use holdfast_tests::wait;
 use rustix::process::Signal;
 
-use crate::rig::{Rig, send};
+use crate::supervisor::rig::{Rig, send};
 
 #[test]
 fn a_corrupt_configuration_is_refused_where_it_is_wrong_and_the_last_good_one_holds() {

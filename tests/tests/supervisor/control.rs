@@ -13,7 +13,7 @@ use holdfast_tests::resp::Value as Reply;
 use holdfast_tests::wait;
 use rustix::process::Signal;
 
-use crate::rig::{Rig, descriptors};
+use crate::supervisor::rig::{Rig, descriptors};
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
@@ -81,7 +81,7 @@ fn usage_mistakes_are_64_and_nobody_is_2() {
     for words in [&["start"][..], &["explode"], &["factory-reset"], &["logs", "-n", "x"]] {
         assert_eq!(rig.agent(words).status.code(), Some(64), "{words:?}");
     }
-    let nobody = Command::new(&crate::rig::binaries().agent)
+    let nobody = Command::new(&crate::supervisor::rig::binaries().agent)
         .args(["stop", "server", "--socket", "/nonexistent/socket"])
         .output()
         .expect("runs");
@@ -92,7 +92,7 @@ fn usage_mistakes_are_64_and_nobody_is_2() {
 #[test]
 fn every_command_has_a_page_and_stands_in_the_overview() {
     let run = |words: &[&str]| {
-        let output = Command::new(&crate::rig::binaries().agent).args(words).output();
+        let output = Command::new(&crate::supervisor::rig::binaries().agent).args(words).output();
         done(&output.expect("runs"))
     };
     let overview = run(&["--help"]);
@@ -136,7 +136,7 @@ fn logs_are_shown_and_followed() {
     let all = done(&rig.agent(&["logs"]));
     assert!(all.lines().any(|line| line.starts_with("server: ")), "{all}");
 
-    let mut follower = Command::new(&crate::rig::binaries().agent)
+    let mut follower = Command::new(&crate::supervisor::rig::binaries().agent)
         .args(["logs", "server", "-n", "0", "-f", "--socket"])
         .arg(&rig.status_socket)
         .stdout(Stdio::piped())

@@ -7,7 +7,7 @@ use std::thread;
 
 use holdfast_tests::wait;
 
-use crate::rig::{Rig, cpu_ticks, run_prepared};
+use crate::supervisor::rig::{Rig, cpu_ticks, run_prepared};
 
 /// Scenario 1.
 #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use holdfast_tests::wait;
 use rustix::process::Signal;
 
-use crate::rig::{Rig, SetWhenDropped};
+use crate::supervisor::rig::{Rig, SetWhenDropped};
 
 /// Set it to 1000 for the figures, which are printed (in about 20 minutes).
 const KILLS_ENV: &str = "HOLDFAST_SERVER_KILLS";

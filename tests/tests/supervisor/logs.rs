@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use holdfast_tests::wait;
 use rustix::process::Signal;
 
-use crate::rig::{ENTER, Rig};
+use crate::supervisor::rig::{ENTER, Rig};
 
 /// 100 bytes each: more than the pipe, the ring and the console hold together.
 const LINES: usize = 20_000;

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 
 use holdfast_tests::wait;
 
-use crate::rig::{Rig, descriptors, program};
+use crate::supervisor::rig::{Rig, descriptors, program};
 
 /// Time to become ready, and longest silence.
 fn bounds(startup_ms: u32, watchdog_ms: u32) -> String {

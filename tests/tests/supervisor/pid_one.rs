@@ -8,7 +8,7 @@ use holdfast_tests::ports::PortLease;
 use holdfast_tests::wait;
 use rustix::process::Signal;
 
-use crate::rig::{ENTER, Rig, children, is_zombie, program, send};
+use crate::supervisor::rig::{ENTER, Rig, children, is_zombie, program, send};
 
 #[test]
 fn orphans_of_other_processes_are_reaped() {

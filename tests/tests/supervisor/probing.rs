@@ -6,8 +6,8 @@ use holdfast_tests::resp::Value as Reply;
 use holdfast_tests::wait;
 use rustix::process::Signal;
 
-use crate::famine::Famine;
-use crate::rig::{Rig, descriptors};
+use crate::supervisor::famine::Famine;
+use crate::supervisor::rig::{Rig, descriptors};
 
 /// Four times as strict as what ships, so that every famine is felt.
 const STRICT: &str = "[server.probe]\nperiod_ms = 250\ntimeout_ms = 250\n";

@@ -4,7 +4,7 @@ use holdfast_tests::resp::Value as Reply;
 use holdfast_tests::wait;
 use rustix::process::Signal;
 
-use crate::rig::{Rig, send};
+use crate::supervisor::rig::{Rig, send};
 
 #[test]
 fn a_killed_server_is_back_and_the_cause_is_told() {

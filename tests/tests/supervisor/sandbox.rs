@@ -4,7 +4,7 @@ use holdfast_tests::wait;
 
 use rustix::process::Signal;
 
-use crate::rig::{Rig, send};
+use crate::supervisor::rig::{Rig, send};
 
 const EPERM: &str = "-errno 1";
 const EACCES: &str = "-errno 13";

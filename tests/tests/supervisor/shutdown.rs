@@ -3,7 +3,7 @@
 use holdfast_tests::wait;
 use rustix::process::Signal;
 
-use crate::rig::{Rig, program, send};
+use crate::supervisor::rig::{Rig, program, send};
 
 #[test]
 fn a_termination_ends_the_server_first_and_exits_with_0() {

@@ -6,7 +6,7 @@ use std::process::Command;
 use holdfast_tests::wait;
 use rustix::process::Signal;
 
-use crate::rig::{Rig, binaries};
+use crate::supervisor::rig::{Rig, binaries};
 
 #[test]
 fn the_commands_for_scripts_say_it_with_their_exit_status() {

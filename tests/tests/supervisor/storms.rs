@@ -7,7 +7,7 @@ use std::time::Duration;
 use holdfast_tests::wait;
 use rustix::process::Signal;
 
-use crate::rig::{Rig, by_nobody, children, descriptors, enter_cgroup, program, send};
+use crate::supervisor::rig::{Rig, by_nobody, children, descriptors, enter_cgroup, program, send};
 
 /// Scenario 17: they end all at once, and PID 1 has nobody to share them with.
 #[test]

@@ -7,7 +7,7 @@ use std::fs;
 use holdfast_tests::{programs, wait};
 use rustix::process::Signal;
 
-use crate::rig::{Rig, children, enter_cgroup, install, program};
+use crate::supervisor::rig::{Rig, children, enter_cgroup, install, program};
 
 /// Processes of the puppet's, wherever they are: PID 1 inherits those that left.
 fn puppets(rig: &Rig) -> Vec<i32> {

@@ -8,7 +8,7 @@ use holdfast_tests::client::Client;
 use holdfast_tests::resp::Value;
 use holdfast_tests::wait;
 
-use crate::rig::{Rig, connect};
+use crate::tls::rig::{Rig, connect};
 
 fn text(path: &std::path::Path) -> String {
     path.display().to_string()

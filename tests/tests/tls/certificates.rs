@@ -9,7 +9,7 @@ use holdfast_tests::resp::Value;
 use holdfast_tests::server::run_to_end;
 use holdfast_tests::wait;
 
-use crate::rig::{Rig, output};
+use crate::tls::rig::{Rig, output};
 
 /// Whether a client with this identity is served, over both protocols.
 #[track_caller]

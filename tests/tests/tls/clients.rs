@@ -7,7 +7,7 @@ use holdfast_tests::python::{self, REDIS_PY};
 use holdfast_tests::resp::Value;
 use holdfast_tests::{paths, wait};
 
-use crate::rig::{Rig, output};
+use crate::tls::rig::{Rig, output};
 
 fn start(args: &[&str]) -> Rig {
     let authority = Authority::new();

@@ -2,7 +2,7 @@
 
 use holdfast_tests::authority::{Authority, HERE, Time};
 
-use crate::rig::Rig;
+use crate::tls::rig::Rig;
 
 /// The protocol and the cipher that a client with these words ends up with; none if it is refused.
 fn agreed(rig: &Rig, words: &str) -> Option<(String, String)> {

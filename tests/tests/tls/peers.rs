@@ -7,7 +7,7 @@ use holdfast_tests::authority::{Authority, HERE, Time};
 use holdfast_tests::resp::Value;
 use holdfast_tests::wait::{self, PATIENCE};
 
-use crate::rig::Rig;
+use crate::tls::rig::Rig;
 
 fn start(args: &[&str]) -> Rig {
     let authority = Authority::new();

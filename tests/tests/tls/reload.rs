@@ -10,7 +10,7 @@ use holdfast_tests::resp::Value;
 use holdfast_tests::wait;
 use rustix::process::Signal;
 
-use crate::rig::{Rig, connect};
+use crate::tls::rig::{Rig, connect};
 
 const CLIENTS: usize = 1_000;
 const RELOADS: usize = 50;

@@ -1,0 +1,4 @@
+//! Suites that others wrote, on our binary.
+
+mod clients;
+mod tcl;
