@@ -1,5 +1,5 @@
 //! How many QEMU guests run at a time. Most tests wait, so more of them run together than there are
-//! processors; a guest under emulation keeps one busy.
+//! processors; a guest under emulation keeps one busy while it boots, and waits for its test after that.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -11,11 +11,11 @@ static LEFT: Condvar = Condvar::new();
 pub struct Place(());
 
 impl Place {
-    /// Waits for one; as many as there are processors are to be had.
+    /// Waits for one. There is one more than processors: of so many guests one usually waits.
     pub fn take() -> Self {
-        let most = std::thread::available_parallelism().map_or(1, usize::from);
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = LEFT.wait_while(taken, |taken| *taken >= most);
+        let waited = LEFT.wait_while(taken, |taken| *taken > processors);
         *waited.unwrap_or_else(PoisonError::into_inner) += 1;
         Self(())
     }

@@ -225,7 +225,8 @@ fn a_container_that_ends_with_its_restore_comes_back_with_the_data_of_before() {
     let output = rig.inside(&["holdfast", "verify", "/data/odd.rdb"]);
     assert_eq!(output.status.code(), Some(1), "the checker looks into it: {}", said(&output));
     let output = rig.inside(&["holdfast", "restore", "/data/odd.rdb"]);
-    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    // PID 1's end takes whoever asked along, unless that one was quicker.
+    assert!(matches!(output.status.code(), Some(2) | None), "{}", said(&output));
     assert_eq!(rig.wait_for_exit().code(), Some(1), "{}", rig.log());
     rig.enter_again(&["--dir", "/data", "--appendonly", "yes"]);
     wait_for_data(&rig);

@@ -53,19 +53,9 @@ impl Limits {
         }
     }
 
-    /// Whether a quicklist makes no node of `len_bytes` with `count` elements: it fills seven eighths
-    /// of what a listpack may have. Blocks of 7 KiB lie four to a run of pages, those of 8 KiB each in
-    /// one of its own, for which the allocator keeps 128 bytes, and often a page is left over beside it.
-    pub(super) fn node_exceeded_by(self, len_bytes: usize, count: usize) -> bool {
-        match self.max {
-            Max::Bytes(max) => len_bytes > max - max / 8,
-            Max::Count(max) => len_bytes > SAFE_BYTES - SAFE_BYTES / 8 || count > max,
-        }
-    }
-
-    /// Whether an element of `len` bytes may join a node.
+    /// Whether an element of `len` bytes may join a listpack.
     pub(super) fn admit(self, len_bytes: usize, count: usize, len: usize) -> bool {
-        !self.is_plain(len) && !self.node_exceeded_by(len_bytes + len + ENTRY_OVERHEAD, count + 1)
+        !self.is_plain(len) && !self.exceeded_by(len_bytes + len + ENTRY_OVERHEAD, count + 1)
     }
 
     /// Whether an element of `len` bytes gets a node of its own.
@@ -117,7 +107,7 @@ mod tests {
     #[test]
     fn an_element_joins_where_it_fits_with_its_overhead() {
         let limits = Limits::new(-1, None);
-        assert!(limits.admit(3500, 1, 76) && !limits.admit(3500, 1, 77));
+        assert!(limits.admit(4000, 1, 88) && !limits.admit(4000, 1, 89));
         assert!(!Limits::new(-1, Some(5)).admit(7, 0, 5));
         assert!(Limits::new(-1, Some(usize::MAX)).is_plain(1 << 30));
     }

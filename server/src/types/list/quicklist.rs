@@ -353,7 +353,7 @@ impl Quicklist {
             return false;
         };
         let merged_bytes = a.len_bytes() + b.len_bytes() - HEADER_AND_END;
-        if self.limits.node_exceeded_by(merged_bytes, a.len() + b.len()) {
+        if self.limits.exceeded_by(merged_bytes, a.len() + b.len()) {
             return false;
         }
         let Some(Node::Packed { listpack: b, count: more }) = self.nodes.remove(at + 1) else {
