@@ -33,7 +33,7 @@ pub fn write_behind_parts(writer: &mut Writer<impl Sink>, collection: &Collectio
 
 pub fn write_part(writer: &mut Writer<impl Sink>, part: Part<'_>, with_times: bool) {
     match part {
-        Part::Entries { master, listpack } => super::stream::write_node(writer, master, listpack),
+        Part::Entries { master, node } => super::stream::write_node(writer, master, node),
         Part::Node(part) => super::list::write_part(writer, part),
         Part::Member(member) => writer.string(member),
         Part::Scored { member, score } => {

@@ -1,4 +1,4 @@
-//! Streams: the nodes of the log as they lie in memory, what the stream remembers, and its groups.
+//! Streams: the nodes of the log as listpacks, what the stream remembers, and its groups.
 //!
 //! The second form added what is remembered of entries that are gone and how far groups have read,
 //! the third when a consumer last got something. Numbers are written as lengths, the ids of nodes and
@@ -7,23 +7,22 @@
 use std::collections::BTreeMap;
 
 use super::{Error, Form, Reader, Result, Sink, Source, Writer, fails};
-use crate::types::listpack::Listpack;
 use crate::types::stream::{
-    ConsumerId, Counters, Group, Groups, Log, Nack, Stream, StreamId, progress,
+    ConsumerId, Counters, Group, Groups, Log, Nack, Node, Stream, StreamId, progress,
 };
 
 pub(super) fn write(writer: &mut Writer<impl Sink>, stream: &Stream) {
     let nodes = stream.log().nodes();
     writer.count(nodes.len());
-    for (master, listpack) in nodes {
-        write_node(writer, master, listpack);
+    for (master, node) in nodes {
+        write_node(writer, master, node);
     }
     write_rest(writer, stream);
 }
 
-pub(super) fn write_node(writer: &mut Writer<impl Sink>, master: StreamId, listpack: &Listpack) {
+pub(super) fn write_node(writer: &mut Writer<impl Sink>, master: StreamId, node: &Node) {
     writer.string(&id_bytes(master));
-    writer.listpack(listpack);
+    writer.made(|out| node.write_listpack(master, out));
 }
 
 /// What follows the entries.

@@ -129,9 +129,14 @@ impl<S: Sink> Writer<S> {
 
     /// A listpack is a string of RDB's.
     pub fn listpack(&mut self, listpack: &Listpack) {
+        self.made(|out| listpack.write_to(out));
+    }
+
+    /// The string that `make` writes.
+    pub fn made(&mut self, make: impl FnOnce(&mut Vec<u8>)) {
         let mut made = std::mem::take(&mut self.made);
         made.clear();
-        listpack.write_to(&mut made);
+        make(&mut made);
         self.string(&made);
         self.made = made;
     }

@@ -1,5 +1,5 @@
 //! Bytes in one allocation behind a thin pointer: their own header says how many they are.
-//! What listpacks and intsets are made of. The only `unsafe` of both is here.
+//! What listpacks, intsets and the nodes of streams are made of. The only `unsafe` of them is here.
 //!
 //! Small blocks that a key holds do not stay here: their bytes lie in the key's own entry, where a
 //! block that is no owner shows them ([`Block::lying_at`]).

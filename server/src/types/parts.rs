@@ -11,8 +11,7 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::list;
-use super::listpack::Listpack;
-use super::stream::StreamId;
+use super::stream::{self, StreamId};
 
 /// Names a big value that is being saved in parts, wherever it goes meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,7 +32,7 @@ pub enum Part<'a> {
     /// Of a list, in order.
     Node(list::Part<'a>),
     /// Of a stream, in order: those whose ids follow a master id.
-    Entries { master: StreamId, listpack: &'a Listpack },
+    Entries { master: StreamId, node: &'a stream::Node },
 }
 
 /// Bytes of nodes that are kept as they were, of all collections there are.

@@ -8,7 +8,8 @@ pub(super) fn id(reply: &mut Reply<'_>, id: StreamId) {
     reply.bulk(id.write_to(&mut [0; TEXT_MAX]));
 }
 
-/// An entry: its id, then fields and values in turn.
+/// An entry: its id, then fields and values in turn. Once in the program, for its size.
+#[inline(never)]
 pub(super) fn entry(reply: &mut Reply<'_>, entry: Entry<'_>) {
     reply.array(2);
     id(reply, entry.id);

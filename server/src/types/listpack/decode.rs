@@ -6,7 +6,7 @@ use super::{Corrupt, Item, RDB_END, RDB_HEADER, UNKNOWN};
 
 /// The element at the front of `bytes` and its length without the backlen; `None` if it is none.
 #[inline]
-pub(super) fn element(bytes: &[u8]) -> Option<(Item<'_>, usize)> {
+pub(in crate::types) fn element(bytes: &[u8]) -> Option<(Item<'_>, usize)> {
     let int = |value: i64, len: usize| Some((Item::Int(value), len));
     let text = |rest: &'_ [u8], len: usize, head: usize| -> Option<(usize, usize)> {
         (len <= rest.len()).then_some((head, head + len))
@@ -39,7 +39,7 @@ pub(super) fn element(bytes: &[u8]) -> Option<(Item<'_>, usize)> {
 
 /// Length of the element at the front of `bytes`, without reading it.
 #[inline]
-fn element_len(bytes: &[u8]) -> usize {
+pub(in crate::types) fn element_len(bytes: &[u8]) -> usize {
     match *bytes {
         [0..=0x7f, ..] => 1,
         [head @ 0x80..=0xbf, ..] => 1 + usize::from(head & 0x3f),
@@ -63,7 +63,7 @@ pub(super) fn next(bytes: &[u8], at: usize) -> usize {
 
 /// Where the entry that ends at `end` begins.
 #[inline]
-pub(super) fn previous(bytes: &[u8], end: usize) -> usize {
+pub(in crate::types) fn previous(bytes: &[u8], end: usize) -> usize {
     let mut len = 0;
     for (nth, byte) in bytes[..end].iter().rev().take(5).enumerate() {
         len |= usize::from(byte & 0x7f) << (7 * nth);

@@ -50,10 +50,6 @@ impl Listpack {
         self.put(self.run(cursor, 1), Encoded::of(element))
     }
 
-    pub fn replace_int(&mut self, cursor: Cursor, element: i64) -> Cursor {
-        self.put(self.run(cursor, 1), Encoded::int(element))
-    }
-
     /// The place of the element that followed, which is that of the removed one.
     pub fn remove(&mut self, cursor: Cursor) -> Option<Cursor> {
         self.remove_range(cursor, 1)

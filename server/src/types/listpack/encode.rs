@@ -25,43 +25,64 @@ pub(super) const INT_24: u8 = 0xf2;
 pub(super) const INT_32: u8 = 0xf3;
 pub(super) const INT_64: u8 = 0xf4;
 
-/// An entry in the pieces that are copied one behind the other.
-pub(super) struct Encoded<'a> {
+/// An element without its backlen, in the pieces that are copied one behind the other.
+pub(in crate::types) struct Element<'a> {
     /// An integer, or what comes before a string.
     head: Few<9>,
     text: &'a [u8],
+}
+
+impl<'a> Element<'a> {
+    /// As an integer if the text is the canonical form of one.
+    pub(in crate::types) fn of(text: &'a [u8]) -> Self {
+        match parse_int(text) {
+            Some(value) => Self::int(value),
+            None => Self { head: string_head(text.len()), text },
+        }
+    }
+
+    pub(in crate::types) fn int(value: i64) -> Self {
+        Self { head: int_head(value), text: &[] }
+    }
+
+    pub(in crate::types) fn pieces(&self) -> [&[u8]; 2] {
+        [self.head.as_slice(), self.text]
+    }
+
+    fn len(&self) -> usize {
+        self.head.len() + self.text.len()
+    }
+}
+
+/// An entry: an element and its backlen.
+pub(super) struct Encoded<'a> {
+    element: Element<'a>,
     backlen: Few<5>,
 }
 
 impl<'a> Encoded<'a> {
     /// As an integer if the text is the canonical form of one.
-    pub(super) fn of(element: &'a [u8]) -> Self {
-        match parse_int(element) {
-            Some(value) => Self::int(value),
-            None => Self::string(element),
-        }
+    pub(super) fn of(text: &'a [u8]) -> Self {
+        Self::new(Element::of(text))
     }
 
     pub(super) fn int(value: i64) -> Self {
-        Self::new(int_head(value), &[])
+        Self::new(Element::int(value))
     }
 
-    fn string(text: &'a [u8]) -> Self {
-        Self::new(string_head(text.len()), text)
-    }
-
-    fn new(head: Few<9>, text: &'a [u8]) -> Self {
-        let backlen = backlen(head.len() + text.len());
-        Self { head, text, backlen }
+    fn new(element: Element<'a>) -> Self {
+        let backlen = backlen(element.len());
+        Self { element, backlen }
     }
 
     pub(super) fn pieces(&self) -> [&[u8]; 3] {
-        [self.head.as_slice(), self.text, self.backlen.as_slice()]
+        let [head, text] = self.element.pieces();
+        [head, text, self.backlen.as_slice()]
     }
 
     /// Bytes of the whole entry.
     pub(super) fn len(&self) -> usize {
-        self.head.len() + self.text.len() + self.backlen.len()
+        self.element.len() + self.backlen.len()
     }
 }
 
@@ -96,7 +117,7 @@ fn string_head(len: usize) -> Few<9> {
 }
 
 /// The length that stands behind an element of `len` bytes.
-pub(super) fn backlen(len: usize) -> Few<5> {
+pub(in crate::types) fn backlen(len: usize) -> Few<5> {
     let count = backlen_len(len);
     let mut few = Few { bytes: [0; 5], len: count as u8 };
     for (nth, byte) in few.bytes[..count].iter_mut().rev().enumerate() {
@@ -108,7 +129,7 @@ pub(super) fn backlen(len: usize) -> Few<5> {
 
 /// Bytes that the length behind an element of `len` bytes takes.
 #[inline]
-pub(super) fn backlen_len(len: usize) -> usize {
+pub(in crate::types) fn backlen_len(len: usize) -> usize {
     match len {
         0..=0x7f => 1,
         0x80..=0x3fff => 2,
@@ -120,7 +141,7 @@ pub(super) fn backlen_len(len: usize) -> usize {
 
 /// Up to `N` bytes.
 #[derive(Clone, Copy)]
-pub(super) struct Few<const N: usize> {
+pub(in crate::types) struct Few<const N: usize> {
     bytes: [u8; N],
     len: u8,
 }
@@ -142,7 +163,7 @@ impl<const N: usize> Few<N> {
         usize::from(self.len)
     }
 
-    pub(super) fn as_slice(&self) -> &[u8] {
+    pub(in crate::types) fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.len()]
     }
 }

@@ -1,6 +1,6 @@
 //! Listpack: short strings and integers one behind the other in one allocation, entry for entry as RDB
-//! keeps them, so that loading and saving are copies. What small lists, hashes, sets, sorted sets and
-//! stream nodes are made of.
+//! keeps them, so that loading and saving are copies. What small lists, hashes, sets and sorted sets are
+//! made of. Streams are saved as listpacks, too: what writes and reads those is in `rdb`.
 //!
 //! ```text
 //!   in memory:   header                      entry            entry  …
@@ -15,13 +15,14 @@
 //! A [`Cursor`] is the place of an entry; an edit at or before it makes it stale, and so does any that
 //! changes the header's length. A stale cursor may panic or show something else, and can do no worse.
 
-mod decode;
+pub(super) mod decode;
 mod distinct;
 mod edit;
-mod encode;
+pub(super) mod encode;
 mod header;
 mod item;
 mod iter;
+pub(super) mod rdb;
 
 use std::fmt;
 
@@ -102,11 +103,8 @@ impl Listpack {
 
     /// RDB's form.
     pub fn write_to(&self, out: &mut Vec<u8>) {
-        let total = u32::try_from(self.len_bytes()).expect("a listpack is below 2 GiB");
-        let count = u16::try_from(self.len()).unwrap_or(UNKNOWN);
         out.reserve(self.len_bytes());
-        out.extend_from_slice(&total.to_le_bytes());
-        out.extend_from_slice(&count.to_le_bytes());
+        out.extend_from_slice(&rdb::header(self.len_bytes(), self.len()));
         out.extend_from_slice(self.body());
         out.push(RDB_END);
     }

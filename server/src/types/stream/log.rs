@@ -8,7 +8,6 @@ use super::StreamId;
 use super::node::{Corrupt, Node};
 use super::range::{Range, RangeBack};
 use super::save::Saving;
-use crate::types::listpack::Listpack;
 
 /// When a node is full: `stream-node-max-bytes` and `stream-node-max-entries`, zero for no limit.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +16,7 @@ pub struct Limits {
     pub node_entries: u64,
 }
 
-/// Fields and values of one entry together; also what a node may take at most.
+/// Fields and values of one entry together.
 const MAX_BYTES: usize = 1 << 30;
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -67,7 +66,7 @@ impl Log {
         };
         let mut live = 0u64;
         for (master, bytes) in nodes {
-            let node = Node::from_bytes(&bytes)?;
+            let node = Node::from_listpack(master, &bytes)?;
             live = live.saturating_add(node.live());
             if log.nodes.insert(master, node).is_some() {
                 return Err(Corrupt);
@@ -76,9 +75,9 @@ impl Log {
         if live == log.len { Ok(log) } else { Err(Corrupt) }
     }
 
-    /// The nodes as RDB keeps them: master id and listpack.
-    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (StreamId, &Listpack)> {
-        self.nodes.iter().map(|(master, node)| (*master, node.as_listpack()))
+    /// The nodes, each with its master id.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (StreamId, &Node)> {
+        self.nodes.iter().map(|(master, node)| (*master, node))
     }
 
     pub fn counters(&self) -> Counters {
@@ -148,9 +147,7 @@ impl Log {
                 last.get_mut().push(master, id, words);
             }
             _ => {
-                let mut node = Node::new(words.clone().step_by(2));
-                node.push(id, id, words);
-                self.nodes.insert(id, node);
+                self.nodes.insert(id, Node::new(words));
                 self.saving.added(id);
             }
         }
@@ -286,11 +283,7 @@ impl Size {
 
 impl Node {
     fn has_room(&self, size: Size, limits: Limits) -> bool {
-        let max_bytes = match limits.node_bytes {
-            0 => MAX_BYTES,
-            bytes => bytes.min(MAX_BYTES),
-        };
-        self.len_bytes() + size.words < max_bytes
+        (limits.node_bytes == 0 || self.len_bytes() + size.words < limits.node_bytes)
             && self.fits(size.encoded)
             && (limits.node_entries == 0 || self.live() + self.dead() < limits.node_entries)
     }

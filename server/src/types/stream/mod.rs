@@ -1,7 +1,6 @@
 //! The stream: a log of entries under ascending ids, and groups of consumers that share the reading.
 //!
-//! Entries lie in listpacks, byte for byte as RDB keeps them. Not here: commands, who waits for an
-//! entry, what time it is.
+//! Not here: commands, who waits for an entry, what time it is.
 
 mod id;
 
@@ -22,7 +21,7 @@ pub use consumers::{Consumer, ConsumerId, Consumers};
 pub use groups::{Group, Groups, Nack};
 pub use id::{StreamId, TEXT_MAX, parse_part};
 pub use log::{AddError, Counters, Limits, Log};
-pub use node::{Corrupt, Entry};
+pub use node::{Corrupt, Entry, Node};
 pub use range::{Range, RangeBack};
 pub use trim::{Effort, Keep};
 

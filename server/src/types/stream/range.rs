@@ -40,7 +40,7 @@ impl<'a> Iterator for Range<'a> {
         loop {
             let Some(node) = &mut self.node else {
                 let (master, node) = self.nodes.as_mut()?.next()?;
-                self.node = Some(node.forward(*master));
+                self.node = Some(node.forward_from(*master, *self.ids.start()));
                 continue;
             };
             match node.find(|entry| entry.id >= *self.ids.start() && !entry.deleted) {

@@ -150,7 +150,7 @@ impl Stream {
         let mut seen = 0;
         while seen < most {
             let found = self.parts_mut().log.save_node(|master, node| {
-                visit(Part::Entries { master, listpack: node.as_listpack() });
+                visit(Part::Entries { master, node });
                 seen += node.live() as usize + 1;
             });
             if !found {

@@ -6,7 +6,6 @@ use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng as _, SeedableRng as _};
 
 use super::*;
-use crate::types::listpack::Listpack;
 
 type Words = Vec<Vec<u8>>;
 
@@ -55,13 +54,13 @@ fn check(log: &Log, model: &Model) {
     back.reverse();
     assert_eq!(back, expected);
     assert_eq!(log.last_entry_id(), model.entries.keys().next_back().copied());
-    let nodes = log.nodes().map(|(master, listpack)| (master, rdb(listpack)));
+    let nodes = log.nodes().map(|(master, node)| (master, rdb(master, node)));
     assert_eq!(Log::from_parts(nodes, log.counters()).as_ref(), Ok(log));
 }
 
-fn rdb(listpack: &Listpack) -> Vec<u8> {
+fn rdb(master: StreamId, node: &Node) -> Vec<u8> {
     let mut bytes = Vec::new();
-    listpack.write_to(&mut bytes);
+    node.write_listpack(master, &mut bytes);
     bytes
 }
 
@@ -117,7 +116,7 @@ impl Run {
     fn add(&mut self) {
         let id = match self.below(10) {
             0 => self.some_id(),
-            1 => StreamId::new(self.model.last_id.ms + self.below(300), 0),
+            1 => StreamId::new(self.model.last_id.ms + 1 + self.below(300), self.below(3)),
             _ => StreamId::new(self.model.last_id.ms, self.model.last_id.seq + 1),
         };
         let words = self.some_words();
@@ -219,7 +218,7 @@ fn a_node_is_laid_out_as_in_rdb() {
     let mut log = log_of([1]);
     let words: [&[u8]; 4] = [b"f", b"v", b"g", b"300"];
     log.add(StreamId::new(3, 7), words.into_iter(), LIMITS).expect("ids ascend");
-    let nodes: Vec<_> = log.nodes().map(|(master, listpack)| (master, rdb(listpack))).collect();
+    let nodes: Vec<_> = log.nodes().map(|(master, node)| (master, rdb(master, node))).collect();
     let expected = [
         &b"\x33\0\0\0\x13\0"[..],
         b"\x02\x01\0\x01\x01\x01\x81f\x02\0\x01",
@@ -228,6 +227,55 @@ fn a_node_is_laid_out_as_in_rdb() {
         b"\xff",
     ];
     assert_eq!(nodes, [(StreamId::new(1, 0), expected.concat())]);
+}
+
+/// What the server wrote for these entries when its nodes were listpacks in memory, too.
+#[test]
+fn nodes_are_written_as_they_have_always_been() {
+    let limits = Limits { node_bytes: 0, node_entries: 4 };
+    let long = [b'x'; 70];
+    let entries: [(StreamId, &[&[u8]]); 9] = [
+        (StreamId::new(1, 9), &[b"f", b"v", b"12", b"-1"]),
+        (StreamId::new(1, 10), &[b"f", b"300", b"12", b"-70000"]),
+        (StreamId::new(2, 0), &[b"f", b"1099511627776", b"12", b""]),
+        (StreamId::new(1 << 33, 3), &[b"f", b"v", b"12", b"w", b"g", &long]),
+        (StreamId::new(1 << 33, 700), &[b"temperature", b"21.5"]),
+        (StreamId::new((1 << 33) + 200, 0), &[b"temperature", b"0021"]),
+        (StreamId::new((1 << 33) + 70_000, 1 << 20), &[b"pressure", b"1013"]),
+        (StreamId::new((1 << 33) + 70_000, u64::MAX), &[b"temperature", b"-8388609"]),
+        (StreamId::new(u64::MAX, 1), &[b"", b"127", b"", b"128"]),
+    ];
+    let mut log = Log::default();
+    for (id, words) in entries {
+        log.add(id, words.iter().copied(), limits).expect("ids ascend");
+    }
+    log.delete(StreamId::new(1, 10));
+    log.delete(StreamId::new((1 << 33) + 200, 0));
+    let first = [
+        &b"\xb1\0\0\0#\0\x03\x01\x01\x01\x02\x01\x81f\x02\x0c\x01\0\x01"[..],
+        b"\x02\x01\0\x01\0\x01\x81v\x02\xdf\xff\x02\x05\x01",
+        b"\x03\x01\0\x01\x01\x01\xc1,\x02\xf2\x90\xee\xfe\x04\x05\x01",
+        b"\x02\x01\x01\x01\xdf\xf7\x02\xf4\0\0\0\0\0\x01\0\0\t\x80\x01\x05\x01",
+        b"\0\x01\xf4\xff\xff\xff\xff\x01\0\0\0\t\xdf\xfa\x02\x03\x01",
+        b"\x81f\x02\x81v\x02\x0c\x01\x81w\x02\x81g\x02\xe0F",
+        &long,
+        b"H\n\x01\xff",
+    ];
+    let second = [
+        &b"i\0\0\0\x1b\0\x03\x01\x01\x01\x01\x01\x8btemperature\x0c\0\x01"[..],
+        b"\x02\x01\0\x01\0\x01\x8421.5\x05\x04\x01",
+        b"\x03\x01\xc0\xc8\x02\xddD\x02\x840021\x05\x04\x01",
+        b"\0\x01\xf2p\x11\x01\x04\xf2D\xfd\x0f\x04\x01\x01",
+        b"\x88pressure\t\xc3\xf5\x02\x06\x01",
+        b"\x02\x01\xf2p\x11\x01\x04\xddC\x02\xf3\xff\xff\x7f\xff\x05\x04\x01\xff",
+    ];
+    let third = [
+        &b"\x20\0\0\0\x0c\0\x01\x01\0\x01\x02\x01\x80\x01\x80\x01\0\x01"[..],
+        b"\x02\x01\0\x01\0\x01\x7f\x01\xc0\x80\x02\x05\x01\xff",
+    ];
+    let expected = [first.concat(), second.concat(), third.concat()];
+    let shown = log.nodes().map(|(master, node)| rdb(master, node));
+    assert!(shown.eq(expected));
 }
 
 #[test]
@@ -243,8 +291,8 @@ fn whole_nodes_go_when_trimming_roughly() {
 #[test]
 fn what_does_not_add_up_is_refused() {
     let log = log_of(1..=3);
-    let (master, listpack) = log.nodes().next().expect("one node");
-    let bytes = rdb(listpack);
+    let (master, node) = log.nodes().next().expect("one node");
+    let bytes = rdb(master, node);
     let load = |at: usize, byte: u8, len: u64| {
         let mut bytes = bytes.clone();
         bytes[at] = byte;
@@ -263,8 +311,8 @@ fn what_does_not_add_up_is_refused() {
 fn a_damaged_node_is_harmless() {
     let mut log = log_of(1..=5);
     log.delete(StreamId::new(2, 0));
-    let (master, listpack) = log.nodes().next().expect("one node");
-    let bytes = rdb(listpack);
+    let (master, node) = log.nodes().next().expect("one node");
+    let bytes = rdb(master, node);
     for at in 0..bytes.len() {
         for bit in 0..8 {
             let mut bytes = bytes.clone();
