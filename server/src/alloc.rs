@@ -188,18 +188,93 @@ struct Shard(AtomicUsize);
 const SHARDS: usize = 16;
 static COUNTERS: [Shard; SHARDS] = [const { Shard(AtomicUsize::new(0)) }; SHARDS];
 
+/// Of a thread that has no shard yet.
+const NONE: usize = usize::MAX;
+
+thread_local! {
+    /// This thread's shard; [`SHARDS`] more while it works at leisure.
+    static OWN: Cell<usize> = const { Cell::new(NONE) };
+}
+
+#[inline]
 fn count(change: impl FnOnce(&AtomicUsize)) {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static OWN: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    let shard = OWN.with(|own| {
-        if own.get() == usize::MAX {
-            own.set(NEXT.fetch_add(1, Relaxed) % SHARDS);
-        }
-        own.get()
-    });
+    let own = OWN.get();
+    let shard = if own < SHARDS { own } else { seldom_shard(own) };
     change(&COUNTERS[shard].0);
+}
+
+/// The shard of a thread that has none yet, or works at leisure.
+#[cold]
+fn seldom_shard(own: usize) -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    if own == NONE {
+        OWN.set(NEXT.fetch_add(1, Relaxed) % SHARDS);
+        return OWN.get();
+    }
+    leisure::step();
+    own % SHARDS
+}
+
+/// Runs `work`, which frees much, on a thread that nobody waits for: in slices with rests between. A
+/// scheduler lets a thread run for milliseconds before another that has become ready on the same
+/// processor, and that may be the one that serves. What was freed goes back to the system in the same
+/// slices; the allocator's own thread would do that for milliseconds at a time.
+pub fn at_leisure(work: impl FnOnce()) {
+    let shard = match OWN.get() {
+        NONE => seldom_shard(NONE),
+        own => own % SHARDS,
+    };
+    leisure::begin();
+    OWN.set(shard + SHARDS);
+    work();
+    OWN.set(shard);
+    leisure::end();
+}
+
+mod leisure {
+    use std::{
+        cell::Cell,
+        thread,
+        time::{Duration, Instant},
+    };
+
+    use super::purge;
+
+    /// Giving back what is freed meanwhile takes up to eight times as long.
+    const SLICE: Duration = Duration::from_micros(40);
+    const REST: Duration = Duration::from_micros(100);
+    /// Blocks between two looks at the clock: some microseconds.
+    const STEP: u32 = 64;
+
+    thread_local! {
+        static BLOCKS: Cell<u32> = const { Cell::new(0) };
+        static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
+        static HAS_RESTED: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub(super) fn begin() {
+        BEGAN.set(Some(Instant::now()));
+    }
+
+    /// What takes one slice is too little to be worth giving back: it is soon used again.
+    pub(super) fn end() {
+        if HAS_RESTED.take() {
+            purge();
+        }
+    }
+
+    /// A block is about to be allocated or freed. The allocator has no lock of this thread's.
+    pub(super) fn step() {
+        let blocks = BLOCKS.get().wrapping_add(1);
+        BLOCKS.set(blocks);
+        let is_over = || BEGAN.get().is_some_and(|began| began.elapsed() >= SLICE);
+        if blocks.is_multiple_of(STEP) && is_over() {
+            purge();
+            thread::sleep(REST);
+            HAS_RESTED.set(true);
+            begin();
+        }
+    }
 }
 
 /// Bytes of the block that so many are given: jemalloc's classes are 16 bytes apart up to 128, then there
@@ -275,6 +350,18 @@ mod tests {
         for size in (1..70_000).chain((17..40).map(|power| (1 << power) + 1)) {
             assert_eq!(block_size(size), _rjem_nallocx(size, 0), "{size} bytes");
         }
+    }
+
+    #[cfg(feature = "jemalloc")]
+    #[test]
+    fn what_is_freed_at_leisure_goes_back_to_the_system_meanwhile() {
+        const BYTES: usize = 64 << 20;
+        let resident = || pages().expect("it is built with statistics").resident;
+        let blocks: Vec<Vec<u8>> = (0..BYTES / 8192).map(|_| vec![1; 8192]).collect();
+        let (used, before) = (used_bytes(), resident());
+        at_leisure(|| drop(std::hint::black_box(blocks)));
+        assert!(used_bytes() < used - BYTES / 2 && resident() < before - BYTES as u64 / 2);
+        assert!(OWN.get() < SHARDS, "what this thread does next is done without rests");
     }
 
     #[test]

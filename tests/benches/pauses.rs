@@ -3,17 +3,19 @@
 //! `cargo bench -p holdfast-tests --bench pauses [-- WORD …] [-- --scale N]`, where a WORD chooses
 //! the rows whose name contains it and N divides the sizes. While the row's command runs, and for two
 //! seconds after, a probe sends PING after PING, some 20,000, and notes how long each takes; the table
-//! shows the 99.99th percentile and the longest, beside those of two idle seconds before. The client's
-//! own command is not judged.
+//! shows the 99.99th percentile and the longest, beside those of two idle seconds before, and what of
+//! them was the server's own ([`Stopwatch`]). The client's own command is not judged.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use holdfast_tests::bench_args::BenchArgs;
 use holdfast_tests::binaries::Flavour;
 use holdfast_tests::client::Client;
+use holdfast_tests::process::{Stopwatch, Took};
 use holdfast_tests::progress::say;
 use holdfast_tests::resp::Value;
 use holdfast_tests::server::Server;
@@ -82,7 +84,9 @@ const ROWS: [Row; 7] = [
 fn main() {
     let args = BenchArgs::read();
     let scale = args.scale;
-    println!("PING in ms: p99.99 / longest, idle and with the command · 1/{scale} of the size");
+    println!(
+        "PING in ms: p99.99 / longest, idle and with the command (in the server) · 1/{scale} of the size"
+    );
     for row in ROWS.iter().filter(|row| args.chooses(row.name)) {
         let shown = [Flavour::Holdfast, Flavour::OptimisedValkey]
             .map(|flavour| measure(row, flavour, scale));
@@ -107,18 +111,35 @@ fn measure(row: &Row, flavour: Flavour, scale: usize) -> String {
 }
 
 fn shown(idle: Pings, felt: Pings) -> String {
-    let ms = |Pings { p99_99, longest }: Pings| {
-        let [p99_99, longest] = [p99_99, longest].map(|time| time.as_secs_f64() * 1000.0);
-        format!("{p99_99:6.2} /{longest:7.2}")
-    };
-    format!("{}  {}", ms(idle), ms(felt))
+    format!("{}  {} ({})", idle.all, felt.all, felt.served)
 }
 
-/// What PINGs took.
-#[derive(Clone, Copy)]
+/// What PINGs took, and what of that in the server.
 struct Pings {
+    all: Longest,
+    served: Longest,
+}
+
+/// Of some thousand times.
+struct Longest {
     p99_99: Duration,
     longest: Duration,
+}
+
+impl Longest {
+    fn of(times: impl Iterator<Item = Duration>) -> Self {
+        let mut times: Vec<Duration> = times.collect();
+        times.sort_unstable();
+        let nth_longest = |nth: usize| times[times.len() - 1 - nth];
+        Self { p99_99: nth_longest(times.len() / 10_000), longest: nth_longest(0) }
+    }
+}
+
+impl fmt::Display for Longest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [p99_99, longest] = [self.p99_99, self.longest].map(|time| time.as_secs_f64() * 1000.0);
+        write!(f, "{p99_99:6.2} /{longest:7.2}")
+    }
 }
 
 fn pipeline(client: &mut Client, items: usize, command: impl Fn(usize) -> Vec<String>) {
@@ -142,22 +163,22 @@ fn due_at_once(server: &Server, client: &mut Client, items: usize) -> String {
 
 fn pings_while(server: &Server, act: impl FnOnce()) -> Pings {
     let over = Arc::new(AtomicBool::new(false));
-    let mut probe = server.client();
+    let (mut probe, pid) = (server.client(), server.pid());
     let flag = Arc::clone(&over);
     let prober = thread::spawn(move || {
-        let mut pings = Vec::new();
+        let stopwatch = Stopwatch::of(pid);
+        let mut pings: Vec<Took> = Vec::new();
         while !flag.load(Ordering::Relaxed) {
-            let start = Instant::now();
-            probe.run("PING");
-            pings.push(start.elapsed());
+            pings.push(stopwatch.time(|| drop(probe.run("PING"))));
             thread::sleep(Duration::from_micros(50));
         }
         pings
     });
     act();
     over.store(true, Ordering::Relaxed);
-    let mut pings = prober.join().expect("the probe lives as long as the server");
-    pings.sort_unstable();
-    let nth_longest = |nth: usize| pings[pings.len() - 1 - nth];
-    Pings { p99_99: nth_longest(pings.len() / 10_000), longest: nth_longest(0) }
+    let pings = prober.join().expect("the probe lives as long as the server");
+    Pings {
+        all: Longest::of(pings.iter().map(|ping| ping.all)),
+        served: Longest::of(pings.iter().map(|ping| ping.served)),
+    }
 }

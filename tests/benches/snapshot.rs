@@ -7,9 +7,9 @@
 //! * extra RSS: the most that the process has above what it had when the same load ran without BGSAVE;
 //!   Valkey's child counts with what it shares with nobody.
 //! * PING: the longest, without BGSAVE and during it. Two cores are shared by all, so the scheduler has
-//!   its part in both.
-//! * turn: the longest time that the server did anything else than wait (`eventloop_duration_max`);
-//!   slice: the longest of the walk; fork: how long Valkey's fork took, during which all wait.
+//!   its part in both; and the longest in the server, which is without that part ([`Stopwatch`]).
+//! * turn: the longest time that the server did anything else than wait (`eventloop_duration_max`), with
+//!   the time in it when another process had the processor; slice: the longest of the walk; fork: how long Valkey's fork took, during which all wait.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use holdfast_tests::bench_args::BenchArgs;
 use holdfast_tests::binaries::Flavour;
 use holdfast_tests::client::Client;
-use holdfast_tests::process::resident_bytes;
+use holdfast_tests::process::{Stopwatch, resident_bytes};
 use holdfast_tests::progress::say;
 use holdfast_tests::resp::Value;
 use holdfast_tests::server::Server;
@@ -44,9 +44,9 @@ fn main() {
     let flavours = args.flavours();
     println!("BGSAVE of 1/{scale} GB under overwrite load; goal {GOAL}\n");
     println!(
-        "| | RSS MB | extra MB | extra % | PING ms idle, during | turn µs | slice or fork µs | s | written /s |"
+        "| | RSS MB | extra MB | extra % | PING ms idle, during | of it in the server | turn µs | slice or fork µs | s | written /s |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     for with_hash in [false, true] {
         for flavour in &flavours {
             let figures = measure(*flavour, scale, with_hash);
@@ -59,8 +59,8 @@ fn main() {
 struct Figures {
     rss: f64,
     extra: f64,
-    ping_before: Duration,
-    ping_during: Duration,
+    ping_before: Pings,
+    ping_during: Pings,
     longest_turn_us: u64,
     longest_pause_us: u64,
     took: Duration,
@@ -71,13 +71,15 @@ impl Figures {
     fn shown(&self, flavour: Flavour, with_hash: bool) -> String {
         let ms = |time: Duration| time.as_secs_f64() * 1000.0;
         format!(
-            "| {flavour:?}{} | {:.0} | {:.1} | {:.1} | {:.2}, {:.2} | {} | {} | {:.1} | {:.0} |",
+            "| {flavour:?}{} | {:.0} | {:.1} | {:.1} | {:.2}, {:.2} | {:.2}, {:.2} | {} | {} | {:.1} | {:.0} |",
             if with_hash { ", with a hash of 100 MB" } else { "" },
             self.rss,
             self.extra,
             self.extra * 100.0 / self.rss,
-            ms(self.ping_before),
-            ms(self.ping_during),
+            ms(self.ping_before.longest),
+            ms(self.ping_during.longest),
+            ms(self.ping_before.longest_served),
+            ms(self.ping_during.longest_served),
             self.longest_turn_us,
             self.longest_pause_us,
             self.took.as_secs_f64(),
@@ -92,6 +94,25 @@ struct Load {
     is_over: AtomicBool,
     writes: AtomicU64,
     longest_ping_us: AtomicU64,
+    longest_served_us: AtomicU64,
+}
+
+/// The longest times that PINGs took, in all and in the server.
+#[derive(Debug, Default)]
+struct Pings {
+    longest: Duration,
+    longest_served: Duration,
+}
+
+impl Load {
+    /// Since the last call.
+    fn take_pings(&self) -> Pings {
+        let take = |longest: &AtomicU64| Duration::from_micros(longest.swap(0, Ordering::Relaxed));
+        Pings {
+            longest: take(&self.longest_ping_us),
+            longest_served: take(&self.longest_served_us),
+        }
+    }
 }
 
 fn measure(flavour: Flavour, scale: usize, with_hash: bool) -> Figures {
@@ -108,7 +129,7 @@ fn measure(flavour: Flavour, scale: usize, with_hash: bool) -> Figures {
         if fields > 0 {
             scope.spawn(|| write(server.client(), &load, fields, hset));
         }
-        scope.spawn(|| ping(server.client(), &load));
+        scope.spawn(|| ping(&server, &load));
         let figures = under_load(&server, &mut control, &load);
         load.is_over.store(true, Ordering::Relaxed);
         figures
@@ -117,14 +138,14 @@ fn measure(flavour: Flavour, scale: usize, with_hash: bool) -> Figures {
 
 fn under_load(server: &Server, control: &mut Client, load: &Load) -> Figures {
     thread::sleep(BEFORE / 2);
-    load.longest_ping_us.store(0, Ordering::Relaxed);
+    load.take_pings();
     let mut figures = Figures::default();
     let start = Instant::now();
     while start.elapsed() < BEFORE {
         figures.rss = figures.rss.max(megabytes(server));
         thread::sleep(LOOK_EVERY);
     }
-    figures.ping_before = longest_ping(load);
+    figures.ping_before = load.take_pings();
     control.run("CONFIG RESETSTAT");
     let (start, writes) = (Instant::now(), load.writes.load(Ordering::Relaxed));
     control.run("BGSAVE");
@@ -134,7 +155,7 @@ fn under_load(server: &Server, control: &mut Client, load: &Load) -> Figures {
         thread::sleep(LOOK_EVERY);
     }
     figures.took = start.elapsed();
-    figures.ping_during = longest_ping(load);
+    figures.ping_during = load.take_pings();
     figures.extra = most - figures.rss;
     let writes = load.writes.load(Ordering::Relaxed) - writes;
     figures.writes_per_s = writes as f64 / figures.took.as_secs_f64();
@@ -153,10 +174,6 @@ fn info(control: &mut Client, section: &str, field: &str) -> u64 {
     let mut values = text.lines().filter_map(|line| line.split_once(':'));
     let found = values.find(|(name, _)| *name == field);
     found.and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(0)
-}
-
-fn longest_ping(load: &Load) -> Duration {
-    Duration::from_micros(load.longest_ping_us.swap(0, Ordering::Relaxed))
 }
 
 /// RSS, and what a child that saves shares with nobody.
@@ -213,11 +230,12 @@ fn write(mut client: Client, load: &Load, count: usize, command: fn(usize) -> Ve
     }
 }
 
-fn ping(mut client: Client, load: &Load) {
+fn ping(server: &Server, load: &Load) {
+    let (mut client, stopwatch) = (server.client(), Stopwatch::of(server.pid()));
     while !load.is_over.load(Ordering::Relaxed) {
-        let start = Instant::now();
-        client.run("PING");
-        load.longest_ping_us.fetch_max(start.elapsed().as_micros() as u64, Ordering::Relaxed);
+        let took = stopwatch.time(|| drop(client.run("PING")));
+        load.longest_ping_us.fetch_max(took.all.as_micros() as u64, Ordering::Relaxed);
+        load.longest_served_us.fetch_max(took.served.as_micros() as u64, Ordering::Relaxed);
         thread::sleep(Duration::from_micros(50));
     }
 }

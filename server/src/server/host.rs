@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::alloc;
 use crate::clock::{Clock, Now};
 use crate::config::settings::{Aof, Fsync};
 use crate::config::{Config, Effect, Settings, load, rewrite, set};
@@ -224,7 +225,7 @@ impl Host for Process {
     fn discard(&mut self, garbage: Garbage) {
         // A small database is freed faster than a thread is woken.
         if !garbage.is_small() {
-            tokio::task::spawn_blocking(move || drop(garbage));
+            tokio::task::spawn_blocking(move || alloc::at_leisure(move || drop(garbage)));
         }
     }
 
