@@ -58,8 +58,9 @@ impl Waited {
 }
 
 /// Takes the time of requests, and what of it was the server's: the time but for what the threads that
-/// serve, and the one that asks, waited for a processor that the machine gave to somebody else. What
-/// counts is what a server computes, waits for a lock, or for the disk; and a hypervisor's pauses.
+/// serve, and the one that asks, waited for a processor that somebody else had. What counts is what a
+/// server computes, waits for a lock, or for the disk; and a hypervisor's pauses. It is an upper bound
+/// where one serving thread waits for another that waits for a processor: the longer wait is taken off.
 #[derive(Debug)]
 pub struct Stopwatch {
     asks: Waited,
