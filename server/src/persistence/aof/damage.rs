@@ -339,6 +339,15 @@ fn a_log_without_marks_that_is_wrong_is_refused() {
 }
 
 #[test]
+fn a_file_of_the_log_that_is_called_history_as_well_stays() {
+    let sim = foreign(&unit(1, 31));
+    let mut manifest = content(&sim, MANIFEST);
+    manifest.extend(b"file appendonly.aof.1.incr.aof seq 1 type h\n");
+    sim.put(&in_folder(MANIFEST), manifest);
+    assert!(check(&sim, 0, 2).is_clean());
+}
+
+#[test]
 fn an_old_log_becomes_the_base() {
     let sim = Sim::new(1);
     let old = [super::testing::base(0..3), unit(3, 10)].concat();

@@ -283,12 +283,14 @@ impl Files {
         Ok(())
     }
 
-    /// Removes the files that a base stands for, and then their lines.
+    /// Removes the files that a base stands for, and then their lines. A manifest that somebody wrote
+    /// may call a file history that is the log's, too.
     pub(super) fn remove_history(&mut self) -> io::Result<()> {
         if self.awaits_base || self.manifest.history.is_empty() {
             return Ok(());
         }
-        for entry in &self.manifest.history {
+        let is_needed = |name: &str| self.manifest.files().any(|file| file.name == name);
+        for entry in self.manifest.history.iter().filter(|entry| !is_needed(&entry.name)) {
             crate::log::notice!("Removing the history file {} in the background", entry.name);
             match self.storage.remove(&self.path_of(entry)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
