@@ -100,6 +100,10 @@ impl<'a> Request<'a> {
     pub fn parse(line: &'a [u8]) -> Option<Self> {
         let line = std::str::from_utf8(line).ok().filter(|line| line.len() < MAX_REQUEST_BYTES)?;
         let line = line.trim_ascii();
+        // What is asked for is named in answers and logs.
+        if line.contains(|letter: char| letter.is_control() && letter != '\t') {
+            return None;
+        }
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         let rest = rest.trim_ascii();
         match verb {

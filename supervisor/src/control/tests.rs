@@ -67,6 +67,8 @@ fn whatever_else_is_none() {
         b"config reset now",
         b"config edit",
         b"restore /a\0b",
+        b"stop ser\x0bver",
+        b"verify /data/\x1b[2J.rdb",
         b"factory-reset",
         b"factory-reset no",
         b"reboot now",

@@ -44,7 +44,10 @@ fn check_typed(parse: Parse, line: &[u8]) -> Result<(), String> {
 
 /// Numbers within their limits, names that are words, paths that are whole.
 fn is_bounded(request: &Request) -> bool {
-    let is_word = |name: &str| !name.is_empty() && !name.contains(char::is_whitespace);
+    let is_word = |name: &str| {
+        let splits = |letter: char| letter.is_ascii_whitespace() || letter.is_control();
+        !name.is_empty() && !name.contains(splits)
+    };
     match *request {
         Request::Control { service, wait, .. } => is_word(service) && wait <= MAX_WAIT,
         Request::Logs { service, count, .. } => {

@@ -34,8 +34,9 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
+    /// What is in a file may be repeated in `text`; what in it moves a cursor is not.
     pub(crate) fn new(file: &str, kind: Kind, text: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), kind, text: text.into() }
+        Self { file: file.to_owned(), kind, text: text.into().replace(char::is_control, "?") }
     }
 }
 

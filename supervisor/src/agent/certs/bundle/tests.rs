@@ -95,6 +95,21 @@ fn a_file_that_was_cut_off_is_refused() {
 }
 
 #[test]
+fn what_is_said_of_a_file_is_one_line_whatever_is_in_it() {
+    let mut bundle = good_bundle();
+    bundle.certificate.bytes = b"-----BEGIN CERTIFICATE\x1b[2J\n-----\nx".to_vec();
+    let faults = bundle.check(&[], Some(NOW)).expect_err("no certificate");
+    let said: Vec<String> = faults.iter().map(Fault::to_string).collect();
+    assert!(!said.concat().contains(char::is_control), "{said:?}");
+    bundle.certificate.bytes = b"-----BEGIN -----BEGIN CERT\x1f-----\nx".to_vec();
+    refused(
+        &bundle,
+        Kind::Truncated,
+        "server.crt: is cut off: PEM section 1 has no \"-----BEGIN CERT?\"",
+    );
+}
+
+#[test]
 fn a_key_of_another_certificate_is_refused() {
     let mut bundle = good_bundle();
     bundle.key = good_bundle().key;
