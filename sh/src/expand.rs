@@ -24,13 +24,16 @@ pub(crate) struct Command {
     pub(crate) words: Vec<Vec<u8>>,
 }
 
-/// `environment` tells the variables that are set.
+/// `environment` tells the variables that are set, and `file` what `$(cat FILE)` stands for, as [`read`]
+/// does.
 pub(crate) fn expand(
     script: &Script,
     options: &Options,
     environment: &dyn Fn(&OsStr) -> Option<OsString>,
+    file: fn(&[u8]) -> Result<Vec<u8>, Stop>,
 ) -> Result<Command, Stop> {
-    let mut expansion = Expansion { options, environment, assigned: Vec::new(), left: MAX_BYTES };
+    let (assigned, left) = (Vec::new(), MAX_BYTES);
+    let mut expansion = Expansion { options, environment, file, assigned, left };
     let mut fields = Fields::default();
     // They do not see the assignments before them, which are for the program alone.
     for word in &script.words {
@@ -79,6 +82,7 @@ impl Fields {
 struct Expansion<'a> {
     options: &'a Options<'a>,
     environment: &'a dyn Fn(&OsStr) -> Option<OsString>,
+    file: fn(&[u8]) -> Result<Vec<u8>, Stop>,
     assigned: Vec<(Vec<u8>, Vec<u8>)>,
     /// Bytes that may still come.
     left: usize,
@@ -90,7 +94,7 @@ impl Expansion<'_> {
             match piece {
                 Piece::Text { bytes, quoted } => self.text(bytes, *quoted, fields)?,
                 Piece::Value { value: Value::File(path), quoted } => {
-                    let bytes = read(&self.whole(path)?)?;
+                    let bytes = (self.file)(&self.whole(path)?)?;
                     self.text(&bytes, *quoted, fields)?;
                 }
                 Piece::Value { value: Value::Variable { name, otherwise }, quoted } => {
@@ -154,7 +158,7 @@ impl Expansion<'_> {
 }
 
 /// What `$(cat FILE)` stands for: the file without the ends of lines at its end.
-fn read(path: &[u8]) -> Result<Vec<u8>, Stop> {
+pub(crate) fn read(path: &[u8]) -> Result<Vec<u8>, Stop> {
     if path.starts_with(b"-") {
         return Err(Stop::refused(path, construct::SUBSTITUTION));
     }

@@ -49,12 +49,25 @@ pub fn main(args: &[OsString]) -> u8 {
     }
 }
 
+/// The words that `text` comes to, assignments first, as `NAME=value`; otherwise the status and the line
+/// that refuse it. For the fuzzers of tests/: what variables and files stand for are their own names.
+pub fn words(text: &[u8]) -> Result<Vec<Vec<u8>>, (u8, Vec<u8>)> {
+    let options = Options { command: text, parameters: &[], is_strict: false, is_main: false };
+    let script = parse::parse(options.command);
+    let variable = |name: &OsStr| Some(name.to_owned());
+    let expand =
+        |script| expand::expand(&script, &options, &variable, |file: &[u8]| Ok(file.to_vec()));
+    let command = script.and_then(expand).map_err(|stop| (stop.status, stop.line()))?;
+    let said = |(name, value): (Vec<u8>, Vec<u8>)| [&name[..], b"=", &value].concat();
+    Ok(command.assignments.into_iter().map(said).chain(command.words).collect())
+}
+
 fn take(args: &[OsString]) -> Result<u8, Stop> {
     if std::env::var_os(SWITCH).is_some_and(|value| value == OsStr::new("off")) {
         return Err(Stop::refused("sh", construct::OFF));
     }
     let options = Options::of(args)?;
     let script = parse::parse(options.command)?;
-    let command = expand::expand(&script, &options, &|name| std::env::var_os(name))?;
+    let command = expand::expand(&script, &options, &|name| std::env::var_os(name), expand::read)?;
     run::run(&script, command, options.is_main)
 }

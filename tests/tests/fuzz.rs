@@ -1,15 +1,20 @@
 //! A short fuzzing run of every parser of bytes from outside, and canaries: decoders broken on purpose
 //! that the very same run must catch. The long run is cargo-fuzz's, in fuzz/.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use agent_library::fuzz::{self as read, Mistake};
 use holdfast_server::config::syntax;
 use holdfast_server::keyspace::{Keyspace, Value};
 use holdfast_server::types::collection::Collection;
 use holdfast_supervisor::channel::ToInit;
 use holdfast_supervisor::control::{Order, Request};
 use holdfast_supervisor::notify::Notice;
+use holdfast_supervisor::plan::Plan;
 use holdfast_tests::fuzz::resp::{Decode, Outcome, holdfast};
 use holdfast_tests::fuzz::{
-    Random, conf, control, packed, rdb_file, resp, restore, seeds, supervisor,
+    Random, agent, aof, commands, conf, control, packed, rdb_file, resp, restore, seeds, sh,
+    supervisor,
 };
 
 /// Inputs of one run: some seconds in a debug build.
@@ -18,67 +23,91 @@ const INPUTS: usize = 20_000;
 /// Fixed, so that a failure comes again; another one explores elsewhere.
 const SEED: u64 = 0x0070_1dfa_5700;
 
-/// The first input on which `decode` differs from the simple decoder.
-fn resp_failure(decode: Decode) -> Option<String> {
-    let seeds = seeds("resp");
+/// Makes an input, mostly of a seed.
+type Generate = fn(&mut Random, &[Vec<u8>]) -> Vec<u8>;
+
+/// What `check` finds wrong first: with the seeds of `kind`, and with so many inputs made of them.
+fn failure(
+    kind: &str,
+    count: usize,
+    generate: Generate,
+    check: impl Fn(&[u8]) -> Result<(), String>,
+) -> Option<String> {
+    let seeds = seeds(kind);
     let mut random = Random::from_seed(SEED);
-    let generated = (0..INPUTS).map(|_| resp::generate(&mut random, &seeds));
-    let inputs = seeds.iter().cloned().chain(generated);
-    inputs.map(|input| resp::check(decode, &input)).find_map(Result::err)
+    let generated = (0..count).map(|_| generate(&mut random, &seeds));
+    seeds.iter().cloned().chain(generated).find_map(|input| check(&input).err())
+}
+
+fn resp_failure(decode: Decode) -> Option<String> {
+    failure("resp_decode", INPUTS, resp::generate, |input| resp::check(decode, input))
 }
 
 fn conf_failure(parse: conf::Parse) -> Option<String> {
-    let seeds = seeds("conf");
-    let mut random = Random::from_seed(SEED);
-    let generated = (0..INPUTS).map(|_| conf::generate(&mut random, &seeds));
-    let inputs = seeds.iter().cloned().chain(generated);
-    inputs.map(|text| conf::check(parse, &text)).find_map(Result::err)
+    failure("redis_conf", INPUTS, conf::generate, |text| conf::check(parse, text))
 }
 
 fn control_failure(parse: control::Parse) -> Option<String> {
-    let seeds = seeds("control");
-    let mut random = Random::from_seed(SEED);
-    let generated = (0..INPUTS).map(|_| control::generate(&mut random, &seeds));
-    let inputs = seeds.iter().cloned().chain(generated);
-    inputs.map(|line| control::check(parse, &line)).find_map(Result::err)
+    failure("control", INPUTS, control::generate, |line| control::check(parse, line))
 }
 
 /// The first listpack that `read` reads otherwise than the simple reader.
 fn listpack_failure(read: packed::Read) -> Option<String> {
-    let seeds = seeds("listpack");
-    let mut random = Random::from_seed(SEED);
-    let generated = (0..INPUTS).map(|_| packed::generate_listpack(&mut random, &seeds));
-    let inputs = seeds.iter().cloned().chain(generated);
-    let check = |bytes: Vec<u8>| packed::check(read, packed::simple_listpack, &bytes);
-    inputs.map(check).find_map(Result::err)
+    let check = |bytes: &[u8]| packed::check(read, packed::simple_listpack, bytes);
+    failure("packed", INPUTS, packed::generate_listpack, check)
 }
 
 fn intset_failure(read: packed::Read) -> Option<String> {
-    let seeds = seeds("intset");
-    let mut random = Random::from_seed(SEED);
-    let generated = (0..INPUTS).map(|_| packed::generate_intset(&mut random, &seeds));
-    let inputs = seeds.iter().cloned().chain(generated);
-    let check = |bytes: Vec<u8>| packed::check(read, packed::simple_intset, &bytes);
-    inputs.map(check).find_map(Result::err)
+    let check = |bytes: &[u8]| packed::check(read, packed::simple_intset, bytes);
+    failure("packed", INPUTS, packed::generate_intset, check)
 }
 
 /// The first payload of which `restore` makes something that does not come back the same.
 fn restore_failure(restore: restore::Restore) -> Option<String> {
-    let seeds = seeds("restore");
-    let mut random = Random::from_seed(SEED);
-    let generated = (0..INPUTS).map(|_| restore::generate(&mut random, &seeds));
-    let inputs = seeds.iter().cloned().chain(generated);
-    inputs.map(|bytes| restore::check(restore, &bytes)).find_map(Result::err)
+    failure("restore", INPUTS, restore::generate, |bytes| restore::check(restore, bytes))
 }
 
 /// The first file of which `load` makes something that does not come back the same.
 fn rdb_file_failure(load: rdb_file::Load) -> Option<String> {
-    let seeds = seeds("rdb_file");
-    let mut random = Random::from_seed(SEED);
     // Each is a volume.
-    let generated = (0..INPUTS / 4).map(|_| rdb_file::generate(&mut random, &seeds));
-    let inputs = seeds.iter().cloned().chain(generated);
-    inputs.map(|bytes| rdb_file::check(load, &bytes)).find_map(Result::err)
+    failure("rdb_file", INPUTS / 4, rdb_file::generate, |bytes| rdb_file::check(load, bytes))
+}
+
+fn commands_failure(execute: commands::Execute) -> Option<String> {
+    // Each is a server.
+    failure("commands", INPUTS / 10, commands::generate, |input| commands::check(execute, input))
+}
+
+/// The first log that two starts make different things of.
+fn aof_failure(open: aof::Open) -> Option<String> {
+    // Each is six starts.
+    let file = |bytes: &[u8]| aof::check_file(open, bytes);
+    let manifest = |text: &[u8]| aof::check_manifest(open, text);
+    failure("aof_file", INPUTS / 20, aof::generate_file, file)
+        .or_else(|| failure("aof_manifest", INPUTS / 20, aof::generate_manifest, manifest))
+}
+
+fn sh_failure(read: sh::Read) -> Option<String> {
+    failure("sh", INPUTS, sh::generate, |text| sh::check(read, text))
+}
+
+fn toml_failure(read: agent::ReadConfig) -> Option<String> {
+    let check = |text: &[u8]| agent::check_config(read, text);
+    failure("holdfast_toml", INPUTS, agent::generate_config, check)
+}
+
+fn dhcp_failure(hear: agent::Hear) -> Option<String> {
+    failure("dhcp", INPUTS, agent::generate_dhcp, |packet| agent::check_dhcp(hear, packet))
+}
+
+fn ntp_failure(judge: agent::Judge) -> Option<String> {
+    failure("ntp", INPUTS, agent::generate_time, |bytes| agent::check_time(judge, bytes))
+}
+
+fn certificates_failure(faults: agent::Faults) -> Option<String> {
+    // Signatures take their time.
+    let check = |bytes: &[u8]| agent::check_bundle(faults, bytes);
+    failure("certificates", INPUTS / 20, agent::generate_bundle, check)
 }
 
 /// The first message that `decode` understands as something that does not come back.
@@ -185,12 +214,7 @@ fn configuration_text_parses_back_from_its_quoted_form() {
 
 #[test]
 fn no_configuration_text_makes_the_loader_panic() {
-    let seeds = seeds("conf");
-    let mut random = Random::from_seed(SEED);
-    let generated = (0..INPUTS).map(|_| conf::generate(&mut random, &seeds));
-    for text in seeds.iter().cloned().chain(generated) {
-        assert_eq!(conf::check_load(&text), Ok(()));
-    }
+    assert_eq!(failure("redis_conf", INPUTS, conf::generate, conf::check_load), None);
 }
 
 #[test]
@@ -316,4 +340,121 @@ fn canary_a_key_in_the_wrong_database_is_caught() {
         Some(keyspace)
     }
     assert!(rdb_file_failure(broken).is_some());
+}
+
+#[test]
+fn whatever_is_sent_is_answered_and_kept() {
+    assert_eq!(commands_failure(commands::holdfast), None);
+}
+
+#[test]
+fn canary_an_answer_that_is_cut_is_caught() {
+    fn broken(input: &[u8]) -> commands::Ran {
+        let mut ran = commands::holdfast(input);
+        let cut = ran.replies.len().saturating_sub(1);
+        ran.replies.truncate(cut);
+        ran
+    }
+    assert!(commands_failure(broken).is_some());
+}
+
+#[test]
+fn canary_a_key_that_is_not_kept_is_caught() {
+    fn broken(input: &[u8]) -> commands::Ran {
+        let ran = commands::holdfast(input);
+        commands::Ran { file: commands::holdfast(b"").file, ..ran }
+    }
+    assert!(commands_failure(broken).is_some());
+}
+
+#[test]
+fn a_log_that_was_loaded_is_loaded_the_same_again() {
+    assert_eq!(aof_failure(aof::holdfast), None);
+}
+
+#[test]
+fn canary_a_start_that_loses_a_command_is_caught() {
+    fn broken(disk: &aof::Disk) -> Result<Vec<Vec<u8>>, Vec<String>> {
+        static STARTS: AtomicUsize = AtomicUsize::new(0);
+        let mut commands = aof::holdfast(disk)?;
+        if STARTS.fetch_add(1, Ordering::Relaxed) % 2 == 1 {
+            commands.pop();
+        }
+        Ok(commands)
+    }
+    assert!(aof_failure(broken).is_some());
+}
+
+#[test]
+fn what_sh_takes_is_the_same_when_it_is_quoted() {
+    assert_eq!(sh_failure(holdfast_sh::words), None);
+}
+
+#[test]
+fn canary_a_shell_that_splits_what_is_quoted_is_caught() {
+    fn broken(text: &[u8]) -> Result<Vec<Vec<u8>>, (u8, Vec<u8>)> {
+        let mut words = holdfast_sh::words(text)?;
+        words.iter_mut().for_each(|word| word.retain(|byte| *byte != b' '));
+        if text.contains(&b'\'') && text.contains(&b' ') {
+            words.push(Vec::new());
+        }
+        Ok(words)
+    }
+    assert!(sh_failure(broken).is_some());
+}
+
+#[test]
+fn what_the_agent_reads_never_makes_it_panic_and_is_what_init_takes() {
+    assert_eq!(toml_failure(read::config), None);
+    assert_eq!(dhcp_failure(read::dhcp), None);
+    assert_eq!(ntp_failure(read::time), None);
+    assert_eq!(certificates_failure(read::bundle), None);
+}
+
+#[test]
+fn canary_a_mistake_in_the_wrong_place_is_caught() {
+    fn broken(text: &str) -> Result<Plan, Vec<Mistake>> {
+        let further = |(line, column, what)| (line + 1, column, what);
+        read::config(text).map_err(|mistakes| mistakes.into_iter().map(further).collect())
+    }
+    assert!(toml_failure(broken).is_some());
+}
+
+#[test]
+fn canary_a_plan_that_init_does_not_take_is_caught() {
+    fn broken(text: &str) -> Result<Plan, Vec<Mistake>> {
+        let mut plan = read::config(text)?;
+        plan.services.clear();
+        Ok(plan)
+    }
+    assert!(toml_failure(broken).is_some());
+}
+
+#[test]
+fn canary_a_lease_with_a_name_that_is_none_is_caught() {
+    fn broken(packet: &[u8]) -> Option<ToInit> {
+        let mut told = read::dhcp(packet)?;
+        if let ToInit::Lease(lease) = &mut told {
+            lease.domain = "a\nb".try_into().expect("fits");
+        }
+        Some(told)
+    }
+    assert!(dhcp_failure(broken).is_some());
+}
+
+#[test]
+fn canary_a_time_long_past_is_caught() {
+    fn broken(packet: &[u8], sent_us: i64, round_trip_us: u32) -> Option<(i64, i64)> {
+        let (offset_us, distance_us) = read::time(packet, sent_us, round_trip_us)?;
+        Some((offset_us.saturating_sub(1 << 50), distance_us))
+    }
+    assert!(ntp_failure(broken).is_some());
+}
+
+#[test]
+fn canary_a_certificate_shown_as_it_came_is_caught() {
+    fn broken(pem: &[u8]) -> Vec<String> {
+        vec![format!("is none: {}", String::from_utf8_lossy(pem))]
+    }
+    assert!(certificates_failure(broken).is_some());
 }

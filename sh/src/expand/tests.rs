@@ -23,7 +23,7 @@ fn expanded(text: &str, is_strict: bool) -> Result<Command, Stop> {
     let parameters = ["name", "first"].map(OsString::from);
     let options =
         Options { command: text.as_bytes(), parameters: &parameters, is_strict, is_main: false };
-    expand(&parse(options.command)?, &options, &variable)
+    expand(&parse(options.command)?, &options, &variable, read)
 }
 
 #[track_caller]

@@ -43,6 +43,8 @@ use holdfast_supervisor::snapshot::Mode;
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::Mutex;
 
+#[cfg(feature = "fuzz")]
+pub(crate) use bundle::faults;
 pub(crate) use command::command;
 
 use crate::config::tls::{Origin, Tls};

@@ -16,6 +16,8 @@ mod dialogue;
 mod discover;
 mod doctor;
 mod files;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod last_good;
 mod link;
 mod logs;
@@ -32,6 +34,6 @@ mod utc;
 
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
+pub fn main() -> ExitCode {
     command::main(std::env::args_os().map(|word| word.to_string_lossy().into_owned()))
 }

@@ -23,6 +23,8 @@ use devices::{Device, Links};
 use fixed::Fixed;
 use interface::Interface;
 
+#[cfg(feature = "fuzz")]
+pub(crate) use interface::told;
 pub(crate) use view::{Report, View};
 
 /// What other parts of the agent want to know of the network.

@@ -21,6 +21,8 @@ use discipline::{Adjust, Discipline};
 use select::{Agreed, Sample};
 use sntp::Query;
 
+#[cfg(feature = "fuzz")]
+pub(crate) use sntp::judged;
 pub(crate) use view::{Report, View};
 
 const PORT: u16 = 123;

@@ -65,7 +65,7 @@ pub fn check_load(text: &[u8]) -> Result<(), String> {
 }
 
 /// No file exists, every directory can be entered.
-struct OnlyStdin<'a>(&'a [u8]);
+pub(super) struct OnlyStdin<'a>(pub(super) &'a [u8]);
 
 impl Files for OnlyStdin<'_> {
     fn read(&mut self, _: &Path) -> io::Result<Vec<u8>> {

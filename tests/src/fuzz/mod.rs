@@ -1,13 +1,24 @@
 //! Fuzzing's entry points, shared by the cargo-fuzz targets in fuzz/ and by the short run of every
 //! `cargo test`: inputs are made from a seed here, from coverage there; the checks are the same.
 
-pub mod conf;
-pub mod control;
+pub mod resp;
+
+pub mod commands;
+
 pub mod packed;
 pub mod rdb_file;
-pub mod resp;
 pub mod restore;
+
+pub mod aof;
+
+pub mod conf;
+pub mod sh;
+
+pub mod agent;
+pub mod control;
 pub mod supervisor;
+
+mod world;
 
 use std::fs;
 

@@ -1,6 +1,7 @@
 //! Whole RDB files: no bytes make the reader panic or take more memory than they warrant, and what it
 //! accepts is a sound volume, which is written and read again as the same.
 
+use agent_library::fuzz::backup;
 use holdfast_server::clock::Now;
 use holdfast_server::keyspace::Keyspace;
 use holdfast_server::rdb::Writer;
@@ -20,8 +21,14 @@ pub type Load = fn(&[u8]) -> Option<Keyspace>;
 
 /// What is wrong with what `load` makes of `bytes`.
 pub fn check(load: Load, bytes: &[u8]) -> Result<(), String> {
+    let _ = backup(bytes);
     let Some(keyspace) = load(bytes) else { return Ok(()) };
     let again = written(&keyspace);
+    // What the agent makes of a file before it is restored.
+    let counted = backup(&again);
+    if counted != Ok(keyspace.len() as u64) {
+        return Err(format!("{} keys are a backup of {counted:?}: {again:x?}", keyspace.len()));
+    }
     match load(&again) {
         Some(back) if content(&back) == content(&keyspace) => Ok(()),
         back => Err(format!(
@@ -76,7 +83,7 @@ fn content(keyspace: &Keyspace) -> Vec<String> {
     content
 }
 
-fn written(keyspace: &Keyspace) -> Vec<u8> {
+pub(super) fn written(keyspace: &Keyspace) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), true, NOW);
     let has_field_times = keyspace.iter().any(|(_, db)| db.volatile_within_len() > 0);
     write_head(&mut writer, &Head { has_field_times, ..Head::default() });

@@ -89,6 +89,17 @@ impl Bundle {
     }
 }
 
+/// What is wrong with one file that is certificate, key and authority.
+#[cfg(feature = "fuzz")]
+pub(crate) fn faults(pem: &[u8]) -> Vec<String> {
+    let source = Source { name: "file".to_owned(), bytes: pem.to_vec() };
+    let bundle =
+        Bundle { certificate: source.clone(), key: source.clone(), authority: Some(source) };
+    let names: Vec<Name> = Name::parse("edge.example").into_iter().collect();
+    let checked = bundle.check(&names, Some(holdfast_supervisor::clock::BUILT_AT));
+    checked.err().into_iter().flatten().map(|fault| fault.to_string()).collect()
+}
+
 fn collect<T>(result: Result<T, Fault>, faults: &mut Vec<Fault>) -> Option<T> {
     result.map_err(|fault| faults.push(fault)).ok()
 }

@@ -144,7 +144,7 @@ impl Interface {
     /// What is in force, in full: init compares. Also after a new plan, which reset some of it.
     pub(super) fn tell(&mut self, shared: &Shared) {
         let message = match self.client.held() {
-            Some(held) => ToInit::Lease(applied(&self.device, held, shared)),
+            Some(held) => ToInit::Lease(applied(&self.device.name, held, has_own_name(shared))),
             None => ToInit::NoLease,
         };
         let told = shared.link.send(&message);
@@ -248,14 +248,32 @@ pub(super) fn chance() -> u64 {
     if filled.is_ok() { u64::from_ne_bytes(bytes) } else { now_ms().wrapping_mul(0x9e37_79b9) }
 }
 
+/// Somebody has given the machine a name.
+fn has_own_name(shared: &Shared) -> bool {
+    shared.config().plan.hostname != Plan::built_in().hostname
+}
+
+/// What init would be told of an answer to this machine.
+#[cfg(feature = "fuzz")]
+pub(crate) fn told(packet: &[u8]) -> Option<ToInit> {
+    use super::dhcp::Kind;
+    // Whoever it is for: `chaddr` (RFC 2131, 2).
+    let mac = packet.get(28..34)?.try_into().ok()?;
+    Some(match dhcp::read(packet, mac)?.kind {
+        Kind::Offer(lease) | Kind::Ack(lease) => {
+            ToInit::Lease(applied("eth0", &Held::new(lease, now_ms()), false))
+        }
+        Kind::Nak(_) => ToInit::NoLease,
+    })
+}
+
 /// What init is told: the time that is left, and the server's name for the machine only where nobody
 /// else has named it.
-fn applied(device: &Device, held: &Held, shared: &Shared) -> Applied {
+fn applied(device: &str, held: &Held, has_own_name: bool) -> Applied {
     let lease = &held.lease;
     let mut dns = lease.dns.iter().copied();
     let left = |at: Ms| u32::try_from(at.saturating_sub(now_ms()) / 1000).unwrap_or(u32::MAX);
-    let nameless = shared.config().plan.hostname == Plan::built_in().hostname;
-    let hostname = lease.hostname.as_deref().filter(|_| nameless);
+    let hostname = lease.hostname.as_deref().filter(|_| !has_own_name);
     let route = |route: &dhcp::lease::Route| Route {
         to: route.to,
         prefix: route.prefix,
@@ -263,7 +281,7 @@ fn applied(device: &Device, held: &Held, shared: &Shared) -> Applied {
     };
     Applied {
         network: StaticNetwork {
-            device: text(&device.name),
+            device: text(device),
             address: lease.address,
             prefix: lease.prefix,
             gateway: lease.gateway,

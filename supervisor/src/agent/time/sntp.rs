@@ -87,6 +87,16 @@ impl Query {
     }
 }
 
+/// An answer as it is believed that comes `round_trip_us` after the query: by how much our clock is
+/// behind, and how much that may err.
+#[cfg(feature = "fuzz")]
+pub(crate) fn judged(packet: &[u8], sent_unix_us: i64, round_trip_us: u32) -> Option<(i64, i64)> {
+    let cookie = packet.get(24..32)?.try_into().map(u64::from_be_bytes).ok()?;
+    let query = Query { cookie, sent_at: Instant::now(), sent_unix_us };
+    let sample = query.judge(packet, sent_unix_us.checked_add(round_trip_us.into())?)?;
+    Some((sample.offset_us, sample.distance_us))
+}
+
 /// Before 1970 there is nothing that we would have to tell apart.
 fn unix_us(time: SystemTime) -> i64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
