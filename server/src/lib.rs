@@ -27,6 +27,8 @@ pub mod log;
 pub mod number;
 pub mod process;
 pub mod storage;
+pub mod task;
+pub mod timer;
 
 /// What HELLO and INFO call this server. Clients and tools know two names; Valkey's dialect is the
 /// one that is followed where the two differ.

@@ -27,7 +27,7 @@ pub enum Progress {
 /// Replies of one batch, in bytes, after which they are sent before more is executed.
 const OUTPUT_STEP: usize = 256 * 1024;
 /// A batch that takes longer, in microseconds, goes on when others have had their turn.
-const STEP_US: i64 = 4_000;
+const STEP_US: u64 = 4_000;
 
 impl Engine {
     /// Executes a batch, decoded from `buffer`, and appends the replies to `out`.
@@ -49,8 +49,10 @@ impl Engine {
             self.clients.check_in(slot, client);
             return Progress::Closing(closing);
         }
-        let began = clock.now();
-        let mut run = Run::starting(began);
+        let mut run = match batch.len() {
+            1 => Run::starting_about(clock.recent()),
+            _ => Run::starting(clock.now()),
+        };
         client.last_active_ms = run.now().ms();
         if !self.tracking.is_empty() {
             self.shrink_tracking();
@@ -90,14 +92,14 @@ impl Engine {
                 progress = Progress::Closing(client.closing);
                 break;
             }
-            let is_long = out.len() > limit || run.now().us - began.us > STEP_US;
+            let is_long = out.len() > limit || run.spent_us() > STEP_US;
             if is_long && at + 1 < batch.len() {
                 progress = Progress::Full { at: at + 1 };
                 break;
             }
         }
         self.end_batch(&mut run, &mut client, clock);
-        self.stats.turns.add(run.now().us.abs_diff(began.us), batch.len() as u64);
+        self.stats.turns.add(run.spent_us(), batch.len() as u64);
         self.broadcast_changes();
         self.hand_over_journal();
         if let Some(next_ms) = self.keyspace.db(client.db).next_deadline() {

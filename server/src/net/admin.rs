@@ -12,7 +12,7 @@ use tokio::net::{UnixListener, UnixStream};
 use super::listen::accept_failed;
 use super::{Shared, connection};
 use crate::engine::Address;
-use crate::log;
+use crate::{log, task};
 
 /// The owner and his group may connect; who else may is decided by user.
 const MODE: u32 = 0o660;
@@ -25,7 +25,7 @@ const MAX_CONNECTIONS: usize = 16;
 pub fn listen(path: &Path, shared: &Arc<Shared>) {
     match bind(path) {
         Ok(listener) => {
-            tokio::spawn(accept(listener, path.to_string_lossy().into(), Arc::clone(shared)));
+            task::spawn(accept(listener, path.to_string_lossy().into(), Arc::clone(shared)));
         }
         // The server serves without; its supervisor finds other ways in.
         Err(error) => log::warning!("No admin socket at {}: {error}", path.display()),
@@ -45,7 +45,7 @@ async fn accept(listener: UnixListener, path: Arc<str>, shared: Arc<Shared>) {
         match listener.accept().await {
             Ok((stream, _)) if is_ours(&stream) => admit(stream, &path, &open, &shared),
             Ok(_) => log::warning!("A stranger at the admin socket was turned away."),
-            Err(error) => accept_failed(&error).await,
+            Err(error) => accept_failed(&error, &shared).await,
         }
     }
 }
@@ -64,7 +64,7 @@ fn admit(stream: UnixStream, path: &Arc<str>, open: &Arc<AtomicUsize>, shared: &
     let address = Address::Unix(Arc::clone(path));
     let slot = shared.engine().connect_admin(address, stream.as_raw_fd(), shared.clock.now());
     let (shared, open) = (Arc::clone(shared), Arc::clone(open));
-    tokio::spawn(async move {
+    task::spawn(async move {
         connection::serve(stream, shared, slot).await;
         open.fetch_sub(1, Ordering::Relaxed);
     });

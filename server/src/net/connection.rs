@@ -211,8 +211,11 @@ impl<S: Stream> Connection<S> {
                 }
                 _ => {}
             }
-            // Reading goes on while replies wait: a client may send its whole pipeline first.
-            match self.poll_read(cx, scratch)? {
+            // Reading goes on while replies wait: a client may send its whole pipeline first. What was
+            // read in this turn was probably all there is.
+            let may_read = !self.is_told || self.stream.poll_readable(cx)?.is_ready();
+            let read = if may_read { self.poll_read(cx, scratch)? } else { Poll::Pending };
+            match read {
                 Poll::Ready(0) => return Poll::Ready(Ok(())),
                 Poll::Ready(_) => {}
                 // The bell's memory is seldom in the processor's cache, so it is looked at last.

@@ -16,7 +16,7 @@ use super::stream::{Stream, send_all};
 use super::tls::{self, Tls};
 use super::{Shared, connection};
 use crate::engine::{Address, Slot};
-use crate::{error, log};
+use crate::{error, log, task};
 
 /// After a failed accept (no descriptors left), before the next.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -41,9 +41,9 @@ impl Listeners {
         }
         self.tcp.drain(..).for_each(|task| task.abort());
         let accept = |(listener, kind)| match kind {
-            Kind::Tcp => tokio::spawn(accept_tcp(listener, Arc::clone(shared))),
+            Kind::Tcp => task::spawn(accept_tcp(listener, Arc::clone(shared))),
             Kind::Tls => {
-                tokio::spawn(accept_tls(listener, Arc::clone(shared), Arc::clone(&self.tls)))
+                task::spawn(accept_tls(listener, Arc::clone(shared), Arc::clone(&self.tls)))
             }
         };
         self.tcp = fresh.into_iter().map(accept).collect();
@@ -52,7 +52,7 @@ impl Listeners {
 
     pub fn accept_unix(&mut self, bound: BoundUnix, shared: &Arc<Shared>) -> io::Result<()> {
         let listener = UnixListener::from_std(bound.listener)?;
-        self.unix = Some(tokio::spawn(accept_unix(listener, Arc::clone(shared))));
+        self.unix = Some(task::spawn(accept_unix(listener, Arc::clone(shared))));
         Ok(())
     }
 }
@@ -73,7 +73,7 @@ async fn accept_tcp(listener: TcpListener, shared: Arc<Shared>) {
                 }
             }
             Err(error) if is_closed(&error) => return,
-            Err(error) => accept_failed(&error).await,
+            Err(error) => accept_failed(&error, &shared).await,
         }
     }
 }
@@ -87,7 +87,7 @@ async fn accept_tls(listener: TcpListener, shared: Arc<Shared>, tls: Arc<Tls>) {
                 }
             }
             Err(error) if is_closed(&error) => return,
-            Err(error) => accept_failed(&error).await,
+            Err(error) => accept_failed(&error, &shared).await,
         }
     }
 }
@@ -105,7 +105,7 @@ async fn accept_unix(listener: UnixListener, shared: Arc<Shared>) {
                 let fd = stream.as_raw_fd();
                 admit(stream, address.clone(), address, fd, &shared);
             }
-            Err(error) => accept_failed(&error).await,
+            Err(error) => accept_failed(&error, &shared).await,
         }
     }
 }
@@ -115,9 +115,9 @@ fn is_closed(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::InvalidInput
 }
 
-pub(super) async fn accept_failed(error: &io::Error) {
+pub(super) async fn accept_failed(error: &io::Error, shared: &Shared) {
     log::warning!("Accepting client connection: {error}");
-    tokio::time::sleep(ACCEPT_RETRY).await;
+    shared.timers.sleep(ACCEPT_RETRY).await;
 }
 
 /// Sets an accepted socket's options; its ends, if it is still there.
@@ -144,7 +144,7 @@ where
             tokio::spawn(connection::serve(stream, Arc::clone(shared), slot));
         }
         Err(refusal) => {
-            tokio::spawn(async move {
+            task::spawn(async move {
                 let mut stream = stream;
                 // Best effort: the client may be gone.
                 let _ = send_all(&mut stream, refusal.as_bytes()).await;

@@ -17,16 +17,18 @@ use std::sync::{Mutex, MutexGuard};
 
 use crate::clock::Clock;
 use crate::engine::Engine;
+use crate::timer::Timers;
 
-/// What all tasks share: the engine behind its lock, and the clock.
+/// What all tasks share: the engine behind its lock, the clock, and whoever waits for a time.
 pub struct Shared {
     engine: Mutex<Engine>,
     pub clock: Clock,
+    pub timers: Timers,
 }
 
 impl Shared {
-    pub fn new(engine: Engine, clock: Clock) -> Self {
-        Self { engine: Mutex::new(engine), clock }
+    pub fn new(engine: Engine, clock: Clock, timers: Timers) -> Self {
+        Self { engine: Mutex::new(engine), clock, timers }
     }
 
     #[inline]

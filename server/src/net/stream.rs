@@ -17,6 +17,11 @@ pub trait Stream: Unpin {
     /// Receives once, into the front of `into`. Zero at the end of the stream.
     fn poll_receive(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>>;
 
+    /// Whether there may be more to receive, asked without a system call. Who cannot know says yes.
+    fn poll_readable(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
     /// Sends once; how many bytes of `from` were taken.
     fn poll_send(&mut self, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>>;
 
@@ -87,6 +92,10 @@ impl<S: Socket> Stream for S {
                 received => return Poll::Ready(received),
             }
         }
+    }
+
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_read_ready(cx)
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {

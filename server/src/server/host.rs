@@ -25,6 +25,7 @@ use crate::persistence::save::{self, Leave, Target};
 use crate::process::{self, descriptors, oom};
 use crate::rdb::file::Options;
 use crate::storage::{Counters, Disk, Purpose, Storage, Written};
+use crate::task;
 
 /// What the engine asks of the process, carried out by the task that owns the sockets.
 pub(super) enum Request {
@@ -59,7 +60,7 @@ impl Files {
         let log = Arc::new(log);
         let bell = Arc::new(Bell::default());
         log.announce_through(Arc::clone(&bell));
-        tokio::spawn(announce_durable(Arc::downgrade(&log), bell));
+        task::spawn(announce_durable(Arc::downgrade(&log), bell));
         *self.log() = Some(log);
     }
 

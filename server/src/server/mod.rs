@@ -20,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::alloc;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::commands::Names;
 use crate::config::cli::{self, Invocation, Launch};
 use crate::config::{Config, Settings, load};
@@ -33,6 +33,8 @@ use crate::net::tls::Tls;
 use crate::net::{Shared, admin};
 use crate::process::manager::{self, Handed, Manager};
 use crate::process::{self, descriptors, service};
+use crate::task;
+use crate::timer::Timers;
 
 use host::{Files, Process, Request};
 
@@ -153,7 +155,8 @@ fn runtime(settings: &Settings) -> Result<Runtime, String> {
     builder
         .worker_threads(workers)
         .thread_name("holdfast")
-        .enable_all()
+        .enable_io()
+        .on_thread_unpark(clock::slept)
         .build()
         .map_err(|error| format!("Cannot start the runtime: {error}"))
 }
@@ -213,7 +216,8 @@ async fn serve(
     let host = Process::new(requests, files.clone(), sockets, Arc::clone(&tls), &settings);
     let mut engine = Engine::new(config, names, seed()?, Box::new(host), clock.now());
     engine.memory_ceiling = memory_ceiling(&settings);
-    let shared = Arc::new(Shared::new(engine, clock));
+    let timers = Timers::new().map_err(|error| format!("Cannot make a timer: {error}"))?;
+    let shared = Arc::new(Shared::new(engine, clock, timers));
 
     if let Some(path) = &settings.pid_file
         && let Err(error) = std::fs::write(path, format!("{}\n", std::process::id()))
@@ -224,20 +228,21 @@ async fn serve(
     let mut term = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut int = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
     let mut hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
-    tokio::spawn(background(Arc::clone(&shared)));
-    tokio::spawn(follow_wall_clock(Arc::clone(&shared)));
-    tokio::spawn(tls::follow_files(Arc::clone(&shared), Arc::clone(&tls)));
+    task::spawn(wake_sleepers(Arc::clone(&shared)));
+    task::spawn(background(Arc::clone(&shared)));
+    task::spawn(follow_wall_clock(Arc::clone(&shared)));
+    task::spawn(tls::follow_files(Arc::clone(&shared), Arc::clone(&tls)));
 
     let mut load = start::load(&shared, &files, &settings);
     if let Some(manager) = supervisor {
-        tokio::spawn(watched::keep_alive(Arc::clone(&shared), manager));
-        tokio::spawn(watched::follow_loading(Arc::clone(&shared), manager));
+        task::spawn(watched::keep_alive(Arc::clone(&shared), manager));
+        task::spawn(watched::follow_loading(Arc::clone(&shared), manager));
     }
     if let Some(path) = &manager::manager().admin {
         admin::listen(path, &shared);
     }
     // Data that is there soon is there before anybody is let in, and nobody need know of LOADING.
-    let early = tokio::time::timeout(QUIET_LOAD, &mut load).await;
+    let early = shared.timers.timeout(QUIET_LOAD, &mut load).await;
     let mut listeners = Listeners::new(Arc::clone(&tls));
     listeners.replace_tcp(tcp, &shared).map_err(|error| error.to_string())?;
     let unix_twin = unix.as_ref().map(BoundUnix::twin).transpose().map_err(|e| e.to_string())?;
@@ -245,8 +250,8 @@ async fn serve(
         listeners.accept_unix(unix, &shared).map_err(|error| error.to_string())?;
     }
     let is_loaded = match early {
-        Ok(loaded) => start::outcome(loaded).map(|()| true)?,
-        Err(_) => tokio::select! {
+        Some(loaded) => start::outcome(loaded).map(|()| true)?,
+        None => tokio::select! {
             loaded = &mut load => start::outcome(loaded).map(|()| true)?,
             _ = term.recv() => false,
             _ = int.recv() => false,
@@ -350,6 +355,10 @@ fn memory_ceiling(settings: &Settings) -> u64 {
     ceiling
 }
 
+async fn wake_sleepers(shared: Arc<Shared>) {
+    shared.timers.run().await;
+}
+
 async fn background(shared: Arc<Shared>) {
     let bell = Arc::clone(&shared.engine().cron_bell);
     loop {
@@ -363,13 +372,13 @@ async fn background(shared: Arc<Shared>) {
             alloc::purge();
         }
         // Whichever comes first: the time, or work that is due before it.
-        let _ = tokio::time::timeout(pause, bell.rings()).await;
+        let _ = shared.timers.timeout(pause, bell.rings()).await;
     }
 }
 
 async fn follow_wall_clock(shared: Arc<Shared>) {
     loop {
-        tokio::time::sleep(WALL_CLOCK_CHECK).await;
+        shared.timers.sleep(WALL_CLOCK_CHECK).await;
         if let Some(step_ms) = shared.clock.follow_wall() {
             shared.engine().stats.wall_clock_steps += 1;
             log::warning!("The wall clock was set by {step_ms} ms. Expiry times are not affected.");

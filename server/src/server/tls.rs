@@ -2,9 +2,7 @@
 //! when a signal says so. Reading them is I/O, and so done where it keeps nobody waiting.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::{Instant, sleep};
+use std::time::{Duration, Instant};
 
 use crate::net::Shared;
 use crate::net::tls::Tls;
@@ -24,7 +22,7 @@ pub(super) async fn reload(shared: &Shared, tls: &Arc<Tls>) {
 pub(super) async fn follow_files(shared: Arc<Shared>, tls: Arc<Tls>) {
     let mut last = Instant::now();
     loop {
-        sleep(LOOK).await;
+        shared.timers.sleep(LOOK).await;
         let interval = shared.engine().config.settings().tls.reload_interval;
         if !interval.is_zero() && last.elapsed() >= interval {
             reload(&shared, &tls).await;

@@ -3,9 +3,7 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use std::time::{Duration, Instant};
 
 use crate::net::Shared;
 use crate::net::sockets::{Binding, BoundUnix};
@@ -21,23 +19,18 @@ const LOADING_PATIENCE: Duration = Duration::from_secs(30);
 /// between pieces.
 pub(super) async fn keep_alive(shared: Arc<Shared>, manager: &'static Manager) {
     let Some(watchdog) = manager.watchdog else { return };
-    let mut beats = interval(watchdog / 2);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        beats.tick().await;
         drop(shared.engine());
         manager.tell_now("WATCHDOG=1\n");
+        shared.timers.sleep(watchdog / 2).await;
     }
 }
 
 /// Tells how far loading is, and asks for more time while it moves.
 pub(super) async fn follow_loading(shared: Arc<Shared>, manager: &'static Manager) {
     let mut before = None;
-    let mut beats = interval(LOADING_PERIOD);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let begun = Instant::now();
     loop {
-        beats.tick().await;
         let Some(loading) = shared.engine().persistence.loading else { return };
         let (done, total) = (loading.loaded_bytes, loading.total_bytes);
         let mut state = format!(
@@ -50,6 +43,7 @@ pub(super) async fn follow_loading(shared: Arc<Shared>, manager: &'static Manage
             state += &format!("EXTEND_TIMEOUT_USEC={}\n", LOADING_PATIENCE.as_micros());
         }
         manager.tell_now(&state);
+        shared.timers.sleep(LOADING_PERIOD).await;
     }
 }
 

@@ -4,9 +4,10 @@
 //! command does, [brief](crate::commands::Entry::brief) ones of one kind in a row share a reading,
 //! while nobody asks for times so short that it would matter: see [`SHARED_MAX`]. What takes long by its
 //! nature never shares one. Of brief commands that come alone one in [`LONE_SHARED`] of a kind is measured,
-//! and the next are said to take as long. If brief commands together take longer than they ever could,
-//! the machine had no processor for us, and the one at whose end that was noticed is said to have taken
-//! it; where that one was not measured, nobody is.
+//! and the next are said to take as long; to those it is as late as the thread last saw, if it was awake
+//! since. If brief commands together take longer than they ever could, the machine had no processor for
+//! us, and the one at whose end that was noticed is said to have taken it; where that one was not
+//! measured, nobody is.
 
 use crate::clock::{Clock, Now};
 use crate::commands::{Flags, Id};
@@ -28,7 +29,11 @@ const SHARING_ALERT_US: u64 = 1000;
 
 /// Commands of one kind in a row that share a reading of the clock.
 pub(in crate::engine) struct Run<'a> {
+    /// When the batch began.
+    began: Now,
     started: Now,
+    /// Whether these were read off the clock for this batch.
+    is_exact: bool,
     /// Kind and latest command.
     current: Option<(Id, Argv<'a>)>,
     count: u32,
@@ -37,7 +42,18 @@ pub(in crate::engine) struct Run<'a> {
 
 impl Run<'_> {
     pub(in crate::engine) fn starting(now: Now) -> Self {
-        Self { started: now, current: None, count: 0, shares: false }
+        Self { began: now, started: now, is_exact: true, current: None, count: 0, shares: false }
+    }
+
+    /// Of one command, about now: what it turns out to be decides whether the clock is read.
+    pub(in crate::engine) fn starting_about(now: Now) -> Self {
+        Self { is_exact: false, ..Self::starting(now) }
+    }
+
+    /// Microseconds since the batch began.
+    #[inline]
+    pub(in crate::engine) fn spent_us(&self) -> u64 {
+        self.started.us.abs_diff(self.began.us)
     }
 
     /// What time it is for the command being executed.
@@ -71,6 +87,11 @@ impl Engine {
         }
         let alert_us = self.config.settings().alert_us;
         run.shares = id.entry().brief && is_light && alert_us >= SHARING_ALERT_US;
+        let is_measured = !run.shares || self.stats.command(id).unmeasured_left == 0;
+        if is_measured && !run.is_exact {
+            run.started = clock.now();
+            (run.began, run.is_exact) = (run.started, true);
+        }
         run.current = Some((id, argv));
         run.count += 1;
     }

@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::certificate::Facts;
@@ -18,6 +17,7 @@ use crate::engine::{Address, Slot};
 use crate::log;
 use crate::net::stream::send_all;
 use crate::net::{Shared, connection, listen};
+use crate::task;
 
 /// From the first byte to the last of a handshake. A slow machine with a thousand clients at once has
 /// time enough, a peer that says nothing does not keep its descriptor.
@@ -62,14 +62,15 @@ pub(in crate::net) fn welcome(
     tls.handshakes.fetch_add(1, Ordering::Relaxed);
     let (shared, tls) = (Arc::clone(shared), Arc::clone(tls));
     let newcomer = Newcomer { address, local, shared, tls };
-    tokio::spawn(newcomer.shake_hands(stream, active));
+    task::spawn(newcomer.shake_hands(stream, active));
 }
 
 impl Newcomer {
     async fn shake_hands(self, stream: TcpStream, active: Arc<Active>) {
         let fd = stream.as_raw_fd();
-        let shaken = timeout(HANDSHAKE_TIME, handshake(stream, &active)).await;
-        match shaken.unwrap_or_else(|_| Err(io::Error::other("handshake takes too long"))) {
+        let timers = &self.shared.timers;
+        let shaken = timers.timeout(HANDSHAKE_TIME, handshake(stream, &active)).await;
+        match shaken.unwrap_or_else(|| Err(io::Error::other("handshake takes too long"))) {
             Ok(stream) => self.admit(TlsStream::new(stream), &active, fd).await,
             // Whoever looks whether the port is open does just that.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -89,7 +90,8 @@ impl Newcomer {
             }
             Err(refusal) => {
                 // Best effort: the client may be gone.
-                let _ = timeout(REFUSAL_TIME, send_all(&mut stream, refusal.as_bytes())).await;
+                let told = send_all(&mut stream, refusal.as_bytes());
+                let _ = self.shared.timers.timeout(REFUSAL_TIME, told).await;
             }
         }
     }
