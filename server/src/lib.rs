@@ -24,6 +24,7 @@ pub mod config;
 pub mod error;
 pub mod glob;
 pub mod log;
+pub(crate) mod lzf;
 pub mod number;
 pub mod process;
 pub mod storage;

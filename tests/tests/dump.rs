@@ -65,6 +65,17 @@ const SAMPLES: &[Sample] = &[
         ..BASE
     },
     Sample { name: "plain node", make: &["RPUSH k a b <long> c"], look: LIST, ..BASE },
+    Sample {
+        name: "compressed nodes",
+        make: &[
+            "CONFIG SET list-compress-depth 1",
+            "RPUSH k head text-text-text-text-text-text a text-text-text <long> a b <long> c 12 tail",
+            "CONFIG SET list-compress-depth 0",
+        ],
+        look: LIST,
+        is_determined: false,
+        ..BASE
+    },
     Sample { name: "intset", make: &["SADD k 1 -70000 5000000000"], look: SET, ..BASE },
     Sample {
         name: "listpack set",

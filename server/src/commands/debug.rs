@@ -141,10 +141,13 @@ fn object(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
 }
 
 fn quicklist_facts(list: &List, fast: bool) -> String {
-    let Some(Nodes { count, len_bytes, max_size }) = list.nodes() else { return String::new() };
+    let Some(Nodes { count, len_bytes, max_size, are_compressed }) = list.nodes() else {
+        return String::new();
+    };
     let average = list.len() as f64 / count as f64;
     let facts = format!(
-        " ql_nodes:{count} ql_avg_node:{average:.2} ql_listpack_max:{max_size} ql_compressed:0"
+        " ql_nodes:{count} ql_avg_node:{average:.2} ql_listpack_max:{max_size} ql_compressed:{}",
+        u8::from(are_compressed)
     );
     if fast { facts } else { format!("{facts} ql_uncompressed_size:{len_bytes}") }
 }

@@ -62,6 +62,8 @@ pub struct Settings {
     pub sorted_set_limits: sorted_set::Limits,
     /// How big a listpack of a list grows: elements, or -1 to -5 for 4 to 64 KiB.
     pub list_max_listpack_size: i64,
+    /// Nodes at each end of a list that are not compressed; zero if none is.
+    pub list_compress_depth: i64,
     pub hash_limits: hash::Limits,
     pub set_limits: set::Limits,
     /// Keys do not expire, so that another server's data can be brought in as it is.
@@ -290,6 +292,7 @@ impl Settings {
                 max_member_len: v.int("zset-max-listpack-value"),
             },
             list_max_listpack_size: v.int("list-max-listpack-size"),
+            list_compress_depth: v.int("list-compress-depth"),
             hash_limits: hash::Limits {
                 listpack_entries: v.int("hash-max-listpack-entries"),
                 listpack_value: v.int("hash-max-listpack-value"),

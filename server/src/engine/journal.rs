@@ -197,6 +197,11 @@ impl<'a> Line<'a> {
         Self { out, left: len }
     }
 
+    /// The last `left` words of a command.
+    pub fn go_on(out: &'a mut Vec<u8>, left: usize) -> Self {
+        Self { out, left }
+    }
+
     #[inline]
     pub fn word(&mut self, text: &[u8]) -> &mut Self {
         debug_assert!(self.left > 0, "more words than announced");

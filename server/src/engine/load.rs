@@ -22,11 +22,19 @@ impl Engine {
     pub fn value_limits(&self) -> Limits {
         let settings = self.config.settings();
         Limits {
-            list: list::Limits::new(settings.list_max_listpack_size, self.list_plain_from),
+            list: self.list_limits(),
             set: settings.set_limits,
             hash: settings.hash_limits,
             sorted_set: settings.sorted_set_limits,
         }
+    }
+
+    /// How lists are kept that grow now.
+    #[inline]
+    pub fn list_limits(&self) -> list::Limits {
+        let settings = self.config.settings();
+        list::Limits::new(settings.list_max_listpack_size, self.list_plain_from)
+            .compressed_beyond(settings.list_compress_depth)
     }
 
     /// How files are read for this engine.

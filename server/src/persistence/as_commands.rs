@@ -10,6 +10,7 @@ use crate::keyspace::{Entry, ValueRef};
 use crate::number::DoubleText;
 use crate::types::collection::Collection;
 use crate::types::hash::{Hash, Pair, SHOW_DUE};
+use crate::types::list::List;
 use crate::types::listpack::Item;
 use crate::types::set::Set;
 use crate::types::sorted_set::SortedSet;
@@ -37,7 +38,7 @@ pub fn write_entry(out: &mut Vec<u8>, entry: Entry<'_>, now: Now) {
             Line::of(out, 3).word(b"SET").word(key).word(string.bytes(&mut digits));
         }
         ValueRef::Collection(Collection::List(list)) => {
-            in_portions(out, b"RPUSH", key, list.iter(), |line, item| word_of(line, item));
+            write_list(out, key, list);
         }
         ValueRef::Collection(Collection::Set(set)) => write_set(out, key, set),
         ValueRef::Collection(Collection::SortedSet(set)) => write_sorted_set(out, key, set),
@@ -83,6 +84,19 @@ fn in_portions_of<T>(
 
 fn word_of(line: &mut Line<'_>, item: Item<'_>) {
     line.word(item.write_to(&mut Digits::new()));
+}
+
+fn write_list(out: &mut Vec<u8>, key: &[u8], list: &List) {
+    let mut left = list.len();
+    let mut in_line = 0;
+    list.each(&mut |item| {
+        if in_line == 0 {
+            in_line = left.min(AT_ONCE);
+            Line::of(out, 2 + in_line).word(b"RPUSH").word(key);
+        }
+        word_of(&mut Line::go_on(out, in_line), item);
+        (left, in_line) = (left - 1, in_line - 1);
+    });
 }
 
 fn write_set(out: &mut Vec<u8>, key: &[u8], set: &Set) {

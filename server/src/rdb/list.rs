@@ -27,6 +27,10 @@ pub(super) fn write_part(writer: &mut Writer<impl Sink>, part: Part<'_>) {
             writer.number(PLAIN);
             writer.string(element);
         }
+        Part::Squeezed(squeezed) => {
+            writer.number(if squeezed.is_plain { PLAIN } else { PACKED });
+            writer.compressed(&squeezed.bytes, squeezed.len);
+        }
     }
 }
 

@@ -13,7 +13,6 @@
 mod form;
 
 mod deferred;
-mod lzf;
 pub mod read;
 pub mod write;
 

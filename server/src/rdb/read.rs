@@ -3,9 +3,9 @@
 
 use std::fmt;
 
-use super::lzf;
 use super::write::{COMPRESSED, INT_8, INT_16, INT_32, LEN_32, LEN_64};
 use crate::clock::Now;
+use crate::lzf;
 use crate::number;
 use crate::types::string::Digits;
 

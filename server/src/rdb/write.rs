@@ -9,8 +9,8 @@
 //!
 //! Lengths are big-endian; all else is little-endian.
 
-use super::lzf::Compressor;
 use crate::clock::Now;
+use crate::lzf::Compressor;
 use crate::number::parse_int;
 use crate::types::listpack::Listpack;
 use crate::types::string::Digits;
@@ -115,16 +115,21 @@ impl<S: Sink> Writer<S> {
             && let Some(compressed) = compressor.compress(text)
         {
             let compressed = compressed.to_vec();
-            self.raw(&[COMPRESSED]);
-            self.count(compressed.len());
-            self.count(text.len());
-            return self.raw(&compressed);
+            return self.compressed(&compressed, text.len());
         }
         if text.len() > SHORTEST_COMPRESSED {
             self.sink.long_string_follows();
         }
         self.count(text.len());
         self.raw(text);
+    }
+
+    /// A string of `len` bytes by its compressed form.
+    pub fn compressed(&mut self, compressed: &[u8], len: usize) {
+        self.raw(&[COMPRESSED]);
+        self.count(compressed.len());
+        self.count(len);
+        self.raw(compressed);
     }
 
     /// A listpack is a string of RDB's.

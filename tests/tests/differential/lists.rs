@@ -9,6 +9,18 @@ pub(super) const LISTS: Corpus =
 pub(super) const LISTS_OF_THREE: Corpus =
     Corpus { args: &["--enable-debug-command", "yes", "--list-max-listpack-size", "3"], ..LISTS };
 
+pub(super) const COMPRESSED_LISTS: Corpus = Corpus {
+    args: &[
+        "--enable-debug-command",
+        "yes",
+        "--list-max-listpack-size",
+        "3",
+        "--list-compress-depth",
+        "1",
+    ],
+    ..LISTS
+};
+
 const TEMPLATES: &[&str] = &[
     "RPUSH <key> <element> [ <element> <element> ]",
     "LPUSH <key> <element> [ <element> <element> ]",

@@ -11,7 +11,7 @@ use holdfast_tests::binaries::Flavour::{self, Holdfast, Valkey};
 use holdfast_tests::client::Client;
 use holdfast_tests::resp::Value;
 use holdfast_tests::server::Server;
-use lists::{LISTS, LISTS_OF_THREE};
+use lists::{COMPRESSED_LISTS, LISTS, LISTS_OF_THREE};
 use sorted_sets::{LARGE_SORTED_SETS, SORTED_SETS};
 use strings::STRINGS;
 
@@ -184,6 +184,11 @@ fn lists_have_valkeys_elements_encodings_and_nodes() {
 #[test]
 fn lists_limited_by_their_count_have_valkeys_nodes() {
     check(&LISTS_OF_THREE, 4, "HELLO 3");
+}
+
+#[test]
+fn lists_with_compressed_nodes_answer_as_valkeys() {
+    check(&COMPRESSED_LISTS, 9, "HELLO 3");
 }
 
 #[test]

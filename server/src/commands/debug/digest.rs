@@ -103,7 +103,7 @@ fn type_number(kind: Kind) -> u32 {
 
 fn append_collection(digest: &mut Digest, collection: &Collection, now_ms: i64) {
     match collection {
-        Collection::List(list) => list.iter().for_each(|item| digest.append_item(item)),
+        Collection::List(list) => list.each(&mut |item| digest.append_item(item)),
         Collection::Set(set) => {
             set.iter().for_each(|item| digest.add(item.write_to(&mut Digits::new())));
         }

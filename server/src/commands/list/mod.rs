@@ -17,12 +17,14 @@ mod edit;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use super::spec::{Access, Command, Flags, Group, KeySpec};
 use crate::config::notify::Class;
 use crate::engine::{Args, Call};
 use crate::error::{self, Result};
 use crate::resp::Reply;
-use crate::types::list::{End, Limits};
+use crate::types::list::{End, Limits, List};
 use crate::types::listpack::Item;
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -61,7 +63,7 @@ const POPS: KeySpec = KeySpec::one(1, Access::ReadWrite, &["access", "delete"]);
 const INSERTS: KeySpec = KeySpec::one(1, Access::ReadWrite, &["insert"]);
 
 fn limits(call: &Call<'_>) -> Limits {
-    Limits::new(call.settings().list_max_listpack_size, call.engine.list_plain_from)
+    call.engine.list_limits()
 }
 
 /// `LEFT | RIGHT`.
@@ -79,6 +81,15 @@ fn reply_item(reply: &mut Reply<'_>, item: Item<'_>) {
         Item::Bytes(bytes) => reply.bulk(bytes),
         Item::Int(value) => reply.bulk_int(value),
     }
+}
+
+/// Elements as they lie there, or from the range's end back.
+fn reply_items(reply: &mut Reply<'_>, list: &List, range: Range<usize>, from: End) {
+    reply.array(range.len());
+    list.each_in(range, from, |item| {
+        reply_item(reply, item);
+        true
+    });
 }
 
 /// The command that takes elements off this end, as it is logged.

@@ -1,6 +1,6 @@
 //! LPOP, RPOP and LMPOP.
 
-use super::{LIST, POPS, end, limits, pop_name, popped, reply_item};
+use super::{LIST, POPS, end, limits, pop_name, popped, reply_item, reply_items};
 use crate::commands::spec::{Access, Command, Find, Flags, KeySpec};
 use crate::engine::{Args, Call};
 use crate::error::{self, Result};
@@ -112,12 +112,8 @@ fn take_range(
     reply: &mut Reply<'_>,
 ) -> usize {
     let count = count.min(list.len());
-    reply.array(count);
-    match end {
-        End::Head => list.iter().take(count).for_each(|item| reply_item(reply, item)),
-        End::Tail => list.iter().rev().take(count).for_each(|item| reply_item(reply, item)),
-    }
     let start = if end == End::Head { 0 } else { list.len() - count };
+    reply_items(reply, list, start..start + count, end);
     list.remove_range(start, count);
     list.shrink(limits);
     count

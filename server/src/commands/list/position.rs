@@ -5,8 +5,8 @@ use crate::commands::spec::{Command, Flags};
 use crate::engine::{Args, Call};
 use crate::error::{self, Error, Result};
 use crate::resp::Reply;
-use crate::types::list::List;
-use crate::types::listpack::{Item, Sought};
+use crate::types::list::{End, List};
+use crate::types::listpack::Sought;
 
 pub(super) const LPOS: Command = Command {
     name: "lpos",
@@ -25,10 +25,12 @@ fn lpos(call: &mut Call<'_>) -> Result {
     let (key, element) = (args.required()?, args.required()?);
     let options = Options::parse(args)?;
     let (found, reply) = call.read_as_and_reply::<List>(key)?;
-    let found = found.as_deref();
-    let empty = List::new();
-    let positions = options.positions(found.unwrap_or(&empty), Sought::new(element));
-    options.reply(positions, reply);
+    let sought = Sought::new(element);
+    options.reply(reply, |visit| {
+        if let Some(list) = &found {
+            options.each_position(list, sought, visit);
+        }
+    });
     Ok(())
 }
 
@@ -71,36 +73,46 @@ impl Options {
         Ok(())
     }
 
-    fn positions<'l>(
-        &self,
-        list: &'l List,
-        sought: Sought<'l>,
-    ) -> Box<dyn Iterator<Item = usize> + 'l> {
-        let is_it = move |(index, item): (usize, Item<'_>)| sought.is(item).then_some(index);
-        let (skipped, last) = (self.rank - 1, list.len().saturating_sub(1));
-        if self.from_tail {
-            let matches = list.iter().rev().take(self.max_len).enumerate().filter_map(is_it);
-            Box::new(matches.skip(skipped).map(move |index| last - index))
-        } else {
-            let matches = list.iter().take(self.max_len).enumerate().filter_map(is_it);
-            Box::new(matches.skip(skipped))
-        }
+    /// Shows where the element is until `visit` has had enough.
+    fn each_position(&self, list: &List, sought: Sought<'_>, visit: &mut dyn FnMut(usize) -> bool) {
+        let len = list.len();
+        let looked_at = self.max_len.min(len);
+        let (range, from) = match self.from_tail {
+            true => (len - looked_at..len, End::Tail),
+            false => (0..looked_at, End::Head),
+        };
+        let (mut seen, mut skipped) = (0, self.rank - 1);
+        list.each_in(range, from, |item| {
+            let at = if self.from_tail { len - 1 - seen } else { seen };
+            seen += 1;
+            if !sought.is(item) {
+                return true;
+            }
+            if skipped > 0 {
+                skipped -= 1;
+                return true;
+            }
+            visit(at)
+        });
     }
 
-    fn reply(&self, mut positions: impl Iterator<Item = usize>, reply: &mut Reply<'_>) {
-        let Some(count) = self.count else {
-            return match positions.next() {
-                Some(position) => reply.len(position),
-                None => reply.null(),
-            };
-        };
-        let start = reply.position();
-        let mut written = 0;
-        for position in positions.take(count) {
+    fn reply(
+        &self,
+        reply: &mut Reply<'_>,
+        each_position: impl FnOnce(&mut dyn FnMut(usize) -> bool),
+    ) {
+        let limit = self.count.unwrap_or(1);
+        let (start, mut written) = (reply.position(), 0);
+        each_position(&mut |position| {
             reply.len(position);
             written += 1;
+            written < limit
+        });
+        match (self.count, written) {
+            (None, 0) => reply.null(),
+            (None, _) => {}
+            (Some(_), _) => reply.insert(start, |reply| reply.array(written)),
         }
-        reply.insert(start, |reply| reply.array(written));
     }
 }
 

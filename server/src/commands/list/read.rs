@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::{LIST, READS, reply_item};
+use super::{LIST, READS, reply_item, reply_items};
 use crate::commands::spec::{Access, Command, Flags, KeySpec};
 use crate::engine::Call;
 use crate::error::Result;
-use crate::types::list::List;
+use crate::types::list::{End, List};
 
 pub(super) const LLEN: Command = Command {
     name: "llen",
@@ -43,13 +43,13 @@ fn lindex(call: &mut Call<'_>) -> Result {
     let index = args.int();
     let (found, reply) = call.read_as_and_reply::<List>(key)?;
     let found = found.as_deref();
-    let item = match found {
-        Some(list) => element_at(index?, list.len()).and_then(|index| list.get(index)),
+    let shown = match found {
+        Some(list) => element_at(index?, list.len())
+            .and_then(|index| list.get(index, |item| reply_item(reply, item))),
         None => None,
     };
-    match item {
-        Some(item) => reply_item(reply, item),
-        None => reply.null(),
+    if shown.is_none() {
+        reply.null();
     }
     Ok(())
 }
@@ -83,9 +83,7 @@ fn lrange(call: &mut Call<'_>) -> Result {
         reply.array(0);
         return Ok(());
     };
-    let range = range(start, stop, list.len());
-    reply.array(range.len());
-    list.iter_at(range.start).take(range.len()).for_each(|item| reply_item(reply, item));
+    reply_items(reply, list, range(start, stop, list.len()), End::Head);
     Ok(())
 }
 

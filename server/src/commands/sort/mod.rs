@@ -10,7 +10,7 @@ use crate::config::notify::Class;
 use crate::engine::Call;
 use crate::error::{self, Result};
 use crate::types::collection::Collection;
-use crate::types::list::{Limits, List};
+use crate::types::list::{End, List};
 use crate::types::listpack::Item;
 use pattern::{Pattern, Value};
 use query::{Get, Query};
@@ -88,7 +88,12 @@ fn elements_in_order(call: &mut Call<'_>, key: &[u8], query: &Query<'_>) -> Resu
     let range = query.range(len);
     let (elements, is_ordered) = match &*collection {
         Collection::List(list) if !query.sorts => {
-            (in_place(list.iter(), range.clone(), query), true)
+            let (start, end) = (range.start, range.end);
+            let elements = match query.descending {
+                true => list.texts_in(len - end..len - start, End::Tail),
+                false => list.texts_in(start..end, End::Head),
+            };
+            (elements, true)
         }
         Collection::SortedSet(set) if !query.sorts => {
             let (start, end) = (range.start, range.end);
@@ -98,7 +103,7 @@ fn elements_in_order(call: &mut Call<'_>, key: &[u8], query: &Query<'_>) -> Resu
                 if query.descending { members.rev().collect() } else { members.collect() };
             (members, true)
         }
-        Collection::List(list) => (list.iter().map(Item::to_vec).collect(), false),
+        Collection::List(list) => (list.texts(), false),
         Collection::Set(set) => {
             // What is stored must not depend on how the set is kept.
             let is_ordered = !query.sorts && query.destination.is_none();
@@ -121,19 +126,6 @@ fn elements_in_order(call: &mut Call<'_>, key: &[u8], query: &Query<'_>) -> Resu
     Ok(elements)
 }
 
-/// Elements of a list as they lie there, from either end.
-fn in_place<'e>(
-    elements: impl DoubleEndedIterator<Item = Item<'e>>,
-    range: std::ops::Range<usize>,
-    query: &Query<'_>,
-) -> Vec<Vec<u8>> {
-    if query.descending {
-        elements.rev().skip(range.start).take(range.len()).map(Item::to_vec).collect()
-    } else {
-        elements.skip(range.start).take(range.len()).map(Item::to_vec).collect()
-    }
-}
-
 fn reply(call: &mut Call<'_>, elements: &[Vec<u8>], query: &Query<'_>) {
     if query.gets.is_empty() {
         return call.reply.bulks(elements);
@@ -153,7 +145,7 @@ fn store(
     elements: &[Vec<u8>],
     query: &Query<'_>,
 ) -> Result {
-    let limits = Limits::new(call.settings().list_max_listpack_size, call.engine.list_plain_from);
+    let limits = call.engine.list_limits();
     let list = if query.gets.is_empty() {
         List::of(elements.iter().map(Vec::as_slice), limits)
     } else {

@@ -33,7 +33,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     int("list-max-listpack-size", INT_MIN, INT_MAX, -2).alias("list-max-ziplist-size"),
     int("hash-max-listpack-entries", 0, LONG_MAX, 512).alias("hash-max-ziplist-entries"),
     memory("hash-max-listpack-value", 0, LONG_MAX, 64).alias("hash-max-ziplist-value"),
-    int("list-compress-depth", 0, INT_MAX, 0).not_yet(),
+    int("list-compress-depth", 0, INT_MAX, 0),
     int("zset-max-listpack-entries", 0, LONG_MAX, 128).alias("zset-max-ziplist-entries"),
     memory("zset-max-listpack-value", 0, LONG_MAX, 64).alias("zset-max-ziplist-value"),
     int("set-max-intset-entries", 0, LONG_MAX, 512),

@@ -25,7 +25,9 @@ fn shown(entry: Entry<'_>) -> String {
     let value = match entry.value().view() {
         ValueRef::Str(string) => text(&string.to_cow()),
         ValueRef::Collection(Collection::List(list)) => {
-            list.iter().map(item).collect::<Vec<_>>().join(" ")
+            let mut texts = Vec::new();
+            list.each(&mut |element| texts.push(item(element)));
+            texts.join(" ")
         }
         ValueRef::Collection(Collection::Set(set)) => sorted(set.iter().map(item)),
         ValueRef::Collection(Collection::SortedSet(set)) => {

@@ -1,30 +1,35 @@
-//! How big a listpack of a list may grow: `list-max-listpack-size`, decided as Valkey decides it, so
-//! that encodings change at the same element.
+//! How big a listpack of a list may grow (`list-max-listpack-size`), and how many nodes at each end stay
+//! uncompressed (`list-compress-depth`), decided as Valkey decides it, so that encodings change at the
+//! same element.
 
 /// Bytes of a listpack that is limited by its count: it may not grow without end either.
 const SAFE_BYTES: usize = 8 * 1024;
 /// More than an entry takes beyond its text.
 const ENTRY_OVERHEAD: usize = 8;
 /// What -1 stands for; each further step doubles it.
-const MIN_BYTES: usize = 4096;
+const MIN_BYTES: u32 = 4096;
 /// Whatever DEBUG says, a listpack must hold it.
 const MAX_PACKED_LEN: usize = 512 * 1024 * 1024;
 /// The count must fit a listpack's header, and a node's.
 const MAX_COUNT: i64 = 0x7fff;
 
-/// A copy of the setting; a quicklist keeps the one that it was made with.
+/// A copy of the settings; a quicklist keeps the one that it was made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     max: Max,
     /// DEBUG: elements from this length on get a node of their own.
     plain_from: Option<usize>,
+    /// Nodes at each end that are not compressed; 0 if none is.
+    depth: u16,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Max {
-    Bytes(usize),
-    Count(usize),
+    Bytes(u32),
+    Count(u32),
 }
+
+const _: () = assert!(size_of::<Limits>() == 32);
 
 impl Limits {
     /// `size` as the directive has it: a count, or -1 to -5 for 4 to 64 KiB.
@@ -32,24 +37,33 @@ impl Limits {
         let max = if size < 0 {
             Max::Bytes(MIN_BYTES << (size.max(-5).unsigned_abs() - 1))
         } else {
-            Max::Count(size.clamp(1, MAX_COUNT) as usize)
+            Max::Count(size.clamp(1, MAX_COUNT) as u32)
         };
-        Self { max, plain_from }
+        Self { max, plain_from, depth: 0 }
+    }
+
+    /// `depth` as the directive has it: beyond so many nodes from either end they are compressed.
+    pub fn compressed_beyond(self, depth: i64) -> Self {
+        Self { depth: u16::try_from(depth).unwrap_or(u16::MAX), ..self }
+    }
+
+    pub(super) fn depth(self) -> usize {
+        self.depth.into()
     }
 
     /// The setting that this is made of, within its bounds.
     pub(super) fn size(self) -> i64 {
         match self.max {
             Max::Bytes(max) => -i64::from(max.ilog2() - MIN_BYTES.ilog2() + 1),
-            Max::Count(max) => max as i64,
+            Max::Count(max) => max.into(),
         }
     }
 
     /// Whether a listpack of `len_bytes` with `count` elements is too big.
     pub(super) fn exceeded_by(self, len_bytes: usize, count: usize) -> bool {
         match self.max {
-            Max::Bytes(max) => len_bytes > max,
-            Max::Count(max) => len_bytes > SAFE_BYTES || count > max,
+            Max::Bytes(max) => len_bytes > max as usize,
+            Max::Count(max) => len_bytes > SAFE_BYTES || count > max as usize,
         }
     }
 
@@ -62,7 +76,7 @@ impl Limits {
     pub(super) fn is_plain(self, len: usize) -> bool {
         match (self.plain_from, self.max) {
             (Some(from), _) => len >= from.min(MAX_PACKED_LEN),
-            (None, Max::Bytes(max)) => len > max,
+            (None, Max::Bytes(max)) => len > max as usize,
             (None, Max::Count(_)) => len > SAFE_BYTES,
         }
     }
@@ -71,8 +85,8 @@ impl Limits {
     /// so that a list around the limit does not change to and fro.
     pub(super) fn allow_listpack(self, len_bytes: usize, count: usize) -> bool {
         match self.max {
-            Max::Bytes(max) => len_bytes <= max / 2,
-            Max::Count(max) => count <= max / 2,
+            Max::Bytes(max) => len_bytes <= max as usize / 2,
+            Max::Count(max) => count <= max as usize / 2,
         }
     }
 }

@@ -2,26 +2,27 @@
 //!
 //! What `OBJECT ENCODING` names, and where it changes, is Valkey's: a list grows into a quicklist
 //! before elements are put in that would exceed `list-max-listpack-size` ([`List::make_room`]), and
-//! goes back at half of it after elements were taken out ([`List::shrink`]). Nodes are not
-//! compressed: `list-compress-depth` is taken note of and does nothing.
+//! goes back at half of it after elements were taken out ([`List::shrink`]). Elements are shown, not
+//! iterated over, because those of a quicklist's inner nodes may be compressed (`list-compress-depth`).
 
-mod iter;
 mod limits;
 mod node;
 mod parts;
 mod quicklist;
 mod ring;
+mod squeezed;
 
 use std::fmt;
+use std::ops::Range;
 
 use super::listpack::{Cursor, Item, Listpack};
 use quicklist::Quicklist;
 
-pub use iter::Iter;
 pub use limits::Limits;
 pub use node::End;
 pub use parts::{Part, Saved};
 pub use quicklist::{Nodes, Side};
+pub use squeezed::Squeezed;
 
 #[derive(Clone, Default)]
 pub struct List {
@@ -166,8 +167,14 @@ impl List {
         Some(element)
     }
 
-    pub fn get(&self, index: usize) -> Option<Item<'_>> {
-        self.iter_at(index).next()
+    /// What `show` makes of element `index`, if there is one.
+    pub fn get<R>(&self, index: usize, show: impl FnOnce(Item<'_>) -> R) -> Option<R> {
+        let (mut show, mut shown) = (Some(show), None);
+        self.each_in(index..index.saturating_add(1), End::Head, |item| {
+            shown = show.take().map(|show| show(item));
+            false
+        });
+        shown
     }
 
     /// Puts another element in the place of one; whether there is an element `index`. There must be
@@ -225,19 +232,44 @@ impl List {
         }
     }
 
-    pub fn iter(&self) -> Iter<'_> {
-        match &self.form {
-            Form::Small(listpack) => Iter::over_one(node::Iter::Packed(listpack.iter())),
-            Form::Large(quicklist) => quicklist.iter(),
+    /// Shows the elements of a range, as far as there are, until `visit` has had enough: in order, or
+    /// from the range's end back.
+    #[inline]
+    pub fn each_in(&self, range: Range<usize>, from: End, mut visit: impl FnMut(Item<'_>) -> bool) {
+        let range = range.start..range.end.min(self.len());
+        match (&self.form, from) {
+            (Form::Large(quicklist), _) => quicklist.each_in(range, from, &mut visit),
+            (Form::Small(listpack), End::Head) => {
+                node::iter_at(listpack, range.start).take(range.len()).all(visit);
+            }
+            (Form::Small(listpack), End::Tail) => {
+                let items = listpack.iter().rev().skip(listpack.len() - range.end);
+                items.take(range.len()).all(visit);
+            }
         }
     }
 
-    /// Elements from `index` on.
-    pub fn iter_at(&self, index: usize) -> Iter<'_> {
-        match &self.form {
-            Form::Small(listpack) => Iter::over_one(node::iter_at(listpack, index)),
-            Form::Large(quicklist) => quicklist.iter_at(index),
-        }
+    /// Shows all elements in order.
+    pub fn each(&self, visit: &mut dyn FnMut(Item<'_>)) {
+        self.each_in(0..self.len(), End::Head, |item| {
+            visit(item);
+            true
+        });
+    }
+
+    /// Copies of the elements of a range, in order or from its end back.
+    pub fn texts_in(&self, range: Range<usize>, from: End) -> Vec<Vec<u8>> {
+        let mut texts = Vec::with_capacity(range.len().min(self.len()));
+        self.each_in(range, from, |item| {
+            texts.push(item.to_vec());
+            true
+        });
+        texts
+    }
+
+    /// Copies of all elements in order.
+    pub fn texts(&self) -> Vec<Vec<u8>> {
+        self.texts_in(0..self.len(), End::Head)
     }
 }
 
@@ -254,13 +286,15 @@ impl Default for Form {
 /// As content, whatever the form.
 impl PartialEq for List {
     fn eq(&self, other: &Self) -> bool {
-        self.len() == other.len() && self.iter().eq(other.iter())
+        self.len() == other.len() && self.texts() == other.texts()
     }
 }
 
 impl fmt::Debug for List {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
+        let mut list = f.debug_list();
+        self.each(&mut |item| _ = list.entry(&item));
+        list.finish()
     }
 }
 

@@ -1,7 +1,11 @@
-//! A quicklist's node: a listpack of elements, or one element that is too big for any.
+//! A quicklist's node: a listpack of elements, or one element that is too big for any; either may be
+//! compressed.
+
+use std::borrow::Cow;
 
 use super::limits::Limits;
 use super::parts::Part;
+use super::squeezed::{LEAST_LEN, Squeezed};
 use crate::types::listpack::{self, Cursor, Item, Listpack, Sought};
 
 /// Which end of a list, or of a node.
@@ -15,8 +19,16 @@ pub enum End {
 /// the listpacks.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
-    Packed { count: u32, listpack: Listpack },
+    Packed {
+        count: u32,
+        listpack: Listpack,
+    },
     Plain(Box<Box<[u8]>>),
+    /// Is opened before anything is done with its elements.
+    Squeezed {
+        count: u32,
+        squeezed: Box<Squeezed>,
+    },
 }
 
 const _: () = assert!(size_of::<Node>() == 16);
@@ -40,12 +52,66 @@ impl Node {
         match self {
             Self::Packed { listpack, .. } => Part::Packed(listpack),
             Self::Plain(element) => Part::Plain(element),
+            Self::Squeezed { squeezed, .. } => Part::Squeezed(squeezed),
+        }
+    }
+
+    /// Compresses it, if that is worth it.
+    pub(super) fn squeeze(&mut self) {
+        if self.len_bytes() < LEAST_LEN {
+            return;
+        }
+        let squeezed = match self {
+            Self::Packed { listpack, .. } => {
+                let mut bytes = Vec::new();
+                listpack.write_to(&mut bytes);
+                Squeezed::of(&bytes, false)
+            }
+            Self::Plain(element) => Squeezed::of(element, true),
+            Self::Squeezed { .. } => return,
+        };
+        if let Some(squeezed) = squeezed {
+            *self = Self::Squeezed { count: self.count() as u32, squeezed };
+        }
+    }
+
+    /// Undoes it.
+    pub(super) fn open(&mut self) {
+        if let Cow::Owned(opened) = self.opened() {
+            *self = opened;
+        }
+    }
+
+    /// The node as it is when it is not compressed.
+    #[inline]
+    pub(super) fn opened(&self) -> Cow<'_, Self> {
+        match self {
+            Self::Squeezed { count, squeezed } => Cow::Owned(Self::open_of(*count, squeezed)),
+            open => Cow::Borrowed(open),
+        }
+    }
+
+    #[cold]
+    fn open_of(count: u32, squeezed: &Squeezed) -> Self {
+        let bytes = squeezed.decompressed();
+        if squeezed.is_plain {
+            Self::Plain(Box::new(bytes.into()))
+        } else {
+            Self::Packed { count, listpack: Listpack::of_written(&bytes, count as usize) }
+        }
+    }
+
+    pub(super) fn is_plain(&self) -> bool {
+        match self {
+            Self::Packed { .. } => false,
+            Self::Plain(_) => true,
+            Self::Squeezed { squeezed, .. } => squeezed.is_plain,
         }
     }
 
     pub(super) fn count(&self) -> usize {
         match self {
-            Self::Packed { count, .. } => *count as usize,
+            Self::Packed { count, .. } | Self::Squeezed { count, .. } => *count as usize,
             Self::Plain(_) => 1,
         }
     }
@@ -54,6 +120,7 @@ impl Node {
         match self {
             Self::Packed { listpack, .. } => listpack.len_bytes(),
             Self::Plain(element) => element.len(),
+            Self::Squeezed { squeezed, .. } => squeezed.len,
         }
     }
 
@@ -61,6 +128,7 @@ impl Node {
         match self {
             Self::Packed { listpack, .. } => listpack.memory_bytes(),
             Self::Plain(element) => element.len() + size_of::<Box<[u8]>>(),
+            Self::Squeezed { squeezed, .. } => squeezed.memory_bytes(),
         }
     }
 
@@ -71,6 +139,9 @@ impl Node {
                 limits.admit(listpack.len_bytes(), *count as usize, len)
             }
             Self::Plain(_) => false,
+            Self::Squeezed { count, squeezed } => {
+                !squeezed.is_plain && limits.admit(squeezed.len, *count as usize, len)
+            }
         }
     }
 
@@ -82,6 +153,7 @@ impl Node {
                 listpack
             }
             Self::Plain(_) => unreachable!("a plain node admits nothing"),
+            Self::Squeezed { .. } => compressed(),
         }
     }
 
@@ -100,6 +172,7 @@ impl Node {
                 listpack.item(cursor)
             }
             Self::Plain(element) => Item::Bytes(element),
+            Self::Squeezed { .. } => compressed(),
         }
     }
 
@@ -113,6 +186,7 @@ impl Node {
                 *count == 0
             }
             Self::Plain(_) => true,
+            Self::Squeezed { .. } => compressed(),
         }
     }
 
@@ -123,6 +197,7 @@ impl Node {
                 listpack.first().and_then(|first| listpack.find(text, first, 1)).is_some()
             }
             Self::Plain(element) => ***element == *text,
+            Self::Squeezed { .. } => compressed(),
         }
     }
 
@@ -138,6 +213,7 @@ impl Node {
             Self::Plain(_) => {
                 *self = Self::packed(Listpack::new());
             }
+            Self::Squeezed { .. } => compressed(),
         }
     }
 
@@ -146,11 +222,12 @@ impl Node {
         let removed = match self {
             Self::Packed { listpack, .. } => remove_equal(listpack, text, limit, end),
             Self::Plain(element) => usize::from(***element == *text),
+            Self::Squeezed { .. } => compressed(),
         };
         if removed > 0 {
             match self {
                 Self::Packed { count, .. } => *count -= removed as u32,
-                Self::Plain(_) => *self = Self::packed(Listpack::new()),
+                _ => *self = Self::packed(Listpack::new()),
             }
         }
         removed
@@ -160,6 +237,7 @@ impl Node {
         match self {
             Self::Packed { listpack, .. } => Iter::Packed(listpack.iter()),
             Self::Plain(element) => Iter::Plain(Some(element)),
+            Self::Squeezed { .. } => compressed(),
         }
     }
 
@@ -168,8 +246,14 @@ impl Node {
         match self {
             Self::Packed { listpack, .. } => iter_at(listpack, index),
             Self::Plain(element) => Iter::Plain(Some(&***element).filter(|_| index == 0)),
+            Self::Squeezed { .. } => compressed(),
         }
     }
+}
+
+#[cold]
+fn compressed() -> ! {
+    unreachable!("a node is opened first")
 }
 
 /// The place of the element at an end.
@@ -215,7 +299,6 @@ pub(super) fn iter_at(listpack: &Listpack, index: usize) -> Iter<'_> {
 }
 
 /// Elements of a node.
-#[derive(Clone)]
 pub(super) enum Iter<'a> {
     Packed(listpack::Iter<'a>),
     Plain(Option<&'a [u8]>),

@@ -2,6 +2,7 @@
 
 use super::node::Node;
 use super::quicklist::Quicklist;
+use super::squeezed::Squeezed;
 use super::{End, Form, Limits, List};
 use crate::types::listpack::Listpack;
 use crate::types::parts::{self, Ticket};
@@ -13,6 +14,8 @@ pub enum Part<'a> {
     Packed(&'a Listpack),
     /// An element that is too big for any listpack.
     Plain(&'a [u8]),
+    /// Either of them.
+    Squeezed(&'a Squeezed),
 }
 
 /// A part that was saved.

@@ -5,10 +5,15 @@
 //! kilobytes for a list of a million short elements. (Valkey links its nodes; here they cost a
 //! quarter of that, and finding one does not chase pointers.) Where elements go, when a node is
 //! split and which neighbours are merged is Valkey's, so that lists have the same nodes there.
+//!
+//! Where `list-compress-depth` asks for it, nodes that are further than that from both ends are
+//! compressed. Whoever reads looks at an opened copy of one node at a time; what changes such a node
+//! opens it, and compresses it again ([`Quicklist::settle`]).
 
-use super::iter::Iter;
+use std::ops::Range;
+
 use super::limits::Limits;
-use super::node::{self, End, Node};
+use super::node::{End, Node};
 use super::ring::{MANY_NODES, Ring};
 use crate::types::listpack::{Cursor, Item, Listpack};
 use crate::types::parts::Ticket;
@@ -30,6 +35,8 @@ pub struct Nodes {
     pub len_bytes: usize,
     /// `list-max-listpack-size` as it was when the quicklist was made.
     pub max_size: i64,
+    /// Whether inner nodes are compressed where that is worth it.
+    pub are_compressed: bool,
 }
 
 /// Where an element is.
@@ -67,6 +74,7 @@ impl Quicklist {
     pub(super) fn append(&mut self, node: Node) {
         self.len += node.count();
         self.nodes.push_back(node);
+        self.settle_end(End::Tail);
     }
 
     pub(super) fn node_count(&self) -> usize {
@@ -78,6 +86,7 @@ impl Quicklist {
             count: self.nodes.len(),
             len_bytes: self.nodes.iter().map(Node::len_bytes).sum(),
             max_size: self.limits.size(),
+            are_compressed: self.limits.depth() > 0,
         }
     }
 
@@ -101,7 +110,7 @@ impl Quicklist {
         }
         match self.nodes.front_mut()? {
             Node::Packed { listpack, .. } => Some(listpack),
-            Node::Plain(_) => None,
+            Node::Plain(_) | Node::Squeezed { .. } => None,
         }
     }
 
@@ -150,8 +159,14 @@ impl Quicklist {
         };
         match (node, end) {
             (Some(node), _) if node.admits(element.len(), self.limits) => node.push(end, element),
-            (_, End::Head) => self.nodes.push_front(Node::of(element, self.limits)),
-            (_, End::Tail) => self.nodes.push_back(Node::of(element, self.limits)),
+            (_, End::Head) => {
+                self.nodes.push_front(Node::of(element, self.limits));
+                self.settle_end(end);
+            }
+            (_, End::Tail) => {
+                self.nodes.push_back(Node::of(element, self.limits));
+                self.settle_end(end);
+            }
         }
     }
 
@@ -176,6 +191,7 @@ impl Quicklist {
                 End::Head => 0,
                 End::Tail => self.nodes.len() - 1,
             });
+            self.settle(0..0);
         }
         true
     }
@@ -205,24 +221,24 @@ impl Quicklist {
         None
     }
 
-    pub(super) fn place_of(&self, index: usize) -> Option<Place> {
+    /// For a change: the node is open then.
+    pub(super) fn place_of(&mut self, index: usize) -> Option<Place> {
         let (node, before) = self.node_of(index)?;
-        let cursor = match &self.nodes[node] {
+        let cursor = match self.open(node) {
             Node::Packed { listpack, .. } => listpack.get(before as isize),
-            Node::Plain(_) => None,
+            _ => None,
         };
         Some(Place { node, cursor })
     }
 
-    /// The first element that is `text`.
-    pub(super) fn find(&self, text: &[u8]) -> Option<Place> {
-        self.nodes.iter().enumerate().find_map(|(node, held)| match held {
-            Node::Packed { listpack, .. } => {
-                let cursor = listpack.find(text, listpack.first()?, 1)?;
-                Some(Place { node, cursor: Some(cursor) })
-            }
-            Node::Plain(element) => (***element == *text).then_some(Place { node, cursor: None }),
-        })
+    /// The first element that is `text`, for a change: the node is open then.
+    pub(super) fn find(&mut self, text: &[u8]) -> Option<Place> {
+        let node = self.nodes.iter().position(|node| node.opened().contains(text))?;
+        let cursor = match self.open(node) {
+            Node::Packed { listpack, .. } => listpack.find(text, listpack.first()?, 1),
+            _ => None,
+        };
+        Some(Place { node, cursor })
     }
 
     /// Puts an element beside another one.
@@ -236,12 +252,13 @@ impl Quicklist {
                 Side::Before => node.admit().insert_before(cursor, element),
                 Side::After => node.admit().insert_after(cursor, element),
             };
-            return;
+        } else {
+            match place.split_at(&self.nodes[at], side) {
+                Some(from) => self.split_for(at, from, side, element),
+                None => self.insert_between(at, side, element),
+            }
         }
-        match place.split_at(&self.nodes[at], side) {
-            Some(from) => self.split_for(at, from, side, element),
-            None => self.insert_between(at, side, element),
-        }
+        self.settle_around(at);
     }
 
     /// Puts an element where the node at `at` ends: into its neighbour, or into one of its own.
@@ -253,8 +270,8 @@ impl Quicklist {
         let has_room = |at: &usize| {
             self.nodes.get(*at).is_some_and(|node| node.admits(element.len(), self.limits))
         };
-        match neighbour.filter(has_room).and_then(|at| self.nodes.get_mut(at)) {
-            Some(node) => node.push(end, element),
+        match neighbour.filter(has_room) {
+            Some(at) => self.node_mut(at).push(end, element),
             None => self.nodes.insert(new, Node::of(element, self.limits)),
         }
     }
@@ -310,6 +327,7 @@ impl Quicklist {
                 self.nodes.remove(at);
             }
         }
+        self.settle_around(at);
     }
 
     /// Puts a node of its own in the place of a listpack's element.
@@ -347,15 +365,17 @@ impl Quicklist {
     /// Merges the node at `at` with the next one if both are listpacks and fit one.
     fn merge(&mut self, at: usize) -> bool {
         const HEADER_AND_END: usize = 7;
-        let [Some(Node::Packed { listpack: a, .. }), Some(Node::Packed { listpack: b, .. })] =
-            [self.nodes.get(at), self.nodes.get(at + 1)]
-        else {
+        let [Some(a), Some(b)] = [self.nodes.get(at), self.nodes.get(at + 1)] else {
             return false;
         };
-        let merged_bytes = a.len_bytes() + b.len_bytes() - HEADER_AND_END;
-        if self.limits.exceeded_by(merged_bytes, a.len() + b.len()) {
+        if a.is_plain() || b.is_plain() {
             return false;
         }
+        let merged_bytes = a.len_bytes() + b.len_bytes() - HEADER_AND_END;
+        if self.limits.exceeded_by(merged_bytes, a.count() + b.count()) {
+            return false;
+        }
+        self.open(at + 1);
         let Some(Node::Packed { listpack: b, count: more }) = self.nodes.remove(at + 1) else {
             unreachable!("the node was a listpack")
         };
@@ -387,6 +407,7 @@ impl Quicklist {
         if left > 0 {
             self.node_mut(whole).remove_range(0, left);
         }
+        self.settle_around(first);
     }
 
     /// Removes up to `limit` elements that are `text`, looked for from `end`; how many there were.
@@ -398,31 +419,125 @@ impl Quicklist {
             if removed == limit {
                 break;
             }
-            if self.nodes[at].contains(text) {
-                removed += self.node_mut(at).remove_equal(text, limit - removed, end);
+            if self.nodes[at].opened().contains(text) {
+                let is_compressed = self.limits.depth() > 0;
+                let node = self.node_mut(at);
+                removed += node.remove_equal(text, limit - removed, end);
+                if is_compressed {
+                    node.squeeze();
+                }
             }
         }
         if removed > 0 {
             self.len -= removed;
             self.nodes.drop_empty();
+            self.settle(0..0);
         }
         removed
     }
 
-    /// A node that is there, about to change.
+    /// A node that is there, about to change: open.
     fn node_mut(&mut self, at: usize) -> &mut Node {
-        self.nodes.get_mut(at).expect("there is such a node")
+        let node = self.nodes.get_mut(at).expect("there is such a node");
+        node.open();
+        node
     }
 
-    pub(super) fn iter(&self) -> Iter<'_> {
-        Iter::over(node::Iter::default(), self.nodes.iter())
+    /// Shows the elements of a range, in order or from its end back, until `visit` has had enough.
+    pub(super) fn each_in(
+        &self,
+        range: Range<usize>,
+        from: End,
+        visit: &mut impl FnMut(Item<'_>) -> bool,
+    ) {
+        let mut left = range.len();
+        match from {
+            End::Head => {
+                let Some((first, mut before)) = self.node_of(range.start) else { return };
+                for node in self.nodes.range(first..) {
+                    if !show(node.opened().iter_at(before), &mut left, visit) {
+                        return;
+                    }
+                    before = 0;
+                }
+            }
+            End::Tail => {
+                let last = range.end.checked_sub(1).and_then(|last| self.node_of(last));
+                let Some((last, before)) = last else { return };
+                let mut behind = self.nodes[last].count() - 1 - before;
+                for node in self.nodes.range(..=last).rev() {
+                    if !show(node.opened().iter().rev().skip(behind), &mut left, visit) {
+                        return;
+                    }
+                    behind = 0;
+                }
+            }
+        }
     }
 
-    /// Elements from `index` on.
-    pub(super) fn iter_at(&self, index: usize) -> Iter<'_> {
-        let Some((first, before)) = self.node_of(index) else { return Iter::default() };
-        Iter::over(self.nodes[first].iter_at(before), self.nodes.from(first + 1))
+    // ── Compression ─────────────────────────────────────────────────────────────────────────
+
+    fn open(&mut self, at: usize) -> &Node {
+        let node = self.nodes.form_mut(at).expect("there is such a node");
+        node.open();
+        node
     }
+
+    /// To be called after a node was added at an end: the one that it has made an inner one is
+    /// compressed.
+    #[inline]
+    fn settle_end(&mut self, end: End) {
+        let depth = self.limits.depth();
+        if depth > 0 {
+            let inner = match end {
+                End::Head => depth,
+                End::Tail => self.nodes.len().saturating_sub(depth + 1),
+            };
+            self.settle(inner..inner + 1);
+        }
+    }
+
+    /// To be called after nodes about `at` were changed, split or merged.
+    fn settle_around(&mut self, at: usize) {
+        const REACH: usize = 3;
+        self.settle(at.saturating_sub(REACH)..at + REACH + 1);
+    }
+
+    /// Opens nodes that are near an end, and compresses those of `inner` that are not.
+    #[inline]
+    fn settle(&mut self, inner: Range<usize>) {
+        if self.limits.depth() > 0 {
+            self.open_ends_and_squeeze(inner);
+        }
+    }
+
+    #[cold]
+    fn open_ends_and_squeeze(&mut self, inner: Range<usize>) {
+        let (depth, count) = (self.limits.depth(), self.nodes.len());
+        let ends = depth.min(count);
+        for at in (0..ends).chain(count - ends..count) {
+            self.open(at);
+        }
+        for at in inner.start.max(depth)..inner.end.min(count - ends) {
+            self.nodes.form_mut(at).into_iter().for_each(Node::squeeze);
+        }
+    }
+}
+
+/// Shows up to `left` elements. Whether others are wanted.
+#[inline]
+fn show<'i>(
+    items: impl Iterator<Item = Item<'i>>,
+    left: &mut usize,
+    visit: &mut impl FnMut(Item<'_>) -> bool,
+) -> bool {
+    for item in items.take(*left) {
+        *left -= 1;
+        if !visit(item) {
+            return false;
+        }
+    }
+    *left > 0
 }
 
 impl Place {

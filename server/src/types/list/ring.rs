@@ -8,7 +8,7 @@
 //! stretch in two.
 
 use std::collections::{BTreeMap, VecDeque, vec_deque};
-use std::ops::{Index, Range};
+use std::ops::{Index, Range, RangeBounds};
 
 use super::node::Node;
 use crate::types::parts::{Kept, Ticket};
@@ -88,8 +88,8 @@ impl Ring {
         self.nodes.iter()
     }
 
-    pub(super) fn from(&self, at: usize) -> vec_deque::Iter<'_, Node> {
-        self.nodes.range(at..)
+    pub(super) fn range(&self, range: impl RangeBounds<usize>) -> vec_deque::Iter<'_, Node> {
+        self.nodes.range(range)
     }
 
     // ── Change ──────────────────────────────────────────────────────────────────────────────
@@ -103,6 +103,11 @@ impl Ring {
             old.keep(place, node.clone());
         }
         Some(node)
+    }
+
+    /// A node that is about to be compressed or opened, which is no change.
+    pub(super) fn form_mut(&mut self, at: usize) -> Option<&mut Node> {
+        self.nodes.get_mut(at)
     }
 
     pub(super) fn front_mut(&mut self) -> Option<&mut Node> {

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::{End, Item, Limits, List, Side};
+use super::node::Node;
+use super::{End, Form, Limits, List, Side};
 
 const DEFAULT: i64 = -2;
 
@@ -12,10 +13,6 @@ fn node_count(list: &List) -> Option<usize> {
 
 fn default_limits() -> Limits {
     Limits::new(DEFAULT, None)
-}
-
-fn texts(list: &List) -> Vec<Vec<u8>> {
-    list.iter().map(Item::to_vec).collect()
 }
 
 /// Few different elements of all sizes around the limits.
@@ -32,7 +29,10 @@ fn element() -> impl Strategy<Value = Vec<u8>> {
 fn limits() -> impl Strategy<Value = Limits> {
     let size = prop_oneof![Just(-1), Just(-2), Just(1), Just(2), Just(5), Just(128)];
     let plain_from = prop_oneof![3 => Just(None), 1 => Just(Some(1)), 1 => Just(Some(3))];
-    (size, plain_from).prop_map(|(size, plain_from)| Limits::new(size, plain_from))
+    let depth = prop_oneof![2 => Just(0), 2 => Just(1), 1 => Just(2), 1 => Just(1 << 30)];
+    (size, plain_from, depth).prop_map(|(size, plain_from, depth)| {
+        Limits::new(size, plain_from).compressed_beyond(depth)
+    })
 }
 
 fn end() -> impl Strategy<Value = End> {
@@ -152,9 +152,25 @@ fn apply(step: Step, list: &mut List, model: &mut Vec<Vec<u8>>, max: Limits) {
         }
         Step::ReadAt(at) => {
             let Some(at) = place(at) else { return };
-            assert_eq!(list.get(at).map(Item::to_vec).as_ref(), model.get(at));
-            assert!(list.iter_at(at).map(Item::to_vec).eq(model[at..].iter().cloned()));
+            assert_eq!(list.get(at, |item| item.to_vec()).as_ref(), model.get(at));
+            assert_eq!(list.texts_in(at..len + 3, End::Head), model[at..]);
+            let backwards: Vec<_> = model[..at].iter().rev().cloned().collect();
+            assert_eq!(list.texts_in(0..at, End::Tail), backwards);
         }
+    }
+}
+
+/// Nodes that are near an end are open, and others are not where that is worth it.
+fn check_compression(list: &List, limits: Limits) {
+    let Form::Large(quicklist) = &list.form else { return };
+    let count = quicklist.node_count();
+    for (at, node) in quicklist.each_node().enumerate() {
+        let is_squeezed = matches!(node, Node::Squeezed { .. });
+        let is_inner = at.min(count - 1 - at) >= limits.depth();
+        let mut copy = node.clone();
+        copy.squeeze();
+        let is_worth_it = matches!(copy, Node::Squeezed { .. });
+        assert_eq!(is_squeezed, limits.depth() > 0 && is_inner && is_worth_it, "{at} of {count}");
     }
 }
 
@@ -167,13 +183,15 @@ proptest! {
         let (mut list, mut model) = (List::new(), Vec::new());
         for step in steps {
             apply(step, &mut list, &mut model, max);
-            prop_assert_eq!(&texts(&list), &model);
+            prop_assert_eq!(&list.texts(), &model);
             prop_assert_eq!(list.len(), model.len());
+            check_compression(&list, max);
         }
-        prop_assert!(list.iter().rev().map(Item::to_vec).eq(model.iter().rev().cloned()));
-        prop_assert_eq!(list.get(model.len()), None);
-        prop_assert_eq!(list.peek(End::Head).map(Item::to_vec), model.first().cloned());
-        prop_assert_eq!(list.peek(End::Tail).map(Item::to_vec), model.last().cloned());
+        let backwards: Vec<_> = model.iter().rev().cloned().collect();
+        prop_assert_eq!(list.texts_in(0..model.len(), End::Tail), backwards);
+        prop_assert_eq!(list.get(model.len(), |item| item.to_vec()), None);
+        prop_assert_eq!(list.peek(End::Head).map(|item| item.to_vec()), model.first().cloned());
+        prop_assert_eq!(list.peek(End::Tail).map(|item| item.to_vec()), model.last().cloned());
         prop_assert_eq!(&list.clone(), &list);
         prop_assert!(node_count(&list).is_none_or(|nodes| nodes <= model.len()));
     }
@@ -213,7 +231,8 @@ fn a_big_element_stands_alone() {
     assert_eq!(node_count(&list), Some(4));
     assert!(list.set(2, b"small"));
     assert_eq!(node_count(&list), Some(3));
-    assert!(list.iter().map(Item::text_len).eq([9000, 10, 5, 10]));
+    let lens: Vec<_> = list.texts().iter().map(Vec::len).collect();
+    assert_eq!(lens, [9000, 10, 5, 10]);
 }
 
 #[test]
@@ -234,5 +253,22 @@ fn an_element_in_the_middle_of_a_big_list_splits_one_node() {
         assert!(list.insert(Side::After, b"pivot", &[b'n'; 100]));
     }
     assert!(node_count(&list).expect("big") <= nodes + 2);
-    assert_eq!(list.get(5_001), Some(Item::Bytes(&[b'n'; 100])));
+    assert_eq!(list.get(5_001, |item| item.to_vec()), Some(vec![b'n'; 100]));
+}
+
+#[test]
+fn what_repeats_takes_less_memory_beyond_the_depth() {
+    let texts: Vec<_> = (0..20_000).map(|nth| format!("a line of the log: {nth}")).collect();
+    let list = |depth| {
+        let limits = default_limits().compressed_beyond(depth);
+        List::of(texts.iter().map(String::as_bytes), limits)
+    };
+    let (open, squeezed) = (list(0), list(1));
+    assert_eq!(node_count(&open), node_count(&squeezed));
+    assert!(squeezed.memory_bytes() * 3 < open.memory_bytes(), "{}", squeezed.memory_bytes());
+    assert_eq!(squeezed, open);
+    check_compression(&squeezed, default_limits().compressed_beyond(1));
+    let nodes = squeezed.nodes().expect("big");
+    assert!(nodes.are_compressed);
+    assert_eq!(nodes.len_bytes, open.nodes().expect("big").len_bytes);
 }

@@ -96,9 +96,14 @@ impl Listpack {
     /// A copy of bytes from outside in RDB's form, each entry of which is checked.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Corrupt> {
         let count = decode::check(bytes)?;
+        Ok(Self::of_written(bytes, count))
+    }
+
+    /// The listpack of `count` elements that [`Self::write_to`] wrote.
+    pub(in crate::types) fn of_written(bytes: &[u8], count: usize) -> Self {
         let mut listpack = Self::new();
         listpack.fill(&bytes[RDB_HEADER..bytes.len() - 1], count);
-        Ok(listpack)
+        listpack
     }
 
     /// RDB's form.

@@ -105,7 +105,7 @@ impl Group {
 
     fn add_collection(&mut self, collection: &Collection) {
         match collection {
-            Collection::List(list) => list.iter().for_each(|item| self.element(item.text_len())),
+            Collection::List(list) => list.each(&mut |item| self.element(item.text_len())),
             Collection::Set(set) => set.iter().for_each(|item| self.element(item.text_len())),
             Collection::SortedSet(set) => set.iter().for_each(|(member, score)| {
                 let score = DoubleText::shortest(score);

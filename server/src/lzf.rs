@@ -1,4 +1,5 @@
-//! LZF, the compression of strings in RDB: literal runs and references up to 8 KiB back.
+//! LZF, the compression of strings in RDB and of lists' inner nodes: literal runs and references up to
+//! 8 KiB back.
 //!
 //! ```text
 //!   000lllll  bytes                     l + 1 literal bytes
@@ -17,14 +18,14 @@ const MAX_MATCH: usize = MAX_SHORT_MATCH + 1 + u8::MAX as usize;
 const MAX_BACK: usize = 1 << 13;
 
 /// No three bytes stand for more than this.
-pub(super) const MAX_RATIO: u64 = MAX_MATCH as u64;
+pub(crate) const MAX_RATIO: u64 = MAX_MATCH as u64;
 
 /// Fewer bytes saved are not worth it.
 const LEAST_GAIN: usize = 4;
 
 /// Room that is used again for each string.
 #[derive(Debug, Default)]
-pub(super) struct Compressor {
+pub(crate) struct Compressor {
     /// Where three bytes with a hash were seen last, plus one.
     seen: Vec<u32>,
     out: Vec<u8>,
@@ -32,7 +33,7 @@ pub(super) struct Compressor {
 
 impl Compressor {
     /// The compressed form of `input`; `None` if it is not shorter by much.
-    pub(super) fn compress(&mut self, input: &[u8]) -> Option<&[u8]> {
+    pub(crate) fn compress(&mut self, input: &[u8]) -> Option<&[u8]> {
         let limit = input.len().checked_sub(LEAST_GAIN)?;
         let hash_bits = self.clear(input.len());
         let (mut at, mut literals) = (0, 0);
@@ -107,7 +108,7 @@ fn put_match(out: &mut Vec<u8>, back: usize, len: usize) {
 
 /// Decompresses `input`, which is known to stand for `len` bytes, into `out`. Whether it does.
 #[must_use]
-pub(super) fn decompress(mut input: &[u8], len: usize, out: &mut Vec<u8>) -> bool {
+pub(crate) fn decompress(mut input: &[u8], len: usize, out: &mut Vec<u8>) -> bool {
     out.clear();
     while let Some(step) = take_step(&mut input) {
         let fits = match step {
