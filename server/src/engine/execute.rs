@@ -67,7 +67,6 @@ impl Engine {
         let limit = out.len() + OUTPUT_STEP;
         client.output_left = output_left(self.output_limit(&client), &client, out.len());
         let mut progress = Progress::Done;
-        self.prefetch_entry_of_one();
         for at in 0..batch.len() {
             if at > 0 && at % AT_ONCE == 0 {
                 self.prefetch(client.db, batch, buffer, at);
@@ -142,6 +141,9 @@ impl Engine {
         match self.admit(client, argv) {
             Err(refusal) => self.reject(client, argv, refusal, out),
             Ok(id) => {
+                // Half way between the asking for its slot and the lookup: each miss is waited out
+                // behind as much other work.
+                self.prefetch_entry_of_one();
                 client.last_command = Some(id);
                 let flags = id.entry().command.flags;
                 match &mut client.transaction {
