@@ -16,7 +16,9 @@ pub mod disk;
 pub mod initramfs;
 pub mod kernel;
 pub mod oci;
+pub mod slot;
 pub mod uki;
+pub mod update;
 
 pub mod accel;
 pub mod console;

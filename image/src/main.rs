@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use holdfast_image::appliance::Owner;
 use holdfast_image::kernel::{Choice, own};
-use holdfast_image::{appliance, buildroot, disk, oci, run, static_binaries, status, uki};
+use holdfast_image::{appliance, buildroot, disk, oci, run, static_binaries, status, uki, update};
 
 /// Builds Holdfast's images and boots the appliance.
 ///
@@ -58,23 +58,27 @@ enum Command {
     Kernel,
     /// Write the bootable UEFI disk
     ///
-    /// GPT with an EFI system partition, which holds the whole system as one file, and a data
-    /// partition, which the first boot formats. The same sources give the same bytes.
+    /// GPT with two slots, EFI system partitions which hold the whole system as one file each, and a
+    /// data partition, which the first boot formats. The same sources give the same bytes.
     Disk {
         /// The file to write
         out: PathBuf,
-        /// "own", "debian" or a bzImage
-        #[arg(long, value_name = "FILE", default_value = "own")]
-        kernel: Choice,
         /// Size of the data partition in MiB
         #[arg(long, value_name = "MIB", default_value_t = disk::DATA_MIB)]
         data: u64,
-        /// A word for the kernel's command line, such as ip=ADDRESS::GATEWAY:MASK::eth0:off
-        #[arg(long, value_name = "WORD")]
-        append: Vec<String>,
-        /// A holdfast.toml in place of the shipped one
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
+        #[command(flatten)]
+        system: System,
+    },
+    /// Write an update for appliances made by `disk`
+    ///
+    /// The whole system as one file for `holdfast update`, which writes it to the slot that does not
+    /// run, tries it once, and goes back by itself unless it does well. The same sources give the
+    /// same bytes.
+    Update {
+        /// The file to write
+        out: PathBuf,
+        #[command(flatten)]
+        system: System,
     },
     /// Write the appliance's files into a directory, for Buildroot to pack
     Rootfs {
@@ -92,6 +96,29 @@ enum Command {
         /// The tar to write
         out: PathBuf,
     },
+}
+
+/// What goes into an EFI file.
+#[derive(clap::Args)]
+struct System {
+    /// "own", "debian" or a bzImage
+    #[arg(long, value_name = "FILE", default_value = "own")]
+    kernel: Choice,
+    /// A word for the kernel's command line, such as ip=ADDRESS::GATEWAY:MASK::eth0:off
+    #[arg(long, value_name = "WORD")]
+    append: Vec<String>,
+    /// A holdfast.toml in place of the shipped one
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl System {
+    fn uki(&self) -> Result<Vec<u8>> {
+        let words: Vec<&str> = self.append.iter().map(String::as_str).collect();
+        let binaries = static_binaries()?;
+        let owner = Owner::with_config(self.config.as_deref(), &binaries)?;
+        appliance::uki(&self.kernel.get()?, &binaries, &owner, &words)
+    }
 }
 
 fn main() -> ExitCode {
@@ -123,11 +150,8 @@ fn dispatch(command: Command) -> Result<()> {
             println!("{}", kernel.image.display());
             Ok(())
         }
-        Command::Disk { out, kernel, data, append, config } => {
-            let words: Vec<&str> = append.iter().map(String::as_str).collect();
-            let binaries = static_binaries()?;
-            let owner = Owner::with_config(config.as_deref(), &binaries)?;
-            let uki = appliance::uki(&kernel.get()?, &binaries, &owner, &words)?;
+        Command::Disk { out, data, system } => {
+            let uki = system.uki()?;
             disk::write(&out, &uki, data)?;
             println!(
                 "{}: EFI file of {} bytes (limit for ours {})",
@@ -135,6 +159,12 @@ fn dispatch(command: Command) -> Result<()> {
                 uki.len(),
                 uki::LIMIT
             );
+            Ok(())
+        }
+        Command::Update { out, system } => {
+            let written = update::write(&out, &system.uki()?)?;
+            println!("{}: {} bytes, for {}", out.display(), written.bytes, update::BOARD);
+            println!("id {}", written.id);
             Ok(())
         }
         Command::Rootfs { dir } => appliance::files(&[], &static_binaries()?)?.lay_out(&dir),

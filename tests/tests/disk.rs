@@ -10,7 +10,7 @@ use holdfast_image::accel::Accel;
 use holdfast_image::appliance::{self, Owner};
 use holdfast_image::kernel::{Choice, Kernel};
 use holdfast_image::machine::{Boot, Guest, Machine, WORDS};
-use holdfast_image::{disk, ensure_packages, static_binaries, uki};
+use holdfast_image::{disk, ensure_packages, slot, static_binaries, uki};
 
 /// Firmware, kernel and formatting under TCG on a busy machine.
 const BOOT: Duration = Duration::from_secs(240);
@@ -19,7 +19,7 @@ const BOOT: Duration = Duration::from_secs(240);
 const MEMORY_MIB: u32 = 256;
 
 const DATA_MIB: u64 = 96;
-const DATA_AT: u64 = 65 << 20;
+const DATA_AT: u64 = disk::DATA_AT;
 
 /// A fresh disk in `dir`, and its UKI.
 fn make(dir: &Path, kernel: &Kernel) -> (PathBuf, Vec<u8>) {
@@ -52,8 +52,11 @@ fn tools_of_others_find_no_fault_with_the_disk() {
     assert!(report.contains("No problems found"), "{report}");
     let esp = dir.path().join("esp");
     let bytes = fs::read(&image).unwrap();
-    fs::write(&esp, &bytes[1 << 20..65 << 20]).unwrap();
-    run(Command::new("/sbin/fsck.vfat").arg("-n").arg(&esp));
+    for at in disk::SLOTS_AT {
+        fs::write(&esp, &bytes[at as usize..][..slot::BYTES as usize]).unwrap();
+        let report = run(Command::new("/sbin/fsck.vfat").args(["-n", "-v"]).arg(&esp));
+        assert!(report.contains("FATs, 32 bit entries"), "{report}");
+    }
 }
 
 #[test]

@@ -19,7 +19,8 @@ use crate::process::{output, say};
 const PACKAGE: &str = r"^linux-image-6\.12\.[0-9]+(\+deb[0-9]+)?-cloud-amd64$";
 
 /// What a virtual machine needs, where it is not built in. Real hardware is our own kernel's.
-const WANTED: [&str; 6] = ["virtio_net", "virtio_blk", "virtio_rng", "i6300esb", "button", "evdev"];
+const WANTED: [&str; 7] =
+    ["virtio_net", "virtio_blk", "virtio_rng", "i6300esb", "button", "evdev", "efivarfs"];
 
 /// The newest 6.12 cloud kernel that was fetched before, else the newest that apt offers.
 pub fn get() -> Result<Kernel> {

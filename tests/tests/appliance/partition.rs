@@ -4,12 +4,12 @@ use std::fs;
 use std::ops::Range;
 use std::process::Command;
 
-use holdfast_image::ensure_packages;
+use holdfast_image::{disk, ensure_packages};
 use holdfast_tests::appliance::DATA_MIB;
 
 pub(crate) const MIB: usize = 1 << 20;
 /// Where `blank_disk` puts the data partition.
-pub(crate) const DATA_AT: usize = 65 * MIB;
+pub(crate) const DATA_AT: usize = disk::DATA_AT as usize;
 const DATA: Range<usize> = DATA_AT..DATA_AT + DATA_MIB as usize * MIB;
 
 /// Puts a file of root's, which nobody else may read, below /data/holdfast.
