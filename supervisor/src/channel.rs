@@ -15,6 +15,8 @@
 //!                11 slew clock     8  by how much, µs, signed
 //!                12 end            1  how: 0 reboot, 1 power off, 2 factory reset
 //!                13 link up       16  device
+//!                14 try the other slot at the next start
+//!                15 keep the slot that is on trial
 //!  to agent   1  kind
 //!                16 snapshot       …  see `snapshot`
 //!                17 log            1  slot   8  bytes this stream wrote before   …  text
@@ -45,6 +47,8 @@ const STEP_CLOCK: u8 = 10;
 const SLEW_CLOCK: u8 = 11;
 const END: u8 = 12;
 const LINK_UP: u8 = 13;
+const TRY_OTHER_SLOT: u8 = 14;
+const KEEP_SLOT: u8 = 15;
 const SNAPSHOT: u8 = 16;
 const LOG: u8 = 17;
 
@@ -96,6 +100,10 @@ pub enum ToInit {
     LinkUp {
         device: Name,
     },
+    /// The other slot holds a whole system: have the firmware start it, once.
+    TryOtherSlot,
+    /// This start's trial went well: have the firmware start this slot from now on.
+    KeepSlot,
 }
 
 /// What a person asks for.
@@ -179,6 +187,8 @@ impl ToInit {
             SLEW_CLOCK => Self::SlewClock { offset_us: slew(reader.u64()? as i64)? },
             END => Self::End(one_of(&End::ALL, reader.u8()?)?),
             LINK_UP => Self::LinkUp { device: reader.text()? },
+            TRY_OTHER_SLOT => Self::TryOtherSlot,
+            KEEP_SLOT => Self::KeepSlot,
             _ => return Err(Malformed("unknown message")),
         };
         reader.finish()?;
@@ -221,6 +231,8 @@ impl ToInit {
                 writer.u8(LINK_UP);
                 writer.text(device);
             }
+            Self::TryOtherSlot => writer.u8(TRY_OTHER_SLOT),
+            Self::KeepSlot => writer.u8(KEEP_SLOT),
         }
         writer.finish()
     }
@@ -303,6 +315,8 @@ mod tests {
             ToInit::SlewClock { offset_us: -MAX_SLEW_US },
             ToInit::End(End::FactoryReset),
             ToInit::LinkUp { device: text("eth0") },
+            ToInit::TryOtherSlot,
+            ToInit::KeepSlot,
         ];
         for message in messages {
             let bytes = message.encode().expect("fits");

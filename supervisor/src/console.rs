@@ -5,7 +5,8 @@
 //!  holdfast start|stop|restart SERVICE [N]      holdfast restore FILE
 //!  holdfast logs [SERVICE] [-n N]               holdfast config [put | reset]
 //!  holdfast reload · backup [--list]            holdfast factory-reset --yes
-//!  holdfast certs [WORDS]                       holdfast reboot · poweroff · help
+//!  holdfast certs [WORDS]                       holdfast update FILE | key KEY ID
+//!                                               holdfast reboot · poweroff · help
 //! ```
 //!
 //! A serial line with nobody at its end may read as bytes by chance: what does not begin with
@@ -61,7 +62,7 @@ fn request(words: &str) -> Option<String<MAX_REQUEST_BYTES>> {
     let mut text = String::new();
     if words.split_ascii_whitespace().eq(["backup", "--list"]) {
         text.push_str("backups").ok()?;
-    } else if words.starts_with("restore ") || words.starts_with("verify ") {
+    } else if ["restore ", "verify ", "update "].iter().any(|verb| words.starts_with(verb)) {
         // The rest is a path, with what blanks it has.
         text.push_str(words).ok()?;
     } else {
@@ -119,6 +120,7 @@ mod tests {
             "holdfast restore /data/holdfast/backups/1.rdb",
             "restore /data/holdfast/backups/1.rdb",
         );
+        check("holdfast update /data/new one", "update /data/new one");
         check("holdfast certs renew", "certs renew");
         check("holdfast config", "config");
         check("holdfast config reset", "config reset");

@@ -9,6 +9,7 @@
 //!            certs [WORDS]
 //!            config · config reset
 //!            config put BYTES                        and after the line so many bytes
+//!            update PATH · update key KEY ID
 //!            factory-reset yes · reboot · poweroff
 //! ```
 //!
@@ -68,6 +69,15 @@ pub enum Request<'a> {
     Certs {
         words: &'a str,
     },
+    /// For the other slot, from a file of the machine's,
+    Update {
+        path: &'a str,
+    },
+    /// or from a key of the server's, which must hold the one with this id.
+    UpdateFromKey {
+        key: &'a str,
+        id: &'a str,
+    },
     FactoryReset,
     Reboot,
     PowerOff,
@@ -110,6 +120,9 @@ impl<'a> Request<'a> {
             "verify" => return path(rest).map(|path| Self::Verify { path }),
             "restore" => return path(rest).map(|path| Self::Restore { path }),
             "certs" => return Some(Self::Certs { words: rest }),
+            "update" if rest.starts_with('/') => {
+                return path(rest).map(|path| Self::Update { path });
+            }
             _ => {}
         }
         let mut words = rest.split_ascii_whitespace();
@@ -130,6 +143,9 @@ impl<'a> Request<'a> {
             "backups" => Self::Backups,
             "save" => Self::Save,
             "factory-reset" if words.next() == Some("yes") => Self::FactoryReset,
+            "update" if words.next() == Some("key") => {
+                Self::UpdateFromKey { key: words.next()?, id: words.next().filter(is_id)? }
+            }
             "reboot" => Self::Reboot,
             "poweroff" => Self::PowerOff,
             "signal" => Self::Signal { service: words.next()?, signal: words.next()? },
@@ -182,6 +198,11 @@ fn flag(word: Option<&str>, name: &str) -> Option<bool> {
 fn seconds(word: &str) -> Option<Duration> {
     let wait = Duration::from_secs(word.parse().ok()?);
     (wait <= MAX_WAIT).then_some(wait)
+}
+
+/// SHA-256 in lower-case hexadecimal, as the image tool prints it.
+fn is_id(word: &&str) -> bool {
+    word.len() == 64 && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Whole, so that nobody's working directory matters.

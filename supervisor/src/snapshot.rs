@@ -13,9 +13,9 @@
 //!     1  why the watchdog was not fed then       1  last exit: kind (see `encode_exit`)
 //!     2  hardware watchdog, s; 0: none           4  last exit: value
 //!     1  why it is not fed (`Starved`)           8  last exit: how long it ran, ms
-//!     1  number of services                      8  last exit: when, ms
-//!     …  the services                            1  a newer plan waits for the next start
-//!                                               64  its own words (sd_notify's STATUS)
+//!    23  the slots (see `slots::View`)           8  last exit: when, ms
+//!     1  number of services                      1  a newer plan waits for the next start
+//!     …  the services                           64  its own words (sd_notify's STATUS)
 //!                                                8  bytes of its log that were dropped
 //! ```
 
@@ -26,13 +26,14 @@ use crate::clock::Ms;
 use crate::degraded::DegradedSet;
 use crate::machine::{Exit, LastExit, Next, Record, SpawnStep, State, Why};
 use crate::plan::{MAX_SERVICES, Name};
+use crate::slots;
 
 /// The plan's services and the agent.
 pub const MAX_SLOTS: usize = MAX_SERVICES + 1;
 /// A service's own words about itself.
 pub type Status = String<64>;
 /// Bytes of an encoded snapshot.
-pub const MAX_SNAPSHOT_BYTES: usize = 1952;
+pub const MAX_SNAPSHOT_BYTES: usize = 1975;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -60,6 +61,7 @@ pub struct Snapshot {
     /// Seconds until the hardware watchdog resets the machine; 0: there is none.
     pub watchdog_s: u16,
     pub starved: Starved,
+    pub slots: slots::View,
     pub services: Vec<ServiceView, MAX_SLOTS>,
 }
 
@@ -171,6 +173,7 @@ impl Snapshot {
             },
             watchdog_s: reader.u16()?,
             starved: one_of(&Starved::ALL, reader.u8()?)?,
+            slots: slots::View::decode(&mut reader)?,
             services: Vec::new(),
         };
         for _ in 0..reader.u8()? {
@@ -193,6 +196,7 @@ impl Snapshot {
         writer.u8(self.boot.starved as u8);
         writer.u16(self.watchdog_s);
         writer.u8(self.starved as u8);
+        self.slots.encode(writer);
         writer.u8(self.services.len() as u8);
         for service in &self.services {
             service.encode(writer);
@@ -369,6 +373,15 @@ mod tests {
             boot: Boot { count: 3, last: LastEnd::Watchdog, starved: Starved::Agent },
             watchdog_s: 30,
             starved: Starved::Disk,
+            slots: slots::View {
+                obstacle: slots::Obstacle::TwoDisks,
+                running: Some(slots::Slot::B),
+                good: Some(slots::Slot::A),
+                is_trial: true,
+                is_armed: true,
+                errno: 28,
+                other_device: text("nvme0n1p1"),
+            },
             services,
         }
     }

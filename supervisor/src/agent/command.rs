@@ -15,6 +15,7 @@ mod logs;
 mod machine;
 mod service;
 mod status;
+mod update;
 mod verify;
 mod words;
 
@@ -102,6 +103,12 @@ const VERBS: &[Verb] = &[
         says: "puts a backup in the place of the data",
         help: help::RESTORE,
         run: backup::restore,
+    },
+    Verb {
+        name: "update",
+        says: "another version of a machine, tried once",
+        help: help::UPDATE,
+        run: update::main,
     },
     Verb {
         name: "certs",

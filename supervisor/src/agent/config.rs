@@ -18,6 +18,7 @@ use holdfast_supervisor::plan::{
 
 use crate::backup::Settings;
 use crate::logs::Keep;
+use crate::update;
 use section::{Problems, Section};
 use tls::Tls;
 
@@ -37,6 +38,7 @@ pub(crate) struct Config {
     /// `None`: DHCP's, or the usual ones. An empty list asks nobody.
     pub(crate) time_servers: Option<Vec<String>>,
     pub(crate) backup: Settings,
+    pub(crate) update: update::Settings,
     /// Commands are taken from whoever is at the machine's console.
     pub(crate) console: bool,
 }
@@ -108,6 +110,7 @@ impl Default for Config {
             tls: Tls::default(),
             time_servers: None,
             backup: Settings::default(),
+            update: update::Settings::STANDARD,
             console: false,
         }
     }
@@ -162,13 +165,14 @@ impl Config {
         let logs = read_logs(root.section("logs"));
         let tls = tls::read(root.section("tls"));
         let backup = read_backup(root.section("backup"));
+        let update = read_update(root.section("update"));
         let console = read_console(root.section("console"));
         root.finish();
         let mut plan = Plan { hostname, network, ..standard.plan };
         plan.services.clear();
         // One is within the plan's bound.
         let _ = plan.services.push(service);
-        Self { plan, probe, status_listen, logs, tls, time_servers, backup, console }
+        Self { plan, probe, status_listen, logs, tls, time_servers, backup, update, console }
     }
 }
 
@@ -342,6 +346,23 @@ fn read_backup(mut backup: Section) -> Settings {
         directory: backup.read("directory", default.directory.clone(), value::directory),
     };
     backup.finish();
+    read
+}
+
+fn read_update(mut section: Section) -> update::Settings {
+    let default = update::Settings::STANDARD;
+    let read = update::Settings {
+        stable_ms: section.read("stable_ms", default.stable_ms, value::number(0..=600_000)),
+        deadline_ms: section.read(
+            "deadline_ms",
+            default.deadline_ms,
+            value::number(5_000..=600_000),
+        ),
+    };
+    if read.deadline_ms <= read.stable_ms {
+        section.wrong("deadline_ms", "is not more than stable_ms");
+    }
+    section.finish();
     read
 }
 

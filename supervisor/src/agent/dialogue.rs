@@ -107,7 +107,9 @@ impl Dialogue {
             ":" => Reply::Number(number()?),
             "$" => match number()? {
                 -1 => Reply::Nil,
-                bytes => Reply::Text(self.read_text(bytes).await?),
+                bytes => {
+                    Reply::Text(String::from_utf8_lossy(&self.read_bytes(bytes).await?).into())
+                }
             },
             "*" => match number()? {
                 count @ 0..=MAX_ITEMS => return Ok(Item::Array(count)),
@@ -127,12 +129,25 @@ impl Dialogue {
         Ok(String::from_utf8_lossy(&line).into_owned())
     }
 
-    async fn read_text(&mut self, bytes: i64) -> io::Result<String> {
+    async fn read_bytes(&mut self, bytes: i64) -> io::Result<Vec<u8>> {
         let len = usize::try_from(bytes).ok().filter(|len| *len <= MAX_REPLY_BYTES);
         let mut text = vec![0; len.ok_or_else(|| nonsense("a reply that is too long"))? + 2];
         self.stream.read_exact(&mut text).await?;
         text.truncate(text.len() - 2);
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        Ok(text)
+    }
+
+    /// A reply that is bytes rather than text.
+    pub(crate) async fn ask_bytes(&mut self, words: &[&str]) -> io::Result<Vec<u8>> {
+        let asked = async {
+            self.stream.write_all(&encode(words)).await?;
+            let line = self.read_line().await?;
+            match line.strip_prefix('$').and_then(|len| len.parse().ok()) {
+                Some(len) => self.read_bytes(len).await,
+                None => Err(io::Error::other(line.trim_start_matches('-').to_owned())),
+            }
+        };
+        tokio::time::timeout(PATIENCE, asked).await.map_err(|_| late())?
     }
 
     /// One section of INFO, as pairs.

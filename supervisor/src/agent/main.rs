@@ -30,6 +30,7 @@ mod run;
 mod serve;
 mod source;
 mod time;
+mod update;
 mod utc;
 
 use std::process::ExitCode;

@@ -19,6 +19,7 @@ use crate::network;
 use crate::run::Shared;
 use crate::source::FileState;
 use crate::time;
+use crate::update;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
@@ -41,6 +42,8 @@ pub(crate) struct Report {
     network: Option<network::Report>,
     time: Option<time::Report>,
     backup: backup::Told,
+    /// `null` in a container.
+    update: Option<update::Told>,
     control: Counters,
     degraded: Vec<Degradation>,
 }
@@ -144,6 +147,7 @@ impl Report {
             time: shared.time.borrow().report(),
             degraded: degraded(snapshot, shared, &backup),
             backup,
+            update: update::Told::new(shared, snapshot),
             control: shared.counters.get(),
         }
     }
@@ -288,6 +292,9 @@ impl fmt::Display for Report {
             write!(f, "{time}")?;
         }
         write!(f, "{}", self.backup)?;
+        if let Some(update) = &self.update {
+            write!(f, "{update}")?;
+        }
         for degraded in &self.degraded {
             writeln!(f, "degraded: {} ({})", degraded.text, degraded.code)?;
         }
@@ -375,6 +382,7 @@ mod tests {
                 boot: Default::default(),
                 watchdog_s: 0,
                 starved: Default::default(),
+                slots: Default::default(),
                 services: [view(state)].into_iter().collect(),
             })
         };

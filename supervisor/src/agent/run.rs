@@ -22,7 +22,7 @@ use crate::logs::{self, Logs};
 use crate::network::{self, Network};
 use crate::ping::{Answer, Endpoint};
 use crate::source::{self, FileState, Source};
-use crate::{backup, console, last_good, pressure, prober, serve, time};
+use crate::{backup, console, last_good, pressure, prober, serve, time, update};
 
 /// init waits ten times as long.
 const ALIVE_EVERY: Duration = Duration::from_secs(1);
@@ -40,9 +40,11 @@ pub(crate) struct Shared {
     pub(crate) time: RefCell<time::View>,
     /// Changes whenever the file was read again and was told to init.
     pub(crate) loaded: watch::Sender<()>,
-    /// Held by a backup or a restore for as long as it lasts.
+    /// Held by a backup, a restore or an update for as long as it lasts.
     pub(crate) operation: Mutex<()>,
     pub(crate) backup: RefCell<backup::State>,
+    /// What became of the last update.
+    pub(crate) update: RefCell<Option<update::Record>>,
     pub(crate) counters: Cell<Counters>,
     pub(crate) rate: RefCell<Rate>,
     /// Places for those who read the log.
@@ -75,6 +77,7 @@ impl Shared {
             loaded: watch::Sender::new(()),
             operation: Mutex::new(()),
             backup: RefCell::default(),
+            update: RefCell::default(),
             counters: Cell::default(),
             rate: RefCell::new(Rate::new(now_ms())),
             followers: Semaphore::new(MAX_FOLLOWERS),
@@ -245,6 +248,7 @@ async fn serve_until_stopped() -> std::io::Result<()> {
         () = console::attend(&shared) => Ok(()),
         () = say_alive(&shared.link) => Ok(()),
         () = backup::schedule::keep(&shared) => Ok(()),
+        () = update::keep(&shared) => Ok(()),
     }
 }
 

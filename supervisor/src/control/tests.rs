@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+const ID: &str = "5555555555555555555555555555555555555555555555555555555555555555";
+
 fn logs(service: Option<&'static str>, count: u16, follow: bool) -> Request<'static> {
     Request::Logs { service, count, follow }
 }
@@ -31,6 +33,11 @@ fn requests_are_whole_lines_of_known_words() {
         (b"config reset", Request::ConfigReset),
         (b"certs renew now", Request::Certs { words: "renew now" }),
         (b"certs", Request::Certs { words: "" }),
+        (b"update /data/x y.update", Request::Update { path: "/data/x y.update" }),
+        (
+            b"update key image 5555555555555555555555555555555555555555555555555555555555555555",
+            Request::UpdateFromKey { key: "image", id: ID },
+        ),
         (b"factory-reset yes", Request::FactoryReset),
         (b"signal server STOP", Request::Signal { service: "server", signal: "STOP" }),
     ];
@@ -55,6 +62,10 @@ fn whatever_else_is_none() {
         b"start server 3601",
         b"start server 5 now",
         b"stop server 99999999999999999999",
+        b"update",
+        b"update x",
+        b"update key image",
+        b"update key image 5555",
         b"logs 10001",
         b"logs 7 server",
         b"logs a b",

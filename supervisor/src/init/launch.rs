@@ -81,7 +81,7 @@ impl Launch {
             environment.push(keep(format!("{ADMIN_ENV}={admin}").as_bytes()));
         }
         let words = command.as_ref().map_or(&[][..], |command| &command.words);
-        let sandboxes = Sandboxes::prepare(mode, words);
+        let sandboxes = Sandboxes::prepare(mode, words, machine.slots.other().as_deref());
         Self {
             sandboxes,
             bounds_capabilities: may(CapabilitySet::SETPCAP),

@@ -17,6 +17,7 @@ mod network;
 mod partition;
 pub(crate) mod reset;
 pub(crate) mod seed;
+mod slots;
 
 use holdfast_supervisor::cmdline;
 use holdfast_supervisor::degraded::{Degraded, DegradedSet};
@@ -37,6 +38,7 @@ use crate::watchdog::{self, Watchdog};
 use button::Buttons;
 use data::Data;
 pub(crate) use network::Network;
+pub(crate) use slots::Slots;
 
 /// Of one process.
 const MAX_DESCRIPTORS: u64 = 65_536;
@@ -49,6 +51,7 @@ pub(crate) struct Machine {
     /// What keeps a machine going; a container has none of its own.
     pub heart: Option<Heart>,
     pub buttons: Buttons,
+    pub slots: Slots,
     network: Network,
 }
 
@@ -72,6 +75,7 @@ pub(crate) fn start() -> Machine {
     machine.note(data.persistent, Degraded::VolatileData);
     machine.note(!data.unsound, Degraded::DataUnsound);
     machine.buttons = button::open_all();
+    machine.slots = slots::find();
     machine.start_heart(data, watchdog, fixed_s);
     machine
 }
@@ -85,6 +89,7 @@ impl Machine {
             cmdline,
             heart: None,
             buttons: Buttons::new(),
+            slots: Slots::default(),
             network: Network::none(),
         }
     }

@@ -29,12 +29,17 @@ pub(crate) struct Sandboxes {
 
 impl Sandboxes {
     /// `words` are the server's arguments: a file named there may be rewritten.
-    pub(crate) fn prepare(mode: Mode, words: &[&core::ffi::CStr]) -> Self {
+    /// The agent may write an update to `slot`.
+    pub(crate) fn prepare(
+        mode: Mode,
+        words: &[&core::ffi::CStr],
+        slot: Option<&std::path::Path>,
+    ) -> Self {
         let filtered = sys::can_filter();
         let abi = sys::landlock_abi().filter(|abi| *abi >= files::LEAST_ABI);
         let of = |who| Sandbox {
             filter: filtered.then(|| filter::compile(&syscalls::of(who))),
-            files: abi.and_then(|abi| files::ruleset(who, mode, abi, words)),
+            files: abi.and_then(|abi| files::ruleset(who, mode, abi, words, slot)),
         };
         Self { server: of(Who::Server), agent: of(Who::Agent) }
     }

@@ -31,6 +31,7 @@ use rustix::time::{
 
 use crate::cgroup::Cgroups;
 use crate::console::{self, say};
+use crate::finish::End;
 use crate::launch::Launch;
 use crate::log::Logs;
 use crate::metal::Machine;
@@ -45,6 +46,8 @@ use talk::Channel;
 
 /// The agent reads a file and speaks; without it the server starts by the built-in plan.
 const PLAN_WAIT_MS: Ms = 2_000;
+/// A trial that nobody confirms. The agent's own bound is shorter, and has a reason to tell.
+const TRIAL_MS: Ms = 15 * 60_000;
 const EVENTS_PER_TURN: usize = 16;
 /// A timer that fires later than this found PID 1 stopped, paused or starved.
 const PAUSED_MS: Ms = 500;
@@ -295,6 +298,16 @@ impl Supervisor {
             say!("the agent has not spoken; starting by the built-in plan");
             self.start_services();
         }
+        if self.trial_due().is_some_and(|due| due <= now) {
+            console::last_words(format_args!("nobody has confirmed the trial of this version"));
+            self.stop(End::Reboot);
+        }
+    }
+
+    /// The slot that is on trial is left then.
+    fn trial_due(&self) -> Option<Ms> {
+        let is_on_trial = self.machine.slots.view.is_trial && !self.is_stopping();
+        is_on_trial.then_some(self.started_at + TRIAL_MS)
     }
 
     /// Gives what is due next.
@@ -303,7 +316,7 @@ impl Supervisor {
         let talk = [self.push_again_at(), self.logs.deadline()];
         let others =
             talk.into_iter().chain([self.plan_due, self.phase.deadline(), self.next_beat()]);
-        let next = services.chain(others.flatten()).min();
+        let next = services.chain(others.flatten()).chain(self.trial_due()).min();
         let value = next.map_or(Timespec { tv_sec: 0, tv_nsec: 0 }, timespec);
         let when = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
         let _ = timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &when);

@@ -53,10 +53,11 @@ fn is_bounded(request: &Request) -> bool {
         Request::Logs { service, count, .. } => {
             service.is_none_or(is_word) && count <= MAX_LOG_LINES
         }
-        Request::Verify { path } | Request::Restore { path } => {
+        Request::Verify { path } | Request::Restore { path } | Request::Update { path } => {
             path.starts_with('/') && !path.contains('\0')
         }
         Request::ConfigPut { bytes } => bytes <= MAX_CONFIG_BYTES,
+        Request::UpdateFromKey { key, id } => is_word(key) && id.len() == 64,
         Request::Signal { service, signal } => is_word(service) && is_word(signal),
         _ => true,
     }
@@ -84,6 +85,8 @@ fn said(request: &Request) -> String {
         Request::ConfigPut { bytes } => format!("config put {bytes}"),
         Request::ConfigReset => "config reset".to_owned(),
         Request::Certs { words } => format!("certs {words}"),
+        Request::Update { path } => format!("update {path}"),
+        Request::UpdateFromKey { key, id } => format!("update key {key} {id}"),
         Request::FactoryReset => "factory-reset yes".to_owned(),
         Request::Reboot => "reboot".to_owned(),
         Request::PowerOff => "poweroff".to_owned(),
@@ -91,7 +94,7 @@ fn said(request: &Request) -> String {
     }
 }
 
-const PIECES: [&[u8]; 30] = [
+const PIECES: [&[u8]; 33] = [
     b"holdfast",
     b"--json",
     b"--yes",
@@ -111,6 +114,9 @@ const PIECES: [&[u8]; 30] = [
     b"restore",
     b"/data/x.rdb",
     b"certs",
+    b"update",
+    b"key",
+    b"5555555555555555555555555555555555555555555555555555555555555555",
     b"factory-reset",
     b"yes",
     b"signal",

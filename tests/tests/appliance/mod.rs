@@ -17,4 +17,5 @@ mod limits;
 mod network;
 mod stuck;
 mod tool;
+mod update;
 mod watchdog;

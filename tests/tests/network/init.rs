@@ -61,6 +61,7 @@ fn metal() -> Vec<u8> {
         boot: Boot { count: 1, last: LastEnd::Unknown, ..Boot::default() },
         watchdog_s: 0,
         starved: Starved::No,
+        slots: Default::default(),
         services: Default::default(),
     };
     ToAgent::Snapshot(snapshot).encode().expect("fits").to_vec()

@@ -131,6 +131,26 @@ The data set aside is never deleted: that is for you, when you are content. An
 interruption, even of the power, leaves the data of before or the backup, never half.
 ";
 
+pub(super) const UPDATE: &str = "\
+FILE
+       key KEY ID
+
+Updates a machine to another version, made by `cargo image update`: from a file of the
+machine's, or from a key of its server (put there by `redis-cli -x SET KEY < FILE`), which
+must hold the update with that ID.
+
+  1. the update is read from end to end; a damaged one, one for another board and one that
+     is too large are refused, and nothing is changed
+  2. it is written to the slot that does not run, read back and compared
+  3. the machine reboots and tries it, once. It is kept when the server has been ready for
+     `[update] stable_ms` and has stored something; otherwise, within `[update] deadline_ms`,
+     the machine is back in the slot it came from, and `status` says why
+
+A cut of the power at any moment leaves a version that starts. An older version is taken
+like a newer one. Needs UEFI firmware that keeps its variables, and a disk made by
+`cargo image disk`. Updates are not signed yet: the ID is what names one.
+";
+
 pub(super) const CERTS: &str = "\
 [status | renew] [--socket PATH]
        check DIRECTORY | --cert FILE --key FILE [--ca FILE] [--name NAME]...

@@ -69,6 +69,16 @@ fn a_watchdog_that_is_too_short_is_refused() {
 }
 
 #[test]
+fn an_update_is_given_more_time_than_it_must_be_ready_for() {
+    check(
+        "[update]\nstable_ms = 60000\ndeadline_ms = 60000\n",
+        &["3:15: update.deadline_ms is not more than stable_ms"],
+    );
+    let shorter = Config::parse("[update]\nstable_ms = 0\n").expect("valid");
+    assert_eq!((shorter.update.stable_ms, shorter.update.deadline_ms), (0, 300_000));
+}
+
+#[test]
 fn every_mistake_is_reported_at_once_where_it_is() {
     check(
         "hostname = 7\n\

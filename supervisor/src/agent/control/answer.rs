@@ -1,7 +1,7 @@
 //! What each request comes to.
 //!
 //! What takes its time runs on its own: whoever asked may leave, and it is finished all the same.
-//! A backup or a restore is alone.
+//! A backup, a restore or an update is alone.
 
 use std::io;
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ use crate::backup::{self, store};
 use crate::certs;
 use crate::logs;
 use crate::run::{self, Shared};
+use crate::update;
 
 /// Lines between an operation and a client that reads slowly; more than any operation says.
 const PENDING_LINES: usize = 16;
@@ -67,6 +68,14 @@ pub(crate) async fn answer(
                 backup::restore::restore(&shared, &path, |text| tell.text(&text)).await
             })
             .await
+        }
+        Request::Update { path } => {
+            let source = update::Source::File(path.into());
+            install(shared, source, stream).await
+        }
+        Request::UpdateFromKey { key, id } => {
+            let source = update::Source::Key { key: key.to_owned(), id: id.to_owned() };
+            install(shared, source, stream).await
         }
         Request::Certs { words } => {
             let (shared, words) = (Rc::clone(shared), words.to_owned());
@@ -186,7 +195,10 @@ where
 type Alone<'s> = tokio::sync::MutexGuard<'s, ()>;
 
 fn alone(shared: &Shared) -> Result<Alone<'_>, String> {
-    shared.operation.try_lock().map_err(|_| "a backup or a restore is under way".to_owned())
+    shared
+        .operation
+        .try_lock()
+        .map_err(|_| "a backup, a restore or an update is under way".to_owned())
 }
 
 fn free_of_operations(shared: &Shared) -> Result<(), String> {
@@ -200,6 +212,21 @@ async fn make_backup(shared: &Rc<Shared>, tell: &Tell) -> Outcome {
     let facts = entry.facts.ok_or("its sidecar cannot be read")?;
     let (path, size) = (entry.path.display(), store::Size(facts.bytes));
     Ok(format!("{path}: {} keys, {size}, verified", facts.keys))
+}
+
+async fn install(
+    shared: &Rc<Shared>,
+    source: update::Source,
+    stream: &mut UnixStream,
+) -> io::Result<()> {
+    let shared = Rc::clone(shared);
+    follow(stream, async move |tell| {
+        let _alone = alone(&shared)?;
+        let sender = tell.0.clone();
+        let say = move |text: &str| drop(sender.try_send(Line::Text(text).to_string()));
+        update::install(&shared, source, say).await
+    })
+    .await
 }
 
 fn backups(shared: &Shared) -> String {

@@ -11,6 +11,7 @@ pub(crate) fn findings(status: &Value) -> Vec<Finding> {
     found.extend(config(status));
     found.extend(backup(status));
     found.extend(certificates(status));
+    found.extend(update(status));
     found.extend(boot(status));
     found.extend(watchdog(status));
     found.extend(degraded(status));
@@ -111,6 +112,13 @@ fn certificates(status: &Value) -> Option<Finding> {
     })
 }
 
+fn update(status: &Value) -> Option<Finding> {
+    let last = status["update"].get("last").filter(|last| last["outcome"] == "rolled-back")?;
+    let (version, reason) = (last["version"].as_str(), last["reason"].as_str());
+    let seen = format!("{} was rolled back: {}", version.unwrap_or("?"), reason.unwrap_or("?"));
+    Some(Finding::warn("update", seen, "see `logs` of then on the data partition; try another one"))
+}
+
 fn boot(status: &Value) -> Option<Finding> {
     let last = status["boot"]["last_end"].as_str()?;
     let advice = "see the log of the time before the reboot";
@@ -192,6 +200,7 @@ mod tests {
             "services": {"server": {"state": "ready", "restarts": 0}},
             "config": {"path": "/x", "errors": []},
             "backup": {"every_ms": 5, "count": 1},
+            "update": {"running": "a", "last": null},
             "boot": {"last_end": "clean", "missed": "no"},
             "watchdog": {"timeout_s": 30, "starved": "no"},
             "degraded": [],
@@ -212,6 +221,8 @@ mod tests {
             ("/config/errors", json!([{"line": 1, "column": 2, "message": "m"}]), Level::Fail),
             ("/backup/count", json!(1), Level::Ok),
             ("/backup/every_ms", json!(null), Level::Ok),
+            ("/update/last", json!({"outcome": "kept"}), Level::Ok),
+            ("/update/last", json!({"outcome": "rolled-back", "reason": "r"}), Level::Warn),
             ("/boot/last_end", json!("watchdog"), Level::Warn),
             ("/watchdog/starved", json!("disk"), Level::Fail),
             ("/degraded", json!([{"code": "data-full", "text": "full"}]), Level::Fail),

@@ -14,6 +14,8 @@
 //! of the two tables is whole, and both begin the partition where its data begins. Source: UEFI 2.10,
 //! 5.3.
 
+use holdfast_supervisor::efi::Partition;
+
 /// Partitions begin and end at multiples of this, as partitioning tools have it.
 const ALIGNMENT: u64 = 1 << 20;
 /// Less is not worth a write of the table.
@@ -63,6 +65,19 @@ impl Table {
     pub(super) fn new(header: &[u8], entries: &[u8]) -> Option<Self> {
         let whole = u64::from(crc32fast::hash(entries)) == number(header, 88, 4)?;
         whole.then(|| Self { header: header.to_vec(), entries: entries.to_vec() })
+    }
+
+    /// Where partition `number` (from 1) is, as firmware names it.
+    pub(super) fn place(&self, number: usize) -> Option<Partition> {
+        let size = self::number(&self.header, 84, 4)? as usize;
+        let entry = self.entries.chunks(size.max(1)).nth(number.checked_sub(1)?)?;
+        let (first, last) = (self::number(entry, 32, 8)?, self::number(entry, 40, 8)?);
+        Some(Partition {
+            number: number as u32,
+            first_sector: first,
+            sectors: last.checked_sub(first)?.checked_add(1)?,
+            id: entry.get(16..32)?.try_into().ok()?,
+        })
     }
 
     /// The writes that let partition `number` (from 1) end where the disk ends, in order; none when
@@ -229,6 +244,15 @@ mod tests {
             damaged[at..at + write.bytes.len()].copy_from_slice(&write.bytes);
         }
         assert_eq!(table_at(&damaged, 1), Some(grown));
+    }
+
+    #[test]
+    fn a_partition_is_where_its_entry_says() {
+        let table = table_at(&disk(12_288), 1).unwrap();
+        let second = table.place(2).unwrap();
+        assert_eq!((second.first_sector, second.sectors), (FIRST, 12_288 - 2048 - FIRST));
+        assert_eq!((second.number, second.id), (2, [0; 16]));
+        assert_eq!((table.place(0), table.place(129)), (None, None));
     }
 
     #[test]

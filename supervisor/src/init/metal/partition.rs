@@ -5,6 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write as _};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use holdfast_supervisor::efi;
+
 use super::gpt::{self, Table, Write};
 use crate::console::say;
 use crate::sys;
@@ -21,6 +23,38 @@ pub(super) fn look() -> Option<PathBuf> {
         let device = Path::new("/dev").join(entry.file_name());
         (ours && device.exists()).then_some(device)
     })
+}
+
+/// A partition, and where its table says that it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Placed {
+    pub device: PathBuf,
+    /// In sysfs: the same for all partitions of a disk.
+    pub disk: PathBuf,
+    pub place: efi::Partition,
+}
+
+/// All that have this name, on whatever disk.
+pub(super) fn named(name: &str) -> Vec<Placed> {
+    let wanted = format!("PARTNAME={name}");
+    let entries = fs::read_dir(CLASS).into_iter().flatten().flatten();
+    let placed = entries.filter_map(|entry| {
+        let uevent = fs::read_to_string(entry.path().join("uevent")).ok()?;
+        uevent.lines().any(|line| line == wanted).then(|| place(&entry.path()).ok()).flatten()
+    });
+    placed.collect()
+}
+
+fn place(class: &Path) -> io::Result<Placed> {
+    let odd = || io::Error::from(io::ErrorKind::InvalidData);
+    let device = Path::new("/dev").join(class.file_name().ok_or_else(odd)?);
+    let about = fs::canonicalize(class)?;
+    let disk = about.parent().ok_or_else(odd)?.to_owned();
+    let sector_bytes = number(&disk.join("queue/logical_block_size"))?.max(SYSFS_SECTOR_BYTES);
+    let mut file = File::open(Path::new("/dev").join(disk.file_name().ok_or_else(odd)?))?;
+    let table = table_at(&mut file, 1, sector_bytes)?.ok_or_else(odd)?;
+    let place = table.place(number(&about.join("partition"))? as usize).ok_or_else(odd)?;
+    Ok(Placed { device, disk, place })
 }
 
 /// Before the mount: a table in use cannot be read again.

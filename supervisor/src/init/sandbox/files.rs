@@ -1,7 +1,7 @@
 //! Which files a service may touch, as a ruleset of Landlock's.
 //!
 //! Read everything that its user may; write where data and sockets are; execute its own program and
-//! nothing else. In a container whoever runs it decides what is mounted where, so there a service may
+//! nothing else. The agent also writes updates, to the one slot that does not run. In a container whoever runs it decides what is mounted where, so there a service may
 //! write everywhere but below the system's own folders, and there in what was mounted into them. The
 //! server may not move or remove folders: one of the agent's lies in its own.
 
@@ -62,7 +62,13 @@ fn handled(abi: u32) -> u64 {
 }
 
 /// `None`, and the reason is said, when the kernel refuses what it claims to have.
-pub(super) fn ruleset(who: Who, mode: Mode, abi: u32, words: &[&CStr]) -> Option<OwnedFd> {
+pub(super) fn ruleset(
+    who: Who,
+    mode: Mode,
+    abi: u32,
+    words: &[&CStr],
+    slot: Option<&Path>,
+) -> Option<OwnedFd> {
     // Where a child puts the sockets that were kept for it, nothing else may be.
     let made = sys::landlock_ruleset(abi, handled(abi))
         .and_then(|ruleset| rustix::io::fcntl_dupfd_cloexec(ruleset, ABOVE_SOCKETS));
@@ -80,6 +86,9 @@ pub(super) fn ruleset(who: Who, mode: Mode, abi: u32, words: &[&CStr]) -> Option
     allow(&ruleset, Path::new("/"), READ & handled(abi));
     allow(&ruleset, Path::new(program), (READ | EXECUTE) & handled(abi));
     allow(&ruleset, Path::new("/dev/null"), (READ | WRITE | IOCTL_DEV) & handled(abi));
+    if let (Who::Agent, Some(slot)) = (who, slot) {
+        allow(&ruleset, slot, (READ_FILE | WRITE_FILE) & handled(abi));
+    }
     for folder in writable(mode, words) {
         allow(&ruleset, &folder, (READ | write) & handled(abi));
     }

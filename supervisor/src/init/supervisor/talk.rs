@@ -19,7 +19,7 @@ use crate::console::say;
 use crate::finish::End;
 use crate::heart::Heart;
 use crate::log::outlet::is_writable;
-use crate::metal::{Machine, Network};
+use crate::metal::{Machine, Network, Slots};
 use crate::sys::heap;
 
 /// An agent that does not read is told again after this long.
@@ -103,6 +103,7 @@ impl Supervisor {
             boot: heart.map_or(Boot::default(), |heart| heart.boot),
             watchdog_s: heart.map_or(0, Heart::timeout_s),
             starved: heart.map_or(Starved::No, |heart| heart.starved),
+            slots: self.machine.slots.view.clone(),
             services,
         }
     }
@@ -150,6 +151,8 @@ impl Supervisor {
             Ok(ToInit::StepClock { unix_ms }) => self.set_clock(|m| m.step_clock(unix_ms)),
             Ok(ToInit::SlewClock { offset_us }) => self.set_clock(|m| m.slew_clock(offset_us)),
             Ok(ToInit::End(end)) => self.end(end),
+            Ok(ToInit::TryOtherSlot) => self.change_slots(Slots::try_other),
+            Ok(ToInit::KeepSlot) => self.change_slots(Slots::keep),
             Err(malformed) => say!("the agent sent nonsense: {}; ignored", malformed.0),
         }
     }
@@ -162,6 +165,13 @@ impl Supervisor {
     fn set_clock(&mut self, set: impl FnOnce(&mut Machine)) {
         set(&mut self.machine);
         self.changed = true;
+    }
+
+    fn change_slots(&mut self, change: impl FnOnce(&mut Slots)) {
+        if !self.is_stopping() {
+            change(&mut self.machine.slots);
+            self.changed = true;
+        }
     }
 
     /// The agent itself is no service of anybody's.
