@@ -344,16 +344,21 @@ fn only_one_backup_or_restore_at_a_time() {
     let rig = rig(PATIENT, &[]);
     rig.client().run("SET a 1");
     rig.signal("holdfast-server", Signal::STOP);
-    let path = rig.status_socket.clone();
-    let first = std::thread::spawn(move || {
-        let mut command = std::process::Command::new(&crate::supervisor::rig::binaries().agent);
-        command.args(["backup", "--socket"]).arg(path).output().expect("runs")
-    });
-    wait::expect("the first to be under way", || {
-        let output = rig.agent(&["start", "server"]);
-        said(&output).contains("a backup or a restore is under way")
-    });
+    let ask = || {
+        let path = rig.status_socket.clone();
+        std::thread::spawn(move || {
+            let mut command = std::process::Command::new(&crate::supervisor::rig::binaries().agent);
+            command.args(["backup", "--socket"]).arg(path).output().expect("runs")
+        })
+    };
+    const REFUSAL: &str = "a backup, a restore or an update is under way";
+    let both = [ask(), ask()];
+    wait::expect("one of them to be refused", || both.iter().any(|asked| asked.is_finished()));
+    let start = rig.agent(&["start", "server"]);
+    assert!(said(&start).contains(REFUSAL), "{}", said(&start));
     rig.signal("holdfast-server", Signal::CONT);
-    assert!(said(&first.join().expect("it ran")).contains("1 keys"));
+    let answers = both.map(|asked| said(&asked.join().expect("it ran")));
+    let having = |text: &str| answers.iter().filter(|answer| answer.contains(text)).count();
+    assert_eq!((having("1 keys"), having(REFUSAL)), (1, 1), "{answers:?}");
     rig.stop();
 }
