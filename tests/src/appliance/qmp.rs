@@ -64,6 +64,11 @@ impl Qmp {
         }
     }
 
+    /// Whether it was seen while waiting for something else, and not yet forgotten.
+    pub fn has_seen(&self, event: &str) -> bool {
+        self.events.iter().any(|(_, seen)| seen["event"] == event)
+    }
+
     /// Forgets what happened so far.
     pub fn forget(&mut self) {
         while self.read(Duration::from_millis(1)).is_some() {}
