@@ -27,14 +27,15 @@ static ALLOCATOR: Counting = Counting;
 /// second, not ten, and also while nothing happens (the thread): the machines are small, and a table
 /// that grew leaves 15 % of its memory behind as old arrays. What a listpack of 8 KiB (two pages) has
 /// grown through comes in runs of an even number of pages, twice the usual ones: of an odd one a page is
-/// left over beside nearly every such listpack, and 128 bytes to know that by.
+/// left over beside nearly every such listpack, and 128 bytes to know that by. Such listpacks themselves
+/// come four to a run, which has those 128 bytes once.
 #[cfg(feature = "jemalloc")]
 #[unsafe(export_name = "_rjem_malloc_conf")]
 static SETTINGS: Option<&'static std::ffi::c_char> = {
     const TEXT: &std::ffi::CStr =
         c"narenas:1,tcache_max:4096,background_thread:true,max_background_threads:1,\
           dirty_decay_ms:1000,muzzy_decay_ms:0,\
-          slab_sizes:5120-5120:10|6144-6144:6|7168-7168:14";
+          slab_sizes:5120-5120:10|6144-6144:6|7168-7168:14|8192-8192:8";
     // SAFETY: the pointer is that of a static string.
     Some(unsafe { &*TEXT.as_ptr() })
 };

@@ -60,7 +60,7 @@ impl Large {
 
     pub(super) fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
         let score = self.score(member)?;
-        Some((self.tree.seek_pair(score, member).rank, score))
+        Some((self.tree.rank(&self.tree.seek_pair(score, member)), score))
     }
 
     /// Puts in a member that is not there.
@@ -71,7 +71,7 @@ impl Large {
     /// Changes the score of the member at `place`.
     pub(super) fn set_score(&mut self, place: Place, score: f64, member: &[u8]) {
         let Place { leaf, at, score: old } = place;
-        let to = self.tree.place_in(leaf, score, member);
+        let to = self.tree.run(leaf).place(0, score, member);
         let last = self.tree.run(leaf).len();
         // Between two pairs of the leaf, one of which may be the member itself.
         if 0 < to && to < last {
@@ -107,7 +107,7 @@ impl Large {
 
     /// How many pairs come before the first one that `before` says no to.
     pub(super) fn count_before(&self, before: impl Fn(f64, &[u8]) -> bool) -> usize {
-        self.tree.seek(before).rank
+        self.tree.rank(&self.tree.seek(before))
     }
 
     /// `len` pairs from rank `from` on.

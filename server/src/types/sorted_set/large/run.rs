@@ -111,6 +111,23 @@ impl Run {
         low
     }
 
+    /// Where a pair is, or belongs, among those from `from` on, which are in order.
+    #[inline]
+    pub(super) fn place(&self, from: usize, score: f64, member: &[u8]) -> usize {
+        let scores = &self.blob[from * self.score_width()..self.ends_at()];
+        let (below, up_to) = self.scores.bounds(scores, score);
+        let (mut low, mut high) = (from + below, from + up_to);
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.member(middle) < member {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
     pub(super) fn set_score(&mut self, at: usize, score: f64) {
         self.admit(score);
         self.scores.write(&mut self.blob, at, score);

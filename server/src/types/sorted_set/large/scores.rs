@@ -60,6 +60,34 @@ impl Scores {
         }
     }
 
+    /// How many of the scores in `bytes`, which are in order, are below `score`, and how many are not
+    /// above it. A run has a hundred scores at most: that all are compared, several at a time and
+    /// without a branch, is sooner done than a search among them.
+    #[inline]
+    pub(super) fn bounds(self, bytes: &[u8], score: f64) -> (usize, usize) {
+        match self {
+            Self::Short(decimals) => {
+                let shorts =
+                    bytes.chunks_exact(SHORT).map(|short| i32::from_le_bytes(array(short, 0)));
+                match least(score, decimals) {
+                    None => (shorts.len(), shorts.len()),
+                    Some((least, is_score)) => {
+                        let below = count(shorts.clone(), |short| short < least);
+                        let same = || count(shorts.clone(), |short| short <= least);
+                        let has_same = is_score && shorts.clone().nth(below) == Some(least);
+                        (below, if has_same { same() } else { below })
+                    }
+                }
+            }
+            Self::Long => {
+                let longs = bytes.chunks_exact(LONG).map(|long| f64::from_le_bytes(array(long, 0)));
+                let below = count(longs.clone(), |long| long < score);
+                let has_same = longs.clone().nth(below) == Some(score);
+                (below, if has_same { count(longs, |long| long <= score) } else { below })
+            }
+        }
+    }
+
     /// Writes one that it [holds](Self::holds).
     #[inline]
     pub(super) fn write(self, bytes: &mut [u8], at: usize, score: f64) {
@@ -76,15 +104,38 @@ impl Scores {
 /// The score in units of so many decimals, if that is all of it.
 #[inline]
 fn short(score: f64, decimals: u8) -> Option<i32> {
-    let short = match decimals {
-        0 => score as i32,
-        _ => {
-            let scaled = score * UNITS[usize::from(decimals)];
-            (scaled + 0.5f64.copysign(scaled)) as i32
-        }
-    };
+    if decimals == 0 {
+        let short = score as i32;
+        return (f64::from(short).to_bits() == score.to_bits()).then_some(short);
+    }
+    let scaled = score * UNITS[usize::from(decimals)];
+    let short = (scaled + 0.5f64.copysign(scaled)) as i32;
     let back = f64::from(short) / UNITS[usize::from(decimals)];
     (back.to_bits() == score.to_bits()).then_some(short)
+}
+
+/// The least units that are not below `score`, and whether they are the score; `None`: all are below.
+#[inline]
+fn least(score: f64, decimals: u8) -> Option<(i32, bool)> {
+    if let Some(short) = short(score, decimals) {
+        return Some((short, true));
+    }
+    let unit = UNITS[usize::from(decimals)];
+    let value = |units: i32| f64::from(units) / unit;
+    // A conversion to an integer ends at its least and greatest; a product may be off by its rounding.
+    let mut units = (score * unit).ceil() as i32;
+    while units > i32::MIN && value(units - 1) >= score {
+        units -= 1;
+    }
+    while value(units) < score {
+        units = units.checked_add(1)?;
+    }
+    Some((units, value(units) == score))
+}
+
+#[inline]
+fn count<T>(scores: impl Iterator<Item = T>, holds: impl Fn(T) -> bool) -> usize {
+    scores.map(|score| u32::from(holds(score))).sum::<u32>() as usize
 }
 
 #[inline]
@@ -130,6 +181,41 @@ mod tests {
             let mut bytes = [0; 8];
             Scores::Short(decimals).write(&mut bytes, 1, score);
             prop_assert_eq!(Scores::Short(decimals).read(&bytes, 1).to_bits(), score.to_bits());
+        }
+
+        #[test]
+        fn bounds_are_where_a_search_finds_them(
+            mut units in prop::collection::vec(prop_oneof![
+                -20..20i32,
+                any::<i32>(),
+                Just(i32::MIN),
+                Just(i32::MAX),
+            ], 0..40),
+            decimals in 0u8..4,
+            other in prop_oneof![any::<u64>().prop_map(f64::from_bits), -3.0..3.0f64, Just(-0.0)],
+            which in any::<prop::sample::Index>(),
+        ) {
+            units.sort_unstable();
+            let text = |units: &i32| format!("{units}e-{decimals}");
+            let values: Vec<f64> =
+                units.iter().map(|units| text(units).parse().expect("a number")).collect();
+            let near = values.get(which.index(values.len().max(1))).copied().unwrap_or(other);
+            for form in [Scores::Short(decimals), Scores::Long] {
+                let mut bytes = vec![0; values.len() * form.width()];
+                for (at, value) in values.iter().enumerate() {
+                    form.write(&mut bytes, at, *value);
+                }
+                for score in [other, near, near.next_up(), near.next_down(), f64::INFINITY] {
+                    if score.is_nan() {
+                        continue;
+                    }
+                    let expected = (
+                        values.partition_point(|value| *value < score),
+                        values.partition_point(|value| *value <= score),
+                    );
+                    prop_assert_eq!(form.bounds(&bytes, score), expected, "{:?} {}", form, score);
+                }
+            }
         }
 
         #[test]

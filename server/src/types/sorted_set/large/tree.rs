@@ -18,7 +18,7 @@ mod insert;
 mod node;
 mod remove;
 
-use node::{Inner, Leaf, is_before};
+use node::{Inner, Leaf};
 
 use super::arena::Arena;
 use super::run::{LEAF, Run};
@@ -64,8 +64,6 @@ pub(super) struct Path {
     pub(super) leaf: u32,
     /// In the leaf; its length if the pair would be behind all of it.
     pub(super) at: usize,
-    /// Pairs before it in the whole tree.
-    pub(super) rank: usize,
 }
 
 impl Path {
@@ -113,7 +111,6 @@ impl Tree {
             let inner = &self.inners[node];
             let child = inner.child(&before);
             path.steps[level] = (node, child as u32);
-            path.rank += inner.counts[..child].iter().sum::<usize>();
             node = inner.children[child];
         }
         let run = self.run(node);
@@ -122,37 +119,30 @@ impl Tree {
             let (score, member) = run.pair(at);
             before(score, member)
         });
-        path.rank += path.at;
         path
     }
 
     /// Where a pair is, or belongs.
     #[inline]
     pub(super) fn seek_pair(&self, score: f64, member: &[u8]) -> Path {
-        // A separator equal to the pair is not behind it: the pair is in that child.
         let mut path = self.root_path();
         let mut node = self.root;
         for level in 0..self.height {
             let inner = &self.inners[node];
-            let child = inner.child(&|s, m| !is_before((score, member), (s, m)));
+            let child = inner.child_of(score, member);
             path.steps[level] = (node, child as u32);
-            path.rank += inner.counts[..child].iter().sum::<usize>();
             node = inner.children[child];
         }
         path.leaf = node;
-        path.at = self.place_in(node, score, member);
-        path.rank += path.at;
+        path.at = self.run(node).place(0, score, member);
         path
     }
 
-    /// Where in a leaf a pair belongs.
-    #[inline]
-    pub(super) fn place_in(&self, leaf: u32, score: f64, member: &[u8]) -> usize {
-        let run = self.run(leaf);
-        run.partition_point(|at| {
-            let own = run.score(at);
-            own < score || (own == score && run.member(at) < member)
-        })
+    /// Pairs in the whole tree before the one that is reached by this path.
+    pub(super) fn rank(&self, path: &Path) -> usize {
+        let before =
+            |(inner, child): (u32, usize)| self.inners[inner].counts[..child].iter().sum::<usize>();
+        path.at + path.steps().map(before).sum::<usize>()
     }
 
     /// The pair of a rank; behind the last one for the length.
@@ -173,12 +163,11 @@ impl Tree {
         }
         path.leaf = node;
         path.at = left;
-        path.rank = rank;
         path
     }
 
     fn root_path(&self) -> Path {
-        Path { steps: [(0, 0); MAX_HEIGHT], height: self.height, leaf: self.root, at: 0, rank: 0 }
+        Path { steps: [(0, 0); MAX_HEIGHT], height: self.height, leaf: self.root, at: 0 }
     }
 
     /// The leaf behind or before one.

@@ -1,6 +1,5 @@
 //! What must always hold of the tree; for tests.
 
-use super::node::is_before;
 use super::{FANOUT, NONE, Tree};
 
 impl Tree {
@@ -53,4 +52,8 @@ impl Tree {
         }
         total
     }
+}
+
+fn is_before(a: (f64, &[u8]), b: (f64, &[u8])) -> bool {
+    a.0 < b.0 || (a.0 == b.0 && a.1 < b.1)
 }

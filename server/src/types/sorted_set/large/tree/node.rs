@@ -35,6 +35,15 @@ impl Inner {
         passed.saturating_sub(1)
     }
 
+    /// The child in which a pair lies, or belongs: a separator equal to it is not behind it.
+    #[inline]
+    pub(super) fn child_of(&self, score: f64, member: &[u8]) -> usize {
+        let next = self.separators.place(1, score, member);
+        let is_at_separator =
+            next < self.separators.len() && self.separators.pair(next) == (score, member);
+        if is_at_separator { next } else { next - 1 }
+    }
+
     pub(super) fn total(&self) -> usize {
         self.counts.iter().sum()
     }
@@ -50,11 +59,6 @@ impl Inner {
         self.children.remove(at);
         self.counts.remove(at);
     }
-}
-
-#[inline]
-pub(super) fn is_before(a: (f64, &[u8]), b: (f64, &[u8])) -> bool {
-    a.0 < b.0 || (a.0 == b.0 && a.1 < b.1)
 }
 
 /// The shortest key that is behind `left` and not behind `right`.
