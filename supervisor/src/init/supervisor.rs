@@ -2,7 +2,8 @@
 //! processes and signals.
 //!
 //! Everything that can happen arrives on one epoll: signals (signalfd), ends of services (pidfd),
-//! time (timerfd), the agent's messages (seqpacket). Nothing in here waits for anything else.
+//! time (timerfd), the agent's messages (seqpacket). Nothing in here waits for anything else, but for
+//! a moment in a storm of ends.
 
 mod beat;
 mod notices;
@@ -11,6 +12,7 @@ mod runs;
 pub(crate) mod silence;
 mod spawn;
 mod stop;
+mod storm;
 mod talk;
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -42,6 +44,7 @@ use crate::signals::{self, Burst, Meaning};
 use crate::sys::heap;
 use holdfast_supervisor::degraded::Degraded;
 use stop::Phase;
+use storm::Storm;
 use talk::Channel;
 
 /// The agent reads a file and speaks; without it the server starts by the built-in plan.
@@ -81,6 +84,7 @@ pub(crate) struct Supervisor {
     phase: Phase,
     started_at: Ms,
     burst: Burst,
+    storm: Storm,
     /// A change the agent has not been told.
     changed: bool,
     logs: Logs,
@@ -146,6 +150,7 @@ impl Supervisor {
             phase: Phase::Running,
             started_at: now_ms(),
             burst: Burst::default(),
+            storm: Storm::default(),
             changed: true,
             logs,
             notify,
@@ -176,7 +181,8 @@ impl Supervisor {
             for event in events.iter().take(count) {
                 self.receive(event.data.u64());
             }
-            more = self.reap();
+            let reaped = self.reap();
+            more = reaped == runs::REAPS_PER_TURN;
             self.reserve.fill();
             self.tick();
             self.go_on_stopping();
@@ -184,6 +190,9 @@ impl Supervisor {
             self.pass_on_logs();
             self.push_snapshot();
             self.push_logs();
+            if self.storm.goes_on(reaped, now_ms()) && !more {
+                std::thread::sleep(storm::PAUSE);
+            }
         }
     }
 

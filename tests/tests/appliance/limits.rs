@@ -170,7 +170,7 @@ fn by_instructions(machine: &mut Machine) {
 #[test]
 fn two_thousand_processes_that_escaped_are_gone_within_the_instructions_they_may_take() {
     const PROCESSES: usize = 2_000;
-    const LIMIT_MS: u64 = 1_250;
+    const LIMIT_MS: u64 = 850;
     let toml = "[server.limits]\nmemory_max = \"none\"\npids_max = 4096\n\
                 [server.liveness]\nfailure_threshold = 1000\n";
     let appliance = hurt::appliance_with(LARGE_MIB, toml, by_instructions);

@@ -18,13 +18,14 @@ use crate::finish::End;
 use crate::service::{Ended, Leaving};
 
 /// Children reaped per turn, so that a storm of orphans leaves room for everything else.
-const REAPS_PER_TURN: usize = 256;
+pub(super) const REAPS_PER_TURN: usize = 256;
 /// `__WALL` of wait(2): also children that do not signal their end with SIGCHLD.
 const WALL: u32 = 0x4000_0000;
 
 impl Supervisor {
-    /// Everything that ended: services, and the orphans that PID 1 inherits. True: there is more.
-    pub(super) fn reap(&mut self) -> bool {
+    /// Everything that ended: services, and the orphans that PID 1 inherits. How many they were; there
+    /// may be more of [`REAPS_PER_TURN`].
+    pub(super) fn reap(&mut self) -> usize {
         let options = WaitOptions::NOHANG | WaitOptions::from_bits_retain(WALL);
         let mut reaped = 0;
         while reaped < REAPS_PER_TURN {
@@ -41,7 +42,7 @@ impl Supervisor {
         {
             cgroups.sweep();
         }
-        reaped == REAPS_PER_TURN
+        reaped
     }
 
     /// The slot whose main process this is.
