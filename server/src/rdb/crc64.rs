@@ -1,7 +1,7 @@
 //! The checksum of payloads and files: CRC-64 "Jones", as Redis has it.
 //!
-//! By table, and where an x86 processor multiplies without carries (PCLMULQDQ, in all since 2010) 16 bytes
-//! at a time: what came so far, a polynomial of degree 127, is folded over the next 16 bytes, until the
+//! By table, and where an x86 processor multiplies without carries (PCLMULQDQ, since 2010) 16 bytes at a
+//! time: what came so far, a polynomial of degree 127, is folded over the next 16 bytes, until the
 //! table does the rest. Source: Gopal et al., "Fast CRC Computation for Generic Polynomials Using
 //! PCLMULQDQ Instruction", Intel 2009, for reflected bits.
 
