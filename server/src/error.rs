@@ -52,6 +52,15 @@ pub const WRONG_TYPE: Error =
     Error::text("WRONGTYPE Operation against a key holding the wrong kind of value");
 pub const NO_SUCH_KEY: Error = Error::text("ERR no such key");
 pub const BUSY_KEY: Error = Error::text("BUSYKEY Target key name already exists.");
+pub const TARGET_UNREACHABLE: Error =
+    Error::text("IOERR error or timeout connecting to the client");
+pub const TARGET_TAKES_NOTHING: Error =
+    Error::text("IOERR error or timeout writing to target instance");
+pub const TARGET_SAYS_NOTHING: Error =
+    Error::text("IOERR error or timeout reading to target instance");
+pub const MIGRATE_KEY_BESIDE_KEYS: Error = Error::text(
+    "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string",
+);
 pub const INVALID_TTL: Error = Error::text("ERR Invalid TTL value, must be >= 0");
 pub const INVALID_IDLETIME: Error = Error::text("ERR Invalid IDLETIME value, must be >= 0");
 pub const INVALID_FREQ: Error = Error::text("ERR Invalid FREQ value, must be >= 0 and <= 255");
@@ -274,6 +283,11 @@ pub fn at_least_one_key(full_name: &str) -> Error {
 
 pub fn invalid_place(longitude: f64, latitude: f64) -> Error {
     Error::owned(format!("ERR invalid longitude,latitude pair {longitude:.6},{latitude:.6}"))
+}
+
+/// MIGRATE: what the other server answered, without its `-`.
+pub fn target_refuses(answer: &[u8]) -> Error {
+    Error::owned(format!("ERR Target instance replied with error: {}", printable(answer)))
 }
 
 pub fn no_such_member(member: &[u8]) -> Error {

@@ -1,5 +1,5 @@
 //! DUMP and RESTORE beside Valkey and Redis: values of every type and encoding go from one server to
-//! the other, and the commands find the same there.
+//! the other, and the commands find the same there. MIGRATE ([`super::migrate`]) moves the same samples.
 
 use std::fs;
 
@@ -15,10 +15,10 @@ const NOT_IN_REDIS_7: &[&str] = &["--set-max-listpack-entries", "4"];
 
 /// One value: how it is made, how it is looked at, and whether Redis 7.0 knows its form where it is
 /// dumped by a later server.
-struct Sample {
-    name: &'static str,
+pub(super) struct Sample {
+    pub(super) name: &'static str,
     make: &'static [&'static str],
-    look: &'static [&'static str],
+    pub(super) look: &'static [&'static str],
     redis_7_reads_it: bool,
     /// The payload depends on nothing but the value: not on a hash function or a time.
     is_determined: bool,
@@ -27,7 +27,7 @@ struct Sample {
 const BASE: Sample =
     Sample { name: "", make: &[], look: &[], redis_7_reads_it: true, is_determined: true };
 
-const GET: &[&str] = &["GET k", "STRLEN k"];
+pub(super) const GET: &[&str] = &["GET k", "STRLEN k"];
 const LIST: &[&str] = &["LRANGE k 0 -1", "LINDEX k -1", "LPOS k a", "RPUSH k z", "LRANGE k 0 -1"];
 const SET: &[&str] = &["SCARD k", "SORT k ALPHA", "SADD k a new", "SORT k ALPHA"];
 const ZSET: &[&str] =
@@ -48,7 +48,7 @@ const STREAM: &[&str] = &[
     "XRANGE k - +",
 ];
 
-const SAMPLES: &[Sample] = &[
+pub(super) const SAMPLES: &[Sample] = &[
     Sample { name: "string", make: &["SET k text"], look: GET, ..BASE },
     Sample { name: "byte", make: &["SET k -128"], look: GET, ..BASE },
     Sample { name: "word", make: &["SET k 128"], look: GET, ..BASE },
@@ -136,14 +136,14 @@ const SAMPLES: &[Sample] = &[
     },
 ];
 
-fn start(flavour: Flavour) -> Server {
+pub(super) fn start(flavour: Flavour) -> Server {
     match flavour {
         Redis => Server::start_flavour(flavour, SETTINGS),
         _ => Server::start_flavour(flavour, &[SETTINGS, NOT_IN_REDIS_7].concat()),
     }
 }
 
-fn dump(client: &mut Client, sample: &Sample) -> Vec<u8> {
+pub(super) fn dump(client: &mut Client, sample: &Sample) -> Vec<u8> {
     let long = "x".repeat(9_000);
     client.run("FLUSHALL");
     for command in sample.make {
@@ -160,7 +160,7 @@ fn restore(client: &mut Client, payload: &[u8]) -> Value {
     client.command(&[&b"RESTORE"[..], b"k", b"0", payload, b"REPLACE"]).expect("an answer")
 }
 
-fn look(client: &mut Client, sample: &Sample) -> Vec<Value> {
+pub(super) fn look(client: &mut Client, sample: &Sample) -> Vec<Value> {
     let commands = sample.look.iter();
     commands.map(|command| without_idle_times(command, client.run(command))).collect()
 }

@@ -14,6 +14,7 @@ mod disk;
 mod dump;
 mod fuzz;
 mod lifecycle;
+mod migrate;
 mod monitoring;
 mod network;
 mod persistence;

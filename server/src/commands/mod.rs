@@ -29,6 +29,7 @@ mod latency;
 mod list;
 mod lolwut;
 mod memory;
+mod migrate;
 mod monitor;
 mod object;
 mod persistence;
@@ -72,6 +73,7 @@ const ROOMS: &[&[Command]] = &[
     lolwut::COMMANDS,
     list::COMMANDS,
     memory::COMMANDS,
+    migrate::COMMANDS,
     monitor::COMMANDS,
     object::COMMANDS,
     persistence::COMMANDS,

@@ -14,6 +14,9 @@ pub type Handler = fn(&mut Call<'_>) -> Result;
 /// Whether one of the arguments is a secret.
 pub(super) type Secret = fn(Argv<'_>, usize) -> bool;
 
+/// Where the keys of a command line are.
+pub(super) type FindKeys = fn(&[&[u8]]) -> Range<usize>;
+
 /// A command, or a subcommand of a container.
 #[derive(Debug)]
 pub struct Command {
@@ -30,6 +33,8 @@ pub struct Command {
     pub group: Group,
     pub flags: Flags,
     pub keys: &'static [KeySpec],
+    /// Finds the keys, where the specifications do not say all about it.
+    pub find_keys: Option<FindKeys>,
     /// `None` for a container that does nothing without a subcommand.
     pub handler: Option<Handler>,
     /// The arguments that neither MONITOR nor a log shows; `None` for a command without secrets.
@@ -52,12 +57,29 @@ impl Command {
         group: Group::Generic,
         flags: Flags::empty(),
         keys: &[],
+        find_keys: None,
         handler: None,
         secret: None,
         subcommands: &[],
         history: &[],
         tips: &[],
     };
+
+    /// Where the keys of a command line are, each with what is known about it; `None` when the
+    /// arguments are wrong.
+    pub fn keys_of(&self, line: &[&[u8]]) -> Option<Vec<(usize, &KeySpec)>> {
+        if let (Some(find), Some(spec)) = (self.find_keys, self.keys.first()) {
+            let keys = find(line);
+            return (!keys.is_empty()).then(|| keys.map(|at| (at, spec)).collect());
+        }
+        let mut found = Vec::new();
+        for spec in self.keys.iter().filter(|spec| spec.access != Access::NotKey) {
+            let positions = spec.positions(line.len(), |at| line.get(at).copied())?;
+            let spec = spec.varies.map_or(spec, |varies| varies(line));
+            found.extend(positions.into_iter().map(|at| (at, spec)));
+        }
+        Some(found)
+    }
 
     /// Whether argument `at` is a secret.
     pub fn hides(&self, argv: Argv<'_>, at: usize) -> bool {
@@ -182,6 +204,8 @@ bitflags! {
         const PROTECTED = 1 << 28;
         /// Not shown: executed at once inside MULTI instead of being queued.
         const IN_MULTI = 1 << 26;
+        /// Not shown: refused inside MULTI, unlike in Valkey.
+        const NEVER_QUEUED = 1 << 31;
     }
 }
 
@@ -218,6 +242,8 @@ pub struct KeySpec {
     pub begin: usize,
     /// The keys follow this word; there are none without it.
     pub keyword: Option<&'static str>,
+    /// `begin` counts from the end, and the search goes backwards.
+    pub backwards: bool,
     /// Which of several such words counts; the first, if it does not say.
     pub last_of: Option<&'static LastOf>,
     pub find: Find,
@@ -303,6 +329,7 @@ impl KeySpec {
         Self {
             begin,
             keyword: None,
+            backwards: false,
             last_of: None,
             find: Find::Range { last: 0, step: 1 },
             access,
@@ -320,6 +347,11 @@ impl KeySpec {
     /// The same keys, behind `word`, which is looked for from `begin` on.
     pub const fn behind(self, word: &'static str) -> Self {
         Self { keyword: Some(word), ..self }
+    }
+
+    /// The same, looked for from the `begin`-th argument from the end, backwards.
+    pub const fn behind_from_end(self, word: &'static str) -> Self {
+        Self { backwards: true, ..self.behind(word) }
     }
 
     /// The same keys, behind the last of several words.
@@ -384,6 +416,9 @@ impl KeySpec {
         }
         let is_word =
             |at: &usize| arg(*at).is_some_and(|a| a.eq_ignore_ascii_case(word.as_bytes()));
+        if self.backwards {
+            return (1..=argc.checked_sub(self.begin)?).rev().find(is_word).map(|at| at + 1);
+        }
         (self.begin..argc).find(is_word).map(|at| at + 1)
     }
 }

@@ -37,14 +37,16 @@ pub enum Waits {
     ForReplicas,
     /// WAITAOF: how many logs have it. With `ends`, as soon as our own is durable up to `offset`.
     ForLog { offset: u64, ends: bool },
+    /// MIGRATE: what comes of it, and nothing else.
+    ForTransfer { number: u64 },
 }
 
 /// A client that waits, with the command to be tried again.
 #[derive(Debug)]
 pub(super) struct Blocked {
     block: Block,
-    id: Id,
-    argv: OwnedArgv,
+    pub(super) id: Id,
+    pub(super) argv: OwnedArgv,
     db: usize,
     /// Orders those who wait for the same key.
     ticket: u64,
@@ -174,6 +176,16 @@ pub(crate) fn wait_reply(reply: &mut Reply<'_>, logs: i64) {
     reply.int(0);
 }
 
+impl Client {
+    /// The transfer that its command waits for.
+    pub(super) fn awaits_transfer(&self) -> Option<u64> {
+        match self.blocked.as_ref()?.block.waits {
+            Waits::ForTransfer { number } => Some(number),
+            _ => None,
+        }
+    }
+}
+
 impl Call<'_> {
     /// Whether this command may wait: inside a transaction it answers at once.
     pub fn may_block(&self) -> bool {
@@ -258,6 +270,10 @@ impl Engine {
         if !suits && !blocked.block.on_delete {
             return;
         }
+        if !self.transfers.holds_nothing() && self.transfers.hold(blocked.id, blocked.argv.view()) {
+            // It is tried again once the transfer is over.
+            return;
+        }
         let mut client = self.clients.check_out(slot);
         let blocked = client.blocked.take().expect("looked at above");
         self.waiters.remove(slot, &blocked);
@@ -311,10 +327,11 @@ impl Engine {
         }
     }
 
-    /// Ends a client's waiting; false if it does not wait.
+    /// Ends a client's waiting; false if it does not wait, or for what cannot be called off.
     pub(crate) fn release(&mut self, slot: Slot, why: Release) -> bool {
-        let Some(blocked) = self.clients.other_mut(slot).and_then(|client| client.blocked.take())
-        else {
+        let client = self.clients.other_mut(slot);
+        let client = client.filter(|client| client.awaits_transfer().is_none());
+        let Some(blocked) = client.and_then(|client| client.blocked.take()) else {
             return false;
         };
         self.waiters.remove(slot, &blocked);
@@ -330,17 +347,17 @@ impl Engine {
         };
         self.clients.post(slot, |reply| match (&why, blocked.block.waits) {
             (Release::Refused(error), _) => reply.error(error),
-            (Release::TimedOut, Waits::ForKeys) => reply.null_array(),
+            (Release::TimedOut, Waits::ForKeys | Waits::ForTransfer { .. }) => reply.null_array(),
             (Release::TimedOut, Waits::ForReplicas) => reply.int(0),
             (Release::TimedOut, Waits::ForLog { .. }) => wait_reply(reply, logs),
         });
         true
     }
 
-    /// The client is going: nobody must find it any more.
-    pub(super) fn stop_waiting(&mut self, client: &mut Client) {
-        if let Some(blocked) = client.blocked.take() {
-            self.waiters.remove(client.slot, &blocked);
-        }
+    /// The client does not wait any more: nobody must find it.
+    pub(super) fn end_waiting(&mut self, client: &mut Client) -> Option<Box<Blocked>> {
+        let blocked = client.blocked.take()?;
+        self.waiters.remove(client.slot, &blocked);
+        Some(blocked)
     }
 }

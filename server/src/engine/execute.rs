@@ -227,22 +227,15 @@ impl Engine {
         Reply::new(out, client.protocol).error(&refusal);
     }
 
-    /// Whether CLIENT PAUSE holds this command back.
+    /// Whether CLIENT PAUSE, a full log or a transfer holds this command back.
     fn must_wait(&self, client: &Client, argv: Argv<'_>, now: Now) -> bool {
         let paused = self.pause.at(now.ms()).map(|(mode, _)| mode);
         // A pause is meant for clients; whether the server is well is asked during one, too.
         let paused = paused.filter(|_| !client.is_admin);
-        let Some(mode) = paused.or(self.persistence.holds_writes()) else { return false };
-        let id = match self.admit(client, argv) {
-            Ok(id) => Some(id),
-            // Memory is looked at anew when the command's time has come.
-            Err(refusal) if refusal == error::OOM => {
-                self.names.find(argv.get(0).unwrap_or_default())
-            }
-            // Whoever is refused need not wait for it.
-            Err(_) => None,
+        let Some(mode) = paused.or(self.persistence.holds_writes()) else {
+            return !self.transfers.holds_nothing() && self.waits_for_transfer(client, argv);
         };
-        let Some(id) = id else { return false };
+        let Some(id) = self.id_if_admitted(client, argv) else { return false };
         let entry = id.entry();
         match mode {
             PauseMode::All => true,
@@ -254,6 +247,20 @@ impl Engine {
                 let executes = client.transaction.is_none();
                 (executes && writes(id)) || queued_writes
             }
+        }
+    }
+}
+
+impl Engine {
+    /// The command that may have to wait. Whoever is refused need not wait for it.
+    pub(super) fn id_if_admitted(&self, client: &Client, argv: Argv<'_>) -> Option<Id> {
+        match self.admit(client, argv) {
+            Ok(id) => Some(id),
+            // Memory is looked at anew when the command's time has come.
+            Err(refusal) if refusal == error::OOM => {
+                self.names.find(argv.get(0).unwrap_or_default())
+            }
+            Err(_) => None,
         }
     }
 }

@@ -45,7 +45,8 @@ impl Engine {
         if entry.command.flags.contains(Flags::PROTECTED) {
             self.check_debug(client)?;
         }
-        if client.transaction.is_some() && entry.command.flags.contains(Flags::NO_MULTI) {
+        let not_queued = Flags::NO_MULTI | Flags::NEVER_QUEUED;
+        if client.transaction.is_some() && entry.command.flags.intersects(not_queued) {
             return Err(Error::owned(format!(
                 "ERR Command '{}' not allowed inside a transaction",
                 entry.full_name

@@ -1,5 +1,5 @@
 //! What the engine asks of the world. The engine itself does no I/O; the few commands that are I/O
-//! by nature (CONFIG REWRITE, CONFIG SET port, DEBUG SLEEP, SHUTDOWN) go through this trait, which
+//! by nature (CONFIG REWRITE, CONFIG SET port, DEBUG SLEEP, MIGRATE, SHUTDOWN) go through this trait, which
 //! tests replace.
 
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::persistence::LogStatus;
-use super::{Bell, Engine, LoadMode, SnapshotPurpose, SnapshotSink};
+use super::{Bell, Engine, LoadMode, SnapshotPurpose, SnapshotSink, Transfer};
 use crate::clock::Now;
 use crate::config::rewrite::Scope;
 use crate::config::{Config, Effect, Settings};
@@ -29,6 +29,9 @@ pub trait Host: Send {
 
     /// Asks the process to end with `status` once the current batch is answered.
     fn exit(&mut self, status: u8);
+
+    /// Sends keys to another server, and has [`Engine::end_transfer`] told what came of it.
+    fn transfer(&mut self, transfer: Transfer);
 
     /// Frees memory outside the engine's lock.
     fn discard(&mut self, garbage: Garbage);

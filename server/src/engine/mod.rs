@@ -36,6 +36,7 @@ mod stats;
 pub(crate) mod testing;
 mod tracking;
 mod transaction;
+mod transfer;
 mod watch;
 
 pub use access::{frequency, idle_seconds};
@@ -65,6 +66,7 @@ pub use snapshot::{Busy, Chunk, SnapshotPurpose, SnapshotSink};
 pub use stats::{CommandStats, Stats};
 pub use tracking::{Mode as TrackingMode, Options as TrackingOptions, Tracker, Tracking};
 pub use transaction::{Refused, Transaction};
+pub use transfer::{Destination, Failure, Outcome, Transfer, Transfers};
 pub use watch::{Broken, Watch, Watches};
 
 use std::sync::Arc;
@@ -120,6 +122,7 @@ pub struct Engine {
     pub stats: Stats,
     pub watches: Watches,
     pub waiters: Waiters,
+    pub transfers: Transfers,
     pub pubsub: PubSub,
     pub tracking: Tracking,
     pub monitors: Monitors,
@@ -182,6 +185,7 @@ impl Engine {
             stats: Stats::new(now.ms()),
             watches: Watches::default(),
             waiters: Waiters::default(),
+            transfers: Transfers::default(),
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
             monitors: Monitors::default(),
@@ -442,7 +446,7 @@ impl Engine {
     pub fn disconnect(&mut self, slot: Slot) {
         let mut client = self.clients.remove(slot);
         self.unwatch(&mut client);
-        self.stop_waiting(&mut client);
+        self.end_waiting(&mut client);
         self.pubsub.unsubscribe_all(&mut client);
         self.tracking.disable(client.id);
         self.monitors.remove(slot);

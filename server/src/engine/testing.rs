@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::observe::Run;
 use super::{
     Address, Data, Durable, Engine, Garbage, Host, LoadMode, LogStatus, Progress, Reload, Seed,
-    Slot, SnapshotSink, SnapshotTask,
+    Slot, SnapshotSink, SnapshotTask, Transfer,
 };
 use crate::clock::{Clock, Now};
 use crate::commands::Names;
@@ -39,6 +39,8 @@ pub(crate) struct Record {
     /// Big values and databases given away to be freed.
     pub(crate) discarded: usize,
     pub(crate) saves: usize,
+    /// What is on its way to other servers.
+    pub(crate) transfers: Vec<Transfer>,
     /// What was recorded once [`Journal::start`](super::Journal::start) was called.
     pub(crate) log: Vec<u8>,
 }
@@ -185,6 +187,10 @@ impl Host for Recorder {
 
     fn exit(&mut self, status: u8) {
         self.note(|record| record.exit = Some(status));
+    }
+
+    fn transfer(&mut self, transfer: Transfer) {
+        self.note(|record| record.transfers.push(transfer));
     }
 
     fn discard(&mut self, _: Garbage) {

@@ -1,7 +1,8 @@
 //! Sockets: where we listen ([`sockets`]), who is accepted ([`listen`]), what turns some of their
 //! sockets into TLS ([`tls`]), and one task per connection ([`connection`],
 //! whose bytes come and go by its [`stream`]). Whoever runs the server
-//! hands listening sockets over ([`inherited`]) and has a door of its own ([`admin`]). Everything
+//! hands listening sockets over ([`inherited`]) and has a door of its own ([`admin`]). What goes to other
+//! servers is carried by [`courier`]. Everything
 //! between a socket and the engine is here; nothing here knows a command.
 
 pub mod connection;
@@ -11,6 +12,7 @@ pub mod stream;
 pub mod tls;
 
 pub mod admin;
+pub mod courier;
 pub mod inherited;
 
 use std::sync::{Mutex, MutexGuard};

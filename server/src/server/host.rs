@@ -12,7 +12,7 @@ use crate::config::settings::{Aof, Fsync};
 use crate::config::{Config, Effect, Settings, load, rewrite, set};
 use crate::engine::{
     Bell, Certificates, Data, Durability, Durable, Garbage, Host, LoadMode, LogStatus, Reload,
-    SnapshotPurpose, SnapshotSink, SnapshotTask,
+    SnapshotPurpose, SnapshotSink, SnapshotTask, Transfer,
 };
 use crate::log;
 use crate::net::inherited::Inherited;
@@ -32,6 +32,8 @@ pub(super) enum Request {
     /// Accept there, and nowhere else.
     Listen(Binding),
     Exit(u8),
+    /// Send keys to another server.
+    Transfer(Transfer),
     /// The file of a snapshot is where it belongs, or will never be.
     Written(SnapshotTask, Result<(), String>),
 }
@@ -221,6 +223,10 @@ impl Host for Process {
 
     fn exit(&mut self, status: u8) {
         let _ = self.requests.send(Request::Exit(status));
+    }
+
+    fn transfer(&mut self, transfer: Transfer) {
+        let _ = self.requests.send(Request::Transfer(transfer));
     }
 
     fn discard(&mut self, garbage: Garbage) {

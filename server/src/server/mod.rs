@@ -26,6 +26,7 @@ use crate::config::cli::{self, Invocation, Launch};
 use crate::config::{Config, Settings, load};
 use crate::engine::{Engine, Seed};
 use crate::log;
+use crate::net::courier::Couriers;
 use crate::net::inherited::Inherited;
 use crate::net::listen::Listeners;
 use crate::net::sockets::{Bound, BoundUnix, Sockets};
@@ -231,6 +232,8 @@ async fn serve(
     task::spawn(wake_sleepers(Arc::clone(&shared)));
     task::spawn(background(Arc::clone(&shared)));
     task::spawn(follow_wall_clock(Arc::clone(&shared)));
+    let couriers = Arc::<Couriers>::default();
+    task::spawn(Arc::clone(&couriers).look_after(Arc::clone(&shared)));
     task::spawn(tls::follow_files(Arc::clone(&shared), Arc::clone(&tls)));
 
     let mut load = start::load(&shared, &files, &settings);
@@ -286,6 +289,10 @@ async fn serve(
                     if let Err(error) = listeners.replace_tcp(binding.sockets, &shared) {
                         log::warning!("Cannot listen anew: {error}");
                     }
+                    continue;
+                }
+                Request::Transfer(transfer) => {
+                    task::spawn(Arc::clone(&couriers).carry(Arc::clone(&shared), transfer));
                     continue;
                 }
                 Request::Written(task, result) => {

@@ -14,7 +14,7 @@ use holdfast_server::config::rewrite::Scope;
 use holdfast_server::config::{Config, Effect, Settings};
 use holdfast_server::engine::{
     Data, Durable, Engine, Garbage, Host, LoadMode, LogStatus, Reload, Seed, SnapshotSink,
-    SnapshotTask,
+    SnapshotTask, Transfer,
 };
 use holdfast_server::log::{self, Format, Level, Timestamp};
 use holdfast_server::process::{self, Process};
@@ -65,6 +65,8 @@ impl Host for Nowhere {
     fn sleep(&mut self, _: Duration) {}
 
     fn exit(&mut self, _: u8) {}
+
+    fn transfer(&mut self, _: Transfer) {}
 
     fn discard(&mut self, _: Garbage) {}
 

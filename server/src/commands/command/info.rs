@@ -109,7 +109,8 @@ fn write_begin(reply: &mut Reply<'_>, spec: &KeySpec) {
     reply.bulk(b"keyword");
     reply.bulk(word.as_bytes());
     reply.bulk(b"startfrom");
-    reply.len(spec.begin);
+    let begin = spec.begin as i64;
+    reply.int(if spec.backwards { -begin } else { begin });
 }
 
 /// `type` and `spec` of one half of a key specification.
@@ -146,19 +147,12 @@ pub(super) fn keys_of<'a>(call: &Call<'a>) -> Result<Vec<FoundKey<'a>>> {
         id = subcommand(id, word).ok_or(NOT_A_COMMAND)?;
     }
     let entry = id.entry();
-    let keys = || entry.command.keys.iter().filter(|spec| spec.access != Access::NotKey);
-    if keys().next().is_none() {
+    if !entry.command.keys.iter().any(|spec| spec.access != Access::NotKey) {
         return Err(NO_KEYS);
     }
     if !entry.accepts(line.len()) {
         return Err(BAD_ARITY);
     }
-    let mut found = Vec::new();
-    for spec in keys() {
-        let arg = |index: usize| line.get(index).copied();
-        let positions = spec.positions(line.len(), arg).ok_or(BAD_ARGUMENTS)?;
-        let spec = spec.varies.map_or(spec, |varies| varies(&line));
-        found.extend(positions.into_iter().map(|at| FoundKey { key: line[at], spec }));
-    }
-    Ok(found)
+    let found = entry.command.keys_of(&line).ok_or(BAD_ARGUMENTS)?;
+    Ok(found.into_iter().map(|(at, spec)| FoundKey { key: line[at], spec }).collect())
 }

@@ -128,9 +128,12 @@ fn alternatives(words: &mut Words<'_>) -> Argument {
     }
 }
 
+/// An argument that is there and empty: MIGRATE's key beside KEYS.
+const EMPTY: &str = "\"\"";
+
 fn is_token(word: &str) -> bool {
     /// Signs that stand for themselves: XADD's `MAXLEN ~ 100 *`.
-    const SIGNS: [&str; 4] = ["=", "~", "*", "$"];
+    const SIGNS: [&str; 5] = ["=", "~", "*", "$", EMPTY];
     if SIGNS.contains(&word) {
         return true;
     }
@@ -150,7 +153,7 @@ fn word_item(words: &mut Words<'_>) -> Argument {
             value(next, Some(word.to_owned()))
         }
         _ => Argument {
-            name: word.to_ascii_lowercase(),
+            name: if word == EMPTY { "empty-string".into() } else { word.to_ascii_lowercase() },
             kind: Kind::PureToken,
             token: Some(word.to_owned()),
             optional: false,

@@ -75,11 +75,10 @@ pub(super) fn stats(text: &mut Text, view: &View<'_>) {
     text.field("pubsub_channels", view.engine.pubsub.len(Topic::Channel));
     text.field("pubsub_patterns", view.engine.pubsub.len(Topic::Pattern));
     text.field("pubsubshard_channels", view.engine.pubsub.len(Topic::Shard));
+    text.each(&["latest_fork_usec", "total_forks"], 0);
+    text.field("migrate_cached_sockets", view.engine.transfers.cached_sockets);
     text.each(
         &[
-            "latest_fork_usec",
-            "total_forks",
-            "migrate_cached_sockets",
             "slave_expires_tracked_keys",
             "active_defrag_hits",
             "active_defrag_misses",
