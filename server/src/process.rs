@@ -6,6 +6,7 @@ pub mod manager;
 pub mod oom;
 pub mod service;
 mod sys;
+pub mod title;
 
 pub use sys::release_text;
 

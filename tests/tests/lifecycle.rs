@@ -139,3 +139,63 @@ fn idle_clients_are_closed_after_the_timeout() {
     assert!(closed.is_some(), "the idle client is still there");
     assert!(idle.is_closed());
 }
+
+/// What `ps` shows of a process, without the zero at its end.
+fn title(server: &Server) -> String {
+    let line = fs::read(format!("/proc/{}/cmdline", server.pid())).expect("it runs");
+    let line = String::from_utf8_lossy(&line).into_owned();
+    line.strip_suffix('\0').map(str::to_owned).unwrap_or(line)
+}
+
+/// The titles that templates make, with what differs between programs taken out.
+fn titles(flavour: Flavour) -> Vec<String> {
+    let server = Server::start_flavour(flavour, &["--unixsocket", "unix.sock"]);
+    let program = binaries::server(flavour).display().to_string();
+    let mut client = server.client();
+    let mut shown = vec![title(&server)];
+    for template in [
+        "{title} on {port}",
+        "{port}",
+        "tls {tls-port}, {unixsocket} {server-mode} {config-file} {{port}}",
+        "{title} {listen-addr} {server-mode}",
+    ] {
+        let reply = client.command(&["CONFIG", "SET", "proc-title-template", template]);
+        assert_eq!(reply.expect("an answer").lines(), ["OK"], "{template}");
+        shown.push(title(&server));
+    }
+    let port = server.port().to_string();
+    // Behind a title that is shorter than its arguments were the original leaves zeros and a dot.
+    let shown = shown.iter().map(|title| title.split('\0').next().unwrap_or_default());
+    shown.map(|title| title.replace(&program, "PROGRAM").replace(&port, "PORT")).collect()
+}
+
+#[test]
+fn the_title_is_as_the_original_s() {
+    let ours = titles(Flavour::Holdfast);
+    assert_eq!(ours[0], "PROGRAM 127.0.0.1:PORT");
+    assert_eq!(ours, titles(Flavour::Valkey));
+}
+
+#[test]
+fn a_title_takes_the_room_of_arguments_and_environment_and_no_more() {
+    let words = ["env", "-i", "HOLDFAST_DEFAULTS=maxclients 77", "LONG=a-value-of-some-length"];
+    let server = Server::start_behind(&words, Flavour::Holdfast, &[]);
+    let mut client = server.client();
+    assert_eq!(client.run("CONFIG GET maxclients").lines(), ["1) \"maxclients\"", "2) \"77\""]);
+    let long = "x".repeat(5_000);
+    client.command(&["CONFIG", "SET", "proc-title-template", &long]).expect("an answer");
+    let shown = title(&server);
+    assert!((100..=1024).contains(&shown.len()) && long.starts_with(&shown), "{shown}");
+    client.command(&["CONFIG", "SET", "proc-title-template", "short"]).expect("an answer");
+    assert_eq!(title(&server), "short");
+}
+
+#[test]
+fn without_a_title_the_command_line_stays() {
+    let server = Server::start(&["--set-proc-title", "no"]);
+    let program = binaries::server(Flavour::Holdfast).display().to_string();
+    server.client().run("CONFIG SET proc-title-template x");
+    let shown = title(&server);
+    assert!(shown.starts_with(&format!("{program}\0--port\0")), "{shown:?}");
+    assert!(shown.ends_with("\0--set-proc-title\0no"), "{shown:?}");
+}

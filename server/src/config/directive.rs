@@ -68,6 +68,8 @@ pub enum Effect {
     LogWriting,
     /// How soon the kernel kills the process when memory runs out.
     OomScore,
+    /// What `ps` shows.
+    Title,
 }
 
 #[derive(Debug, Clone, Copy)]

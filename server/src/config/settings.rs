@@ -216,6 +216,13 @@ impl Bind {
     }
 }
 
+/// As it was written.
+impl std::fmt::Display for Bind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", if self.optional { "-" } else { "" }, self.host)
+    }
+}
+
 /// Who may use a command or directive that can do harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowed {

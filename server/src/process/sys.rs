@@ -1,9 +1,11 @@
 //! What takes `unsafe`: `getrusage` and `fork`, which rustix does not have, the environment,
-//! descriptors that came with the process, and its own pages.
+//! descriptors that came with the process, its own pages, and its title.
 
 mod text;
+mod title;
 
 pub use text::release_text;
+pub(super) use title::{Area, take_area};
 
 use std::ffi::OsString;
 use std::io;

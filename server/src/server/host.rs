@@ -22,7 +22,7 @@ use crate::persistence::aof::{self, Log};
 use crate::persistence::as_log;
 use crate::persistence::load::Loader;
 use crate::persistence::save::{self, Leave, Target};
-use crate::process::{self, descriptors, oom};
+use crate::process::{self, descriptors, oom, title};
 use crate::rdb::file::Options;
 use crate::storage::{Counters, Disk, Purpose, Storage, Written};
 use crate::task;
@@ -189,11 +189,16 @@ impl Host for Process {
     fn apply(&mut self, effect: &Effect, config: &Config) -> Result<(), String> {
         let settings = config.settings();
         match effect {
-            Effect::Listen => self.listen(settings)?,
+            Effect::Listen => {
+                self.listen(settings)?;
+                title::show(|called| config.proc_title(called));
+            }
             Effect::ListenTls => {
                 self.tls.ensure(&settings.tls).map_err(|_| set::TLS_FAILED)?;
                 self.listen(settings).map_err(|_| set::LISTEN_FAILED)?;
+                title::show(|called| config.proc_title(called));
             }
+            Effect::Title => title::show(|called| config.proc_title(called)),
             Effect::Tls => self.tls.configure(&settings.tls)?,
             Effect::MaxClients => {
                 let possible = descriptors::make_room_for(settings.max_clients);

@@ -33,7 +33,7 @@ use crate::net::sockets::{Bound, BoundUnix, Sockets};
 use crate::net::tls::Tls;
 use crate::net::{Shared, admin};
 use crate::process::manager::{self, Handed, Manager};
-use crate::process::{self, descriptors, service};
+use crate::process::{self, descriptors, service, title};
 use crate::task;
 use crate::timer::Timers;
 
@@ -52,6 +52,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
     }
     // Before anything is opened that could be taken for what was handed over.
     let handed = manager::take_over();
+    title::prepare(args);
     let mut launch = match cli::parse(args.get(1..).unwrap_or_default()) {
         Invocation::Help => return say(cli::HELP),
         Invocation::Version => return say(&cli::version()),
@@ -88,6 +89,7 @@ fn start(launch: &Launch, handed: Vec<Handed>) -> Result<u8, String> {
     if settings.daemonize && !is_supervised {
         service::to_background().map_err(|error| format!("Can't go to the background: {error}"))?;
     }
+    title::show(|called| config.proc_title(called));
     announce(launch, &config);
     fit_max_clients(&mut config)?;
     let supervisor = is_supervised.then_some(manager);

@@ -53,11 +53,10 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     boolean("daemonize", false).immutable(),
     optional("pidfile").immutable(),
     choice("supervised", SUPERVISED, SUPERVISED_NO).immutable(),
-    // The title is left alone, as with "no".
-    boolean("set-proc-title", true).immutable().moot(),
+    boolean("set-proc-title", true).immutable(),
     text("proc-title-template", "{title} {listen-addr} {server-mode}")
         .rule(rules::proc_title_template)
-        .not_yet(),
+        .effect(Effect::Title),
     // Holdfast prints no logo.
     boolean("always-show-logo", false).immutable().moot(),
     choice("shutdown-on-sigint", SHUTDOWN_ON_SIGNAL, 0).multi_arg().rule(rules::shutdown_flags),
