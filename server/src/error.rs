@@ -64,6 +64,8 @@ pub const MIGRATE_KEY_BESIDE_KEYS: Error = Error::text(
 pub const INVALID_TTL: Error = Error::text("ERR Invalid TTL value, must be >= 0");
 pub const INVALID_IDLETIME: Error = Error::text("ERR Invalid IDLETIME value, must be >= 0");
 pub const INVALID_FREQ: Error = Error::text("ERR Invalid FREQ value, must be >= 0 and <= 255");
+pub const NO_HASH_TABLE: Error =
+    Error::text("ERR The value stored at the specified key is not represented using an hash table");
 pub const WRONG_PAYLOAD: Error = Error::text("ERR DUMP payload version or checksum are wrong");
 pub const BAD_DATA_FORMAT: Error = Error::text("ERR Bad data format");
 pub const SAME_OBJECT: Error = Error::text("ERR source and destination objects are the same");

@@ -8,6 +8,8 @@ mod reload;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use rand_pcg::rand_core::Rng as _;
+
 use super::spec::{Command, Flags, Group};
 use super::{config, dump};
 use crate::config::{rewrite::Scope, units};
@@ -20,6 +22,9 @@ use crate::types::collection::Collection;
 use crate::types::list::{List, Nodes};
 
 pub(super) const COMMANDS: &[Command] = &[DEBUG];
+
+/// Hexadecimal digits that name a history of changes.
+const ID_LEN: usize = 40;
 
 const DEBUG: Command = Command {
     name: "debug",
@@ -48,6 +53,10 @@ fn debug(call: &mut Call<'_>) -> Result {
             call.engine.checksums_are_skipped = switch(call, args)?;
         }
         (b"pause-cron", 1) => call.engine.cron_paused = switch(call, args)?,
+        // Tables grow and shrink a piece at a time, whatever anybody wants: nothing is seen of it.
+        (b"dict-resizing", 1) => _ = switch(call, args)?,
+        (b"aof-flush-sleep", 1) => slow_log(call, args)?,
+        (b"change-repl-id", 0) => change_replication_id(call),
         // Replies have one buffer here, so there is nothing to choose.
         (b"client-enforce-reply-list", 1) => _ = switch(call, args)?,
         (b"replybuffer", 2) => return reply_buffer(call, args),
@@ -57,6 +66,7 @@ fn debug(call: &mut Call<'_>) -> Result {
         (b"digest", 0) => digest::dataset(call),
         (b"digest-value", _) => digest::values(call, args),
         (b"htstats", 1..) => return table_stats(call, args),
+        (b"htstats-key", 1..) => return key_stats(call, args),
         (b"populate", 1..=3) => return populate(call, args),
         (b"config-rewrite-force-all", 0) => return config::rewrite_file(call, Scope::All),
         (b"quicklist-packed-threshold", 1) => return packed_threshold(call, args),
@@ -90,6 +100,23 @@ fn switch(call: &mut Call<'_>, mut args: Args<'_>) -> Result<bool> {
     let on = number::parse_int(args.required()?).unwrap_or(0) != 0;
     call.reply.ok();
     Ok(on)
+}
+
+/// The server stands still for so many microseconds before each write to the log.
+fn slow_log(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
+    let us = number::parse_int(args.required()?).and_then(|us| u32::try_from(us).ok());
+    call.engine.host.sleep_before_log(Duration::from_micros(us.unwrap_or(0).into()));
+    call.reply.ok();
+    Ok(())
+}
+
+fn change_replication_id(call: &mut Call<'_>) {
+    crate::log::notice!("Changing replication IDs after receiving DEBUG change-repl-id");
+    let rng = &mut call.engine.rng;
+    let digits =
+        [rng.next_u64(), rng.next_u64(), rng.next_u64()].map(|part| format!("{part:016x}"));
+    call.engine.replication_id = digits.concat()[..ID_LEN].to_owned();
+    call.reply.ok();
 }
 
 /// `PEAK-RESET-TIME ms | RESIZING 0|1`: when an idle client's buffer shrinks. Ours is given back at
@@ -159,15 +186,34 @@ fn table_stats(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
     let index =
         super::connection::database(call, index).map_err(|_| error::OUT_OF_RANGE_DATABASE)?;
     let db = call.engine.keyspace.db(index);
-    let table = format!(
-        "Hash table 0 stats (main hash table):\n table size: {}\n number of entries: {}\n rehashing index: -1\n",
-        db.slots(),
-        db.len()
-    );
+    let table = main_table(db.slots(), db.len());
     // Expiries are kept with the keys, not in a table of their own.
     let expires = format!("[Expires HT]\n number of entries: {}\n", db.volatile_len());
     call.reply.verbatim("txt", format!("[Dictionary HT]\n{table}{expires}").as_bytes());
     Ok(())
+}
+
+/// The same for a value.
+fn key_stats(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
+    let key = args.required()?;
+    let entry = call.inspect(key).ok_or(error::NO_SUCH_KEY)?;
+    let value = entry.value();
+    let ValueRef::Collection(collection) = value.view() else { return Err(error::NO_HASH_TABLE) };
+    let (slots, len) = match collection {
+        Collection::Set(set) => (set.table_slots(), set.len()),
+        Collection::Hash(hash) => (hash.table_slots(), hash.len()),
+        Collection::SortedSet(set) => (set.table_slots(), set.len()),
+        Collection::List(_) | Collection::Stream(_) => (None, 0),
+    };
+    let stats = main_table(slots.ok_or(error::NO_HASH_TABLE)?, len);
+    call.reply.verbatim("txt", stats.as_bytes());
+    Ok(())
+}
+
+fn main_table(slots: usize, entries: usize) -> String {
+    format!(
+        "Hash table 0 stats (main hash table):\n table size: {slots}\n number of entries: {entries}\n rehashing index: -1\n"
+    )
 }
 
 fn populate(call: &mut Call<'_>, mut args: Args<'_>) -> Result {
@@ -271,13 +317,19 @@ fn help(call: &mut Call<'_>) {
     call.reply.help(
         "DEBUG",
         &[
+            "AOF-FLUSH-SLEEP <microsec>",
+            "    Server will sleep before flushing the AOF, this is used for testing.",
             "ASSERT",
             "    Crash by assertion failed.",
+            "CHANGE-REPL-ID",
+            "    Change the replication IDs of the instance (INFO's master_replid).",
             "CLIENT-ENFORCE-REPLY-LIST <0|1>",
             "    Accepted for test suites: replies have one kind of buffer here.",
             "CONFIG-REWRITE-FORCE-ALL",
             "    Like CONFIG REWRITE but writes all configuration options, including",
             "    keywords not listed in original configuration file or default values.",
+            "DICT-RESIZING <0|1>",
+            "    Accepted for test suites: tables grow and shrink a piece at a time here.",
             "DIGEST",
             "    Output a hex signature representing the current DB content.",
             "DIGEST-VALUE <key> [<key> ...]",
@@ -287,6 +339,8 @@ fn help(call: &mut Call<'_>) {
             "    unit tests to simulate error replies.",
             "HTSTATS <dbid> [full]",
             "    Return hash table statistics of the specified database.",
+            "HTSTATS-KEY <key> [full]",
+            "    Like HTSTATS but for the hash table stored at <key>'s value.",
             "LOG <message>",
             "    Write <message> to the server log.",
             "OBJECT <key> [fast]",
@@ -322,4 +376,59 @@ fn help(call: &mut Call<'_>) {
             "    Stop the server for <seconds>. Decimals allowed.",
         ],
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::testing::World;
+
+    #[test]
+    fn a_changed_replication_id_is_another_of_the_same_shape() {
+        let mut world = World::new();
+        let client = world.connect();
+        let id = |world: &mut World| {
+            let info = world.run(client, "INFO replication");
+            let line = info.lines().find_map(|line| line.strip_prefix("master_replid:"));
+            line.expect("such a field").to_owned()
+        };
+        let (before, run_id) = (id(&mut world), world.engine.run_id.clone());
+        assert_eq!(world.run(client, "DEBUG CHANGE-REPL-ID"), "+OK\r\n");
+        let after = id(&mut world);
+        assert!(after != before && after.len() == ID_LEN, "{after}");
+        assert!(after.bytes().all(|digit| digit.is_ascii_hexdigit()), "{after}");
+        assert_eq!(world.engine.run_id, run_id, "the process is the same");
+    }
+
+    #[test]
+    fn writes_to_the_log_are_delayed_by_microseconds() {
+        let mut world = World::new();
+        let client = world.connect();
+        for (text, us) in [("500000", 500_000), ("-1", 0), ("7", 7), ("x", 0)] {
+            assert_eq!(world.run(client, &format!("DEBUG AOF-FLUSH-SLEEP {text}")), "+OK\r\n");
+            let delay = world.record.lock().expect("not poisoned").log_delay;
+            assert_eq!(delay, Duration::from_micros(us), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_table_of_a_value_has_room_for_what_is_in_it() {
+        let mut world = World::new();
+        let client = world.connect();
+        for nth in 0..1000 {
+            world.run(client, &format!("SADD set m{nth}"));
+            world.run(client, &format!("HSET hash m{nth} v"));
+            world.run(client, &format!("ZADD zset {nth} m{nth}"));
+        }
+        for key in ["set", "hash", "zset"] {
+            let stats = world.run(client, &format!("DEBUG HTSTATS-KEY {key} full"));
+            assert!(
+                stats.contains("\n number of entries: 1000\n rehashing index: -1\n"),
+                "{stats}"
+            );
+            let size = stats.lines().find_map(|line| line.strip_prefix(" table size: "));
+            let size: usize = size.and_then(|size| size.parse().ok()).expect("a number");
+            assert!((700..3000).contains(&size), "{key}: {size}");
+        }
+    }
 }

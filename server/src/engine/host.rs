@@ -40,6 +40,9 @@ pub trait Host: Send {
     /// replies are to wait for that.
     fn log(&mut self, units: &[u8]) -> Option<Durable>;
 
+    /// Has everything stand still for a while before each write to the log: DEBUG AOF-FLUSH-SLEEP.
+    fn sleep_before_log(&mut self, time: Duration);
+
     /// The end of the log as it is now; `None` where there is none.
     fn log_end(&self) -> Option<Durable>;
 

@@ -145,6 +145,8 @@ pub struct Engine {
     pub host: Box<dyn Host>,
     /// 40 hexadecimal digits that name this run of the server.
     pub run_id: String,
+    /// As many that name the history of changes to the data; others after DEBUG CHANGE-REPL-ID.
+    pub replication_id: String,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: bool,
     /// DEBUG QUICKLIST-PACKED-THRESHOLD: list elements from this length on get a node of their own.
@@ -177,6 +179,7 @@ impl Engine {
     pub fn new(config: Config, names: Names, seed: Seed, host: Box<dyn Host>, now: Now) -> Self {
         let databases = config.settings().databases;
         members::set_secret(&seed.hash_secret);
+        let run_id: String = seed.run_id.iter().map(|byte| format!("{byte:02x}")).collect();
         let mut engine = Self {
             keyspace: Keyspace::new(databases, &seed.hash_secret),
             clients: Clients::default(),
@@ -201,7 +204,8 @@ impl Engine {
             cron_bell: Arc::default(),
             rng: Pcg64Mcg::from_seed(seed.rng),
             host,
-            run_id: seed.run_id.iter().map(|byte| format!("{byte:02x}")).collect(),
+            run_id: run_id.clone(),
+            replication_id: run_id,
             active_expire: true,
             list_plain_from: None,
             cron_paused: false,

@@ -34,6 +34,7 @@ pub(crate) struct World {
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     pub(crate) slept: Duration,
+    pub(crate) log_delay: Duration,
     pub(crate) exit: Option<u8>,
     pub(crate) crashed: bool,
     /// Big values and databases given away to be freed.
@@ -200,6 +201,10 @@ impl Host for Recorder {
     fn log(&mut self, units: &[u8]) -> Option<Durable> {
         self.note(|record| record.log.extend_from_slice(units));
         None
+    }
+
+    fn sleep_before_log(&mut self, time: Duration) {
+        self.note(|record| record.log_delay = time);
     }
 
     fn log_end(&self) -> Option<Durable> {

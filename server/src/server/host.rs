@@ -94,6 +94,7 @@ pub(super) struct Process {
     tls: Arc<Tls>,
     /// Replies wait until what they tell of is durable: `appendfsync always`.
     holds_replies: bool,
+    log_delay: Duration,
     /// Of the snapshot that was begun last.
     leave: Leave,
     oom_score: oom::OomScore,
@@ -153,7 +154,8 @@ impl Process {
         let mut oom_score = oom::OomScore::default();
         // It has said why not, and the data can be served all the same.
         let _ = oom_score.follow(settings.oom_score);
-        Self { requests, files, sockets, tls, holds_replies, leave: Leave::default(), oom_score }
+        let (log_delay, leave) = (Duration::ZERO, Leave::default());
+        Self { requests, files, sockets, tls, holds_replies, log_delay, leave, oom_score }
     }
 
     fn target(&self, purpose: SnapshotPurpose, number: u64, settings: &Settings) -> Target {
@@ -248,8 +250,15 @@ impl Host for Process {
     fn log(&mut self, units: &[u8]) -> Option<Durable> {
         let log = self.files.log();
         let log = log.as_ref()?;
+        if !self.log_delay.is_zero() {
+            std::thread::sleep(self.log_delay);
+        }
         let offset = log.append(units);
         self.holds_replies.then(|| Durable { offset, log: Arc::clone(log) as Arc<dyn Durability> })
+    }
+
+    fn sleep_before_log(&mut self, time: Duration) {
+        self.log_delay = time;
     }
 
     fn log_end(&self) -> Option<Durable> {

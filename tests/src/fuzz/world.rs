@@ -74,6 +74,8 @@ impl Host for Nowhere {
         None
     }
 
+    fn sleep_before_log(&mut self, _: Duration) {}
+
     fn log_end(&self) -> Option<Durable> {
         None
     }

@@ -105,7 +105,7 @@ pub(super) fn replication(text: &mut Text, view: &View<'_>) {
     text.field("role", "master");
     text.each(&["connected_slaves", "replicas_waiting_psync"], 0);
     text.field("master_failover_state", "no-failover");
-    text.field("master_replid", &view.engine.run_id);
+    text.field("master_replid", &view.engine.replication_id);
     text.field("master_replid2", "0".repeat(40));
     text.field("master_repl_offset", 0);
     text.field("second_repl_offset", -1);

@@ -102,6 +102,14 @@ impl Hash {
         }
     }
 
+    /// Places in its table; `None` if it is none.
+    pub fn table_slots(&self) -> Option<usize> {
+        match &self.0 {
+            Encoding::Table(table) => Some(table.slots()),
+            _ => None,
+        }
+    }
+
     pub fn memory_bytes(&self) -> usize {
         match &self.0 {
             Encoding::Listpack(list) => list.memory_bytes(),

@@ -65,6 +65,11 @@ impl<R: Record> Table<R> {
         self.len == 0
     }
 
+    /// Records that as many buckets have room for, as they are usually filled.
+    pub fn slots(&self) -> usize {
+        self.buckets.len() * LOAD
+    }
+
     /// Bytes that it takes: exact for up to [`SAMPLE`] buckets, an estimate beyond.
     pub fn memory_bytes(&self) -> usize {
         let deadlines = self.deadlines.as_ref().map_or(0, |deadlines| deadlines.memory_bytes());

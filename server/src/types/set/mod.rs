@@ -103,6 +103,14 @@ impl Set {
         }
     }
 
+    /// Places in its table; `None` if it is none.
+    pub fn table_slots(&self) -> Option<usize> {
+        match &self.0 {
+            Encoding::Table(table) => Some(table.slots()),
+            _ => None,
+        }
+    }
+
     pub fn memory_bytes(&self) -> usize {
         match &self.0 {
             Encoding::Intset(ints) => ints.memory_bytes(),

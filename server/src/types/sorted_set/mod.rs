@@ -120,6 +120,14 @@ impl SortedSet {
         }
     }
 
+    /// Places in the index of a large one.
+    pub fn table_slots(&self) -> Option<usize> {
+        match &self.0 {
+            Encoding::Small(_) => None,
+            Encoding::Large(large) => Some(large.slots()),
+        }
+    }
+
     pub fn len(&self) -> usize {
         match &self.0 {
             Encoding::Small(small) => small.len(),

@@ -166,6 +166,10 @@ fn spread(ordered: &[Slot], depth: u32, mut slots: usize) -> Box<[Slot]> {
 }
 
 impl Index {
+    pub(super) fn slots(&self) -> usize {
+        self.slots
+    }
+
     pub(super) fn new() -> Self {
         let slots = vec![Slot::EMPTY; SMALLEST].into_boxed_slice();
         let mut at_depth = [0; MAX_DEPTH as usize + 1];

@@ -39,6 +39,10 @@ impl Large {
         self.tree.len()
     }
 
+    pub(super) fn slots(&self) -> usize {
+        self.index.slots()
+    }
+
     pub(super) fn memory_bytes(&self) -> usize {
         self.tree.used_bytes() + self.index.used_bytes()
     }
