@@ -7,10 +7,11 @@
 //! them was the server's own ([`Stopwatch`]). The client's own command is not judged.
 
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use holdfast_tests::bench_args::BenchArgs;
 use holdfast_tests::binaries::Flavour;
@@ -25,59 +26,83 @@ const AFTER: Duration = Duration::from_secs(2);
 /// Something that could make others wait.
 struct Row {
     name: &'static str,
-    /// Commands that set the scene.
+    /// How many keys, fields or members there are, and the commands that make them.
     items: usize,
     item: fn(nth: usize) -> Vec<String>,
-    /// The command that is felt.
-    act: &'static str,
+    act: Act,
+}
+
+/// What is felt.
+#[derive(Clone, Copy)]
+enum Act {
+    /// A command about what is there.
+    Run(&'static str),
+    /// The making itself.
+    Make,
+    /// All keys asked for at once, again and again.
+    GetAll,
+    /// All keys' deadline.
+    FallDue,
 }
 
 fn words(text: String) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }
 
-const ROWS: [Row; 7] = [
+const ROWS: [Row; 9] = [
     Row {
         name: "FLUSHALL of 5 M keys",
         items: 5_000_000,
         item: |n| words(format!("SET key:{n} value")),
-        act: "FLUSHALL",
+        act: Act::Run("FLUSHALL"),
     },
     Row {
         name: "DEL of a hash of 5 M fields",
         items: 5_000_000,
         item: |n| words(format!("HSET big field:{n} value")),
-        act: "DEL big",
+        act: Act::Run("DEL big"),
     },
     Row {
         name: "DEL of a set of 5 M members",
         items: 5_000_000,
         item: |n| words(format!("SADD big member:{n}")),
-        act: "DEL big",
+        act: Act::Run("DEL big"),
     },
     Row {
         name: "DEL of a sorted set of 5 M members",
         items: 5_000_000,
         item: |n| words(format!("ZADD big {n} member:{n}")),
-        act: "DEL big",
+        act: Act::Run("DEL big"),
     },
     Row {
         name: "DEL of a list of 5 M elements",
         items: 5_000_000,
         item: |n| words(format!("RPUSH big element:{n}")),
-        act: "DEL big",
+        act: Act::Run("DEL big"),
     },
     Row {
         name: "SET over a hash of 5 M fields",
         items: 5_000_000,
         item: |n| words(format!("HSET big field:{n} value")),
-        act: "SET big small",
+        act: Act::Run("SET big small"),
     },
     Row {
         name: "1 M keys due at once",
         items: 1_000_000,
         item: |n| words(format!("SET key:{n} value PX 600000")),
-        act: "DEBUG SLEEP 0",
+        act: Act::FallDue,
+    },
+    Row {
+        name: "growth to 10 M keys",
+        items: 10_000_000,
+        item: |n| words(format!("SET key:{n} value")),
+        act: Act::Make,
+    },
+    Row {
+        name: "MGET of 100,000 keys, in a loop",
+        items: 100_000,
+        item: |n| words(format!("SET key:{n} value")),
+        act: Act::GetAll,
     },
 ];
 
@@ -98,20 +123,39 @@ fn measure(row: &Row, flavour: Flavour, scale: usize) -> String {
     say(format!("{}: {flavour:?}", row.name));
     let server = Server::start_flavour(flavour, &["--enable-debug-command", "yes"]);
     let mut client = server.client();
-    pipeline(&mut client, row.items / scale, row.item);
-    if row.name.contains("due at once") {
-        return due_at_once(&server, &mut client, row.items / scale);
+    let items = row.items / scale;
+    if !matches!(row.act, Act::Make) {
+        pipeline(&mut client, items, row.item);
+    }
+    if matches!(row.act, Act::FallDue) {
+        give_one_deadline(&mut client, items);
     }
     let idle = pings_while(&server, || thread::sleep(AFTER));
     let felt = pings_while(&server, || {
-        client.run(row.act);
+        act(row, &mut client, items);
         thread::sleep(AFTER);
     });
-    shown(idle, felt)
+    format!("{}  {} ({})", idle.all, felt.all, felt.served)
 }
 
-fn shown(idle: Pings, felt: Pings) -> String {
-    format!("{}  {} ({})", idle.all, felt.all, felt.served)
+fn act(row: &Row, client: &mut Client, items: usize) {
+    match row.act {
+        Act::Run(command) => _ = client.run(command),
+        Act::Make => pipeline(client, items, row.item),
+        Act::GetAll => get_all(client, items),
+        Act::FallDue => wait_for_deadline(client),
+    }
+}
+
+/// For as long as is probed after other commands.
+fn get_all(client: &mut Client, items: usize) {
+    let keys = (0..items).map(|nth| format!("key:{nth}"));
+    let request: Vec<String> = iter::once("MGET".to_owned()).chain(keys).collect();
+    let began = Instant::now();
+    while began.elapsed() < AFTER {
+        let reply = client.command(&request).expect("the server answers");
+        assert!(matches!(reply, Value::Array(values) if values.len() == items));
+    }
 }
 
 /// What PINGs took, and what of that in the server.
@@ -146,19 +190,18 @@ fn pipeline(client: &mut Client, items: usize, command: impl Fn(usize) -> Vec<St
     client.pipeline(0..items, command).unwrap_or_else(|why| panic!("{why}"));
 }
 
-/// Gives all keys one deadline, and probes around it.
-fn due_at_once(server: &Server, client: &mut Client, items: usize) -> String {
+/// Not before all of them have it, and an idle server was probed.
+fn give_one_deadline(client: &mut Client, items: usize) {
     let seconds = 5 + items / 100_000;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let due = now.expect("the clock is past 1970").as_secs() + seconds as u64;
     pipeline(client, items, |n| words(format!("EXPIREAT key:{n} {due}")));
-    let idle = pings_while(server, || thread::sleep(AFTER));
-    let felt = pings_while(server, || {
-        while !matches!(client.run("DBSIZE"), Value::Integer(0)) {
-            thread::sleep(Duration::from_millis(100));
-        }
-    });
-    shown(idle, felt)
+}
+
+fn wait_for_deadline(client: &mut Client) {
+    while !matches!(client.run("DBSIZE"), Value::Integer(0)) {
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn pings_while(server: &Server, act: impl FnOnce()) -> Pings {
