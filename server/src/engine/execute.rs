@@ -253,6 +253,7 @@ impl Engine {
 
 impl Engine {
     /// The command that may have to wait. Whoever is refused need not wait for it.
+    #[cold]
     pub(super) fn id_if_admitted(&self, client: &Client, argv: Argv<'_>) -> Option<Id> {
         match self.admit(client, argv) {
             Ok(id) => Some(id),

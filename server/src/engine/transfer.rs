@@ -7,7 +7,6 @@
 //!
 //! A transfer outlives its client: what the other server has taken is removed here in any case.
 
-use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use super::execute::suppress_reply;
@@ -18,6 +17,8 @@ use crate::config::notify::Class;
 use crate::error::{self, Error, Result};
 use crate::keyspace::Kind;
 use crate::resp::{Argv, Reply};
+use crate::types::members::{Table, hash};
+use crate::types::set::Member;
 
 /// What another server is to be told. Each of the commands is answered by one line.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +79,7 @@ impl Outcome {
 
 #[derive(Debug)]
 struct UnderWay {
+    number: u64,
     client: u64,
     db: usize,
     keys: Vec<Box<[u8]>>,
@@ -88,9 +90,9 @@ struct UnderWay {
 /// All that is under way.
 #[derive(Debug, Default)]
 pub struct Transfers {
-    under_way: BTreeMap<u64, UnderWay>,
+    under_way: Vec<UnderWay>,
     /// Keys that must not change, in whatever database: a move between databases is a change, too.
-    held: HashSet<Box<[u8]>>,
+    held: Table<Member>,
     last_number: u64,
     /// Connections kept for the next transfer.
     pub cached_sockets: usize,
@@ -114,20 +116,26 @@ impl Transfers {
         command.keys.is_empty() || keys.iter().any(|(at, _)| self.held.contains(line[*at]))
     }
 
-    fn begin(&mut self, under_way: UnderWay) -> u64 {
+    fn begin(&mut self, client: &Client, keys: Vec<Box<[u8]>>, moves: bool) -> u64 {
         self.last_number += 1;
-        if under_way.moves {
-            self.held.extend(under_way.keys.iter().cloned());
+        let number = self.last_number;
+        for key in keys.iter().filter(|_| moves) {
+            if !self.held.contains(key) {
+                self.held.insert(hash(key), &[key]);
+            }
         }
-        self.under_way.insert(self.last_number, under_way);
-        self.last_number
+        self.under_way.push(UnderWay { number, client: client.id, db: client.db, keys, moves });
+        number
     }
 
     fn end(&mut self, number: u64) -> Option<UnderWay> {
-        let ended = self.under_way.remove(&number)?;
-        if ended.moves {
-            // Nobody else holds them: whoever wanted to move them, too, waits.
-            ended.keys.iter().for_each(|key| _ = self.held.remove(key));
+        let place = self.under_way.iter().position(|it| it.number == number)?;
+        let ended = self.under_way.swap_remove(place);
+        // Nobody else holds them: whoever wanted to move them, too, waits.
+        for key in ended.keys.iter().filter(|_| ended.moves) {
+            if let Some((place, _)) = self.held.find(hash(key), key) {
+                self.held.remove(place);
+            }
         }
         Some(ended)
     }
@@ -137,8 +145,7 @@ impl Call<'_> {
     /// Sends `keys` to another server, and has the client wait for what comes of it. They go from
     /// here as they are taken there, if it `moves` them.
     pub fn transfer(&mut self, keys: Vec<Box<[u8]>>, moves: bool, transfer: Transfer) -> Result {
-        let under_way = UnderWay { client: self.client.id, db: self.client.db, keys, moves };
-        let number = self.engine.transfers.begin(under_way);
+        let number = self.engine.transfers.begin(self.client, keys, moves);
         self.engine.host.transfer(Transfer { number, ..transfer });
         self.block(Block {
             keys: Vec::new(),

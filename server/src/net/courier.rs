@@ -5,6 +5,7 @@
 //! bounded length, `+` for done and `-` for an error. Anything else ends the errand, and the keys stay.
 
 use std::io;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -43,17 +44,64 @@ struct Courier {
     idle_since_us: i64,
 }
 
+/// A transfer being carried: what was heard of it.
+struct Errand<'a> {
+    transfer: &'a Transfer,
+    /// Commands before those for the keys, and their answers to come.
+    heads: Vec<u8>,
+    heads_left: usize,
+    /// An error that one of them was answered.
+    refusal: Option<Vec<u8>>,
+    outcome: Outcome,
+}
+
 /// Why an errand did not come to its end.
 struct Broken {
     failure: Failure,
-    /// The connection ended, and nothing is known to have been done: it may be an old one.
-    may_retry: bool,
+    /// The connection ended: it may be an old one.
+    by_end: bool,
 }
 
 impl Broken {
     fn new(failure: Failure, error: &io::Error) -> Self {
-        let final_kinds = [io::ErrorKind::TimedOut, io::ErrorKind::InvalidData];
-        Self { failure, may_retry: !final_kinds.contains(&error.kind()) }
+        let others = [io::ErrorKind::TimedOut, io::ErrorKind::InvalidData];
+        Self { failure, by_end: !others.contains(&error.kind()) }
+    }
+}
+
+impl<'a> Errand<'a> {
+    /// By a connection that has this database selected.
+    fn new(transfer: &'a Transfer, selected: Option<i64>) -> Self {
+        let mut heads = transfer.auth.clone();
+        let mut heads_left = usize::from(!heads.is_empty());
+        if selected != Some(transfer.db) {
+            heads.extend_from_slice(&transfer.select);
+            heads_left += 1;
+        }
+        Self { transfer, heads, heads_left, refusal: None, outcome: Outcome::default() }
+    }
+
+    fn is_over(&self) -> bool {
+        self.outcome.taken.len() == self.transfer.keys
+    }
+
+    /// Takes an answer: done, or an error behind a `-`.
+    fn hear(&mut self, line: &[u8]) -> io::Result<()> {
+        let error = match line.split_first() {
+            Some((b'+', _)) => None,
+            Some((b'-', error)) => Some(error.to_vec()),
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        };
+        if self.heads_left > 0 {
+            self.heads_left -= 1;
+            self.refusal = self.refusal.take().or(error);
+            return Ok(());
+        }
+        // Whatever else it says: the keys did not go where they were meant to.
+        let error = self.refusal.clone().or(error);
+        self.outcome.taken.push(error.is_none());
+        self.outcome.refusal = self.outcome.refusal.take().or(error);
+        Ok(())
     }
 }
 
@@ -87,7 +135,6 @@ impl Couriers {
     async fn deliver(&self, shared: &Shared, transfer: &Transfer) -> Outcome {
         let mut may_retry = true;
         loop {
-            let mut outcome = Outcome::default();
             let kept = self.take(transfer);
             let courier = match kept {
                 Some(courier) => Ok(courier),
@@ -97,16 +144,22 @@ impl Couriers {
                 Ok(courier) => courier,
                 Err(error) => {
                     let failure = Some(failure_to_connect(&error));
-                    return Outcome { failure, ..outcome };
+                    return Outcome { failure, ..Outcome::default() };
                 }
             };
-            match courier.run(shared, transfer, &mut outcome).await {
+            let mut errand = Errand::new(transfer, courier.db);
+            let done = courier.run(shared, &mut errand).await;
+            let outcome = errand.outcome;
+            match done {
                 Ok(()) => {
                     courier.db = outcome.refusal.is_none().then_some(transfer.db);
                     self.keep(courier, shared.clock.now().us);
                     return outcome;
                 }
-                Err(broken) if broken.may_retry && may_retry => may_retry = false,
+                // Nothing is known to have been done.
+                Err(Broken { by_end: true, .. }) if may_retry && outcome.taken.is_empty() => {
+                    may_retry = false;
+                }
                 Err(broken) => return Outcome { failure: Some(broken.failure), ..outcome },
             }
         }
@@ -144,7 +197,7 @@ impl Courier {
         let Destination { host, port } = &transfer.to;
         let connecting = TcpStream::connect((text(host)?, text(port)?.parse().unwrap_or(0)));
         let connecting = shared.timers.timeout(transfer.patience, connecting);
-        let stream = connecting.await.unwrap_or_else(timed_out)?;
+        let stream = connecting.await.ok_or(io::ErrorKind::TimedOut)??;
         // It fails only on a socket that is gone already; the first write says so.
         let _ = stream.set_nodelay(true);
         let (to, auth) = (transfer.to.clone(), transfer.auth.clone());
@@ -152,80 +205,49 @@ impl Courier {
     }
 
     /// Sends everything, then hears an answer to each command.
-    async fn run(
-        &mut self,
-        shared: &Shared,
-        transfer: &Transfer,
-        outcome: &mut Outcome,
-    ) -> Result<(), Broken> {
-        let Transfer { auth, select, restores, .. } = transfer;
-        let selects = self.db != Some(transfer.db);
-        let select: &[u8] = if selects { select } else { &[] };
-        for bytes in [&[auth, select].concat(), restores] {
-            self.send(shared, transfer, bytes)
-                .await
-                .map_err(|error| Broken::new(Failure::Writing, &error))?;
-        }
-        let mut refusal = None;
-        for _ in 0..usize::from(!auth.is_empty()) + usize::from(selects) {
-            let answer = self.answer(shared, transfer).await;
-            let answer = answer.map_err(|error| Broken::new(Failure::Reading, &error))?;
-            refusal = refusal.or(answer.err());
-        }
-        for nth in 0..transfer.keys {
-            let answer = self.answer(shared, transfer).await.map_err(|error| {
-                let broken = Broken::new(Failure::Reading, &error);
-                Broken { may_retry: broken.may_retry && nth == 0, ..broken }
-            })?;
-            // Whatever else it says: the keys did not go where they were meant to.
-            let answer = refusal.clone().map_or(answer, Err);
-            outcome.taken.push(answer.is_ok());
-            outcome.refusal = outcome.refusal.take().or(answer.err());
-        }
-        Ok(())
-    }
-
-    async fn send(&mut self, shared: &Shared, transfer: &Transfer, bytes: &[u8]) -> io::Result<()> {
-        for chunk in bytes.chunks(CHUNK) {
-            let sending = self.stream.write_all(chunk);
-            shared.timers.timeout(transfer.patience, sending).await.unwrap_or_else(timed_out)?;
-        }
-        Ok(())
-    }
-
-    /// One answer: done, or an error without its `-`.
-    async fn answer(
-        &mut self,
-        shared: &Shared,
-        transfer: &Transfer,
-    ) -> io::Result<Result<(), Vec<u8>>> {
-        if !self.input.contains(&b'\n') {
-            let reading = self.read_line();
-            shared.timers.timeout(transfer.patience, reading).await.unwrap_or_else(timed_out)?;
-        }
-        let end = self.input.iter().position(|&byte| byte == b'\n').unwrap_or_default();
-        let line: Vec<u8> = self.input.drain(..=end).collect();
-        let line = line.trim_ascii_end();
-        match line.split_first() {
-            Some((b'+', _)) => Ok(Ok(())),
-            Some((b'-', error)) => Ok(Err(error.to_vec())),
-            _ => Err(io::ErrorKind::InvalidData.into()),
-        }
-    }
-
-    /// Reads until there is a whole line.
-    async fn read_line(&mut self) -> io::Result<()> {
-        while !self.input.contains(&b'\n') {
-            if self.input.len() >= LINE_MAX {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            let mut room = [0; LINE_MAX];
-            match self.stream.read(&mut room).await? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                len => self.input.extend_from_slice(&room[..len]),
+    async fn run(&mut self, shared: &Shared, errand: &mut Errand<'_>) -> Result<(), Broken> {
+        let Transfer { restores, patience, .. } = errand.transfer;
+        for bytes in [&errand.heads, restores] {
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                let writing = pin!(self.stream.write(&rest[..rest.len().min(CHUNK)]));
+                let sent = step(shared, *patience, writing).await;
+                rest = &rest[sent.map_err(|error| Broken::new(Failure::Writing, &error))?..];
             }
         }
+        while !errand.is_over() {
+            let heard = match self.take_line() {
+                Some(line) => errand.hear(line.trim_ascii_end()),
+                None if self.input.len() >= LINE_MAX => Err(io::ErrorKind::InvalidData.into()),
+                None => {
+                    let mut room = [0; LINE_MAX];
+                    let reading = pin!(self.stream.read(&mut room));
+                    let read = step(shared, *patience, reading).await;
+                    read.map(|len| self.input.extend_from_slice(&room[..len]))
+                }
+            };
+            heard.map_err(|error| Broken::new(Failure::Reading, &error))?;
+        }
         Ok(())
+    }
+
+    fn take_line(&mut self) -> Option<Vec<u8>> {
+        let end = self.input.iter().position(|&byte| byte == b'\n')?;
+        Some(self.input.drain(..=end).collect())
+    }
+}
+
+/// Waits for some bytes to go one way or the other, for as long as the other side may take. None at all
+/// are its end.
+async fn step(
+    shared: &Shared,
+    patience: Duration,
+    bytes: Pin<&mut (dyn Future<Output = io::Result<usize>> + Send)>,
+) -> io::Result<usize> {
+    match shared.timers.timeout(patience, bytes).await {
+        Some(Ok(0)) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Some(moved) => moved,
+        None => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 
@@ -239,8 +261,4 @@ fn failure_to_connect(error: &io::Error) -> Failure {
         io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable => Failure::Writing,
         _ => Failure::Connecting,
     }
-}
-
-fn timed_out<T>() -> io::Result<T> {
-    Err(io::ErrorKind::TimedOut.into())
 }
