@@ -9,10 +9,14 @@
 //!  HOG n           takes n MiB for good, then +OK
 //!  CHILD n         a child takes n MiB and is gone or killed; +its wait status
 //!  STORM n         +OK, and then n processes that sleep, each an orphan in a session of its own and deaf
-//!                  to SIGTERM; how many there are is said on standard output
+//!                  to SIGTERM; how many there are is said on standard output. They are copies of this
+//!                  program, with its threads' stacks and heaps
+//!  BOMB n          the same of a small program without threads: of this one, started anew
 //!  INFO            its process number
 //!  MEMORY PURGE    says on standard output that it was asked; +OK
 //! ```
+
+#![no_main]
 
 use std::ffi::CString;
 use std::fs::Permissions;
@@ -22,6 +26,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 
 const PORT: u16 = 6379;
+/// On the command line, before a number: only that many processes, as BOMB says.
+const BOMB: &str = "--bomb";
 
 unsafe extern "C" {
     fn fork() -> i32;
@@ -31,15 +37,28 @@ unsafe extern "C" {
     fn _exit(code: i32) -> !;
     fn syscall(number: i64, ...) -> i64;
     fn mmap(at: usize, len: usize, prot: i32, flags: i32, fd: i32, offset: i64) -> usize;
+    fn sleep(seconds: u32) -> u32;
     fn execv(program: *const std::ffi::c_char, argv: *const *const std::ffi::c_char) -> i32;
 }
 
+const SIGPIPE: i32 = 13;
 const SIGTERM: i32 = 15;
 const SIG_IGN: usize = 1;
 
-fn main() {
+/// The C library's: before its own, Rust would map a stack for signals, which every copy would have.
+#[unsafe(no_mangle)]
+extern "C" fn main() -> i32 {
+    unsafe { signal(SIGPIPE, SIG_IGN) };
+    serve_or_escape();
+    0
+}
+
+fn serve_or_escape() {
     if std::env::args().any(|word| word == "--version") {
         return;
+    }
+    if let Some(count) = std::env::args().skip_while(|word| word != BOMB).nth(1) {
+        return escape_all(count.parse().expect("a number"));
     }
     let port = std::env::args().skip_while(|word| word != "--port").nth(1);
     let port = port.and_then(|port| port.parse().ok()).unwrap_or(PORT);
@@ -98,6 +117,7 @@ fn answer(words: &[&str]) -> String {
         }
         ["CHILD", _] => child(number(1)),
         ["STORM", _] => storm(number(1)),
+        ["BOMB", _] => bomb(number(1)),
         ["INFO", ..] => {
             let text = format!("process_id:{}\r\n", std::process::id());
             format!("${}\r\n{text}\r\n", text.len())
@@ -224,11 +244,18 @@ fn child(mib: usize) -> String {
 }
 
 fn storm(count: usize) -> String {
-    let begun = std::thread::Builder::new().spawn(move || {
-        let stand = (0..count).take_while(|_| escape()).count();
-        println!("storm: {stand} of {count} processes stand");
-    });
+    let begun = std::thread::Builder::new().spawn(move || escape_all(count));
     begun.map_or_else(refused, |_| "+OK\r\n".to_owned())
+}
+
+fn bomb(count: usize) -> String {
+    let begun = std::process::Command::new("/proc/self/exe").args([BOMB, &count.to_string()]).spawn();
+    begun.map_or_else(refused, |_| "+OK\r\n".to_owned())
+}
+
+fn escape_all(count: usize) {
+    let stand = (0..count).take_while(|_| escape()).count();
+    println!("storm: {stand} of {count} processes stand");
 }
 
 /// A child's child, whose parent is gone: only its cgroup says where it came from.
@@ -240,7 +267,7 @@ fn escape() -> bool {
         match unsafe { fork() } {
             // Not by `pause`, which the sandbox does not know: that would be a loop.
             0 => loop {
-                std::thread::sleep(std::time::Duration::from_secs(3600));
+                unsafe { sleep(3600) };
             },
             grandchild => unsafe { _exit(i32::from(grandchild < 0)) },
         }

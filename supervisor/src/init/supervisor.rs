@@ -181,7 +181,8 @@ impl Supervisor {
             for event in events.iter().take(count) {
                 self.receive(event.data.u64());
             }
-            let reaped = self.reap();
+            let held = !more && self.storm.holds(self.killed_trees_live(), now_ms());
+            let reaped = if held { self.reap_services() } else { self.reap() };
             more = reaped == runs::REAPS_PER_TURN;
             self.reserve.fill();
             self.tick();
@@ -190,8 +191,10 @@ impl Supervisor {
             self.pass_on_logs();
             self.push_snapshot();
             self.push_logs();
-            if self.storm.goes_on(reaped, now_ms()) && !more {
-                std::thread::sleep(storm::PAUSE);
+            // What woke it is one that ended, reaped or not.
+            let ended = if held { reaped.max(1) } else { reaped };
+            if self.storm.goes_on(ended, now_ms()) && !more {
+                self.pause();
             }
         }
     }
@@ -322,7 +325,7 @@ impl Supervisor {
     /// Gives what is due next.
     fn arm_timer(&self) -> Option<Ms> {
         let services = self.slots.iter().filter_map(|slot| slot.record.deadline());
-        let talk = [self.push_again_at(), self.logs.deadline()];
+        let talk = [self.push_again_at(), self.logs.deadline(), self.storm.deadline()];
         let others =
             talk.into_iter().chain([self.plan_due, self.phase.deadline(), self.next_beat()]);
         let next = services.chain(others.flatten()).chain(self.trial_due()).min();

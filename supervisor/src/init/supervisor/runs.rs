@@ -3,39 +3,42 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use heapless::Vec;
 use holdfast_supervisor::degraded::Degraded;
 use holdfast_supervisor::machine::{Event, Exit, State};
-use holdfast_supervisor::snapshot::Mode;
-use rustix::event::epoll;
+use holdfast_supervisor::snapshot::{MAX_SLOTS, Mode};
+use rustix::event::{PollFd, PollFlags, epoll};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions, waitid, waitpid};
 
 use super::stop::Phase;
+use super::storm::PAUSE;
 use super::{AGENT, CGROUPS, MAIN, Supervisor};
 use crate::cgroup::Group;
 use crate::console::say;
 use crate::finish::End;
-use crate::service::{Ended, Leaving};
+use crate::service::{Ended, Leaving, Slot};
 
 /// Children reaped per turn, so that a storm of orphans leaves room for everything else.
 pub(super) const REAPS_PER_TURN: usize = 256;
 /// `__WALL` of wait(2): also children that do not signal their end with SIGCHLD.
 const WALL: u32 = 0x4000_0000;
+const ENDED: WaitOptions = WaitOptions::NOHANG.union(WaitOptions::from_bits_retain(WALL));
 
 impl Supervisor {
     /// Everything that ended: services, and the orphans that PID 1 inherits. How many they were; there
     /// may be more of [`REAPS_PER_TURN`].
     pub(super) fn reap(&mut self) -> usize {
-        let options = WaitOptions::NOHANG | WaitOptions::from_bits_retain(WALL);
         let mut reaped = 0;
         while reaped < REAPS_PER_TURN {
-            let Ok(Some((pid, status))) = rustix::process::wait(options) else { break };
+            let Ok(Some((pid, status))) = rustix::process::wait(ENDED) else { break };
             reaped += 1;
             self.beat_ended(pid, status.exit_status());
             self.ended(pid, status.exit_status(), status.terminating_signal());
         }
-        for at in 0..self.slots.len() {
-            self.look_whether_cleared(at);
+        // The kernel counts the dead as their user's processes: the next run might find no room.
+        if reaped < REAPS_PER_TURN {
+            (0..self.slots.len()).for_each(|at| self.look_whether_cleared(at));
         }
         if reaped > 0
             && let Some(cgroups) = &mut self.cgroups
@@ -43,6 +46,37 @@ impl Supervisor {
             cgroups.sweep();
         }
         reaped
+    }
+
+    /// Only services, each by its number, which the kernel finds without a look at the other children.
+    pub(super) fn reap_services(&mut self) -> usize {
+        let mut reaped = 0;
+        for at in 0..self.slots.len() {
+            let Some(pid) = self.slots.get(at).and_then(Slot::pid) else { continue };
+            let Ok(Some((pid, status))) = waitpid(Some(pid), ENDED) else { continue };
+            reaped += 1;
+            self.ended(pid, status.exit_status(), status.terminating_signal());
+        }
+        reaped
+    }
+
+    /// There are runs that were killed, and of each some live; the main process does not.
+    pub(super) fn killed_trees_live(&self) -> bool {
+        let mut trees = self.killed_trees().peekable();
+        trees.peek().is_some() && trees.all(Leaving::is_populated)
+    }
+
+    fn killed_trees(&self) -> impl Iterator<Item = &Leaving> {
+        let is_killed = |slot: &&Slot| matches!(slot.record.state, State::Clearing { .. });
+        self.slots.iter().filter(is_killed).filter_map(|slot| slot.leaving.as_ref())
+    }
+
+    /// Children gather, until one of the killed trees is gone at the latest.
+    pub(super) fn pause(&self) {
+        let events = self.killed_trees().filter_map(Leaving::events);
+        let mut ends: Vec<PollFd<'_>, MAX_SLOTS> =
+            events.map(|events| PollFd::new(events, PollFlags::PRI)).collect();
+        let _ = rustix::event::poll(&mut ends, Some(&PAUSE));
     }
 
     /// The slot whose main process this is.
