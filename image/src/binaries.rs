@@ -1,7 +1,7 @@
 //! The static programs that ship, built once whoever asks: the tool, or many tests at a time.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,16 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::oci::sha256;
 use crate::packages::ensure_packages;
 use crate::paths;
 use crate::process::{say, stream};
 
 /// The one target of this tool. Everything that names an architecture starts here.
 pub const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// What cargo builds.
+const PROGRAMS: [&str; 4] = ["-p", "holdfast-server", "-p", "holdfast-supervisor"];
 
 /// Crates between two lines of progress.
 const SAY_EVERY: usize = 10;
@@ -70,8 +74,20 @@ fn build(kind: &str, more: &[&str]) -> Result<Binaries> {
     ensure_packages(&["gcc", "libc6-dev", "make"])?;
     let kept = paths::scratch()?.join("programs").join(kind);
     let _one_at_a_time = paths::lock("binaries")?;
-    keep(&cargo_build(more)?, &kept)?;
+    let target = paths::target();
+    keep(&cargo_build(&target, &shipped_flags()?, &[&PROGRAMS, more].concat())?, &kept)?;
     Binaries::in_dir(&kept).check()
+}
+
+/// The server with counters at its branches. It writes them below `counts` when it exits. Built among
+/// the same packages as the one that ships: what others need of a crate is part of its functions' names.
+pub fn counting_server(counts: &Path) -> Result<PathBuf> {
+    ensure_packages(&["gcc", "libc6-dev", "make"])?;
+    let flags = ["-Ctarget-feature=+crt-static".into(), joined("-Cprofile-generate=", counts)];
+    let target = paths::scratch()?.join("counting");
+    let built =
+        cargo_build(&target, &flags, &[&PROGRAMS[..], &["--bin", "holdfast-server"]].concat())?;
+    Ok(built.join("holdfast-server"))
 }
 
 /// Links the programs of `built` into `kept`. One that runs meanwhile goes on with its own file.
@@ -98,13 +114,13 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-fn cargo_build(more: &[&str]) -> Result<PathBuf> {
-    let target = paths::target();
+fn cargo_build(target: &Path, flags: &[OsString], words: &[&str]) -> Result<PathBuf> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(paths::workspace()).env("RUSTFLAGS", rustflags());
-    cargo.env_remove("CARGO_ENCODED_RUSTFLAGS");
-    cargo.args(["build", "--release", "--target", TARGET, "--target-dir"]).arg(&target);
-    cargo.args(["-p", "holdfast-server", "-p", "holdfast-supervisor"]).args(more);
+    cargo.current_dir(paths::workspace());
+    // Unlike RUSTFLAGS it may have paths with spaces.
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join(OsStr::new("\x1f")));
+    cargo.args(["build", "--release", "--target", TARGET, "--target-dir"]).arg(target);
+    cargo.args(words);
     let mut crates = 0;
     stream(&mut cargo, |line| {
         let line = line.trim();
@@ -147,26 +163,50 @@ pub(crate) const FLAGS: &str = "-C target-feature=+crt-static \
 
 /// What only LLD, Rust's own linker for this target, can do: functions whose code is the same are kept
 /// once (35 KB of the server). Nothing here compares addresses of functions to tell them apart.
-const LLD_FLAGS: &str = " -C link-arg=-Wl,--icf=all";
+const LLD_FLAGS: &str = "-C link-arg=-Wl,--icf=all";
 
-/// [`FLAGS`] and [`LLD_FLAGS`], and without this machine's paths, so that another machine makes the same bytes.
-fn rustflags() -> OsString {
-    let mut flags = OsString::from(FLAGS);
-    flags.push(LLD_FLAGS);
+/// How [`profile`] is used.
+///
+/// * Calls that are executed often are inlined up to a sixth of LLVM's usual size: beyond it the server
+///   grows and is no faster.
+/// * Functions that were changed since they were counted are compiled as if nobody had: no warning.
+const PROFILE_FLAGS: &str = "-C llvm-args=-hot-callsite-threshold=500 \
+    -C llvm-args=-locally-hot-callsite-threshold=50 \
+    -C llvm-args=-no-pgo-warn-mismatch";
+
+/// How often each branch of the server is taken, by which LLVM inlines, lays out and keeps small:
+/// `cargo run -p holdfast-tests --bin train` counts anew. It holds for one release of the compiler: another
+/// gives functions other names, and compiles them as if nobody had counted.
+pub fn profile() -> PathBuf {
+    paths::workspace().join("image/profile/server.profdata")
+}
+
+/// [`FLAGS`], [`LLD_FLAGS`] and [`PROFILE_FLAGS`], and without this machine's paths, so that another
+/// machine makes the same bytes.
+fn shipped_flags() -> Result<Vec<OsString>> {
+    let words = [FLAGS, LLD_FLAGS, PROFILE_FLAGS].into_iter().flat_map(str::split_whitespace);
+    let mut flags: Vec<OsString> = words.map(OsString::from).collect();
+    let profile = profile();
+    let counted = fs::read(&profile).with_context(|| profile.display().to_string())?;
+    flags.push(joined("-Cprofile-use=", &profile));
+    // Cargo would not compile others' crates anew for another profile behind the same name.
+    flags.push(format!("--cfg=profile=\"{}\"", sha256(&counted)).into());
     let home = env::var_os("CARGO_HOME")
         .or_else(|| env::var_os("HOME").map(|h| Path::new(&h).join(".cargo").into()));
-    let mut remap = |from: OsString, to: &str| {
-        // RUSTFLAGS is split at spaces; such a path cannot be named there, only left as it is.
-        if !from.to_string_lossy().contains(' ') {
-            flags.push(" --remap-path-prefix=");
-            flags.push(from);
-            flags.push("=");
-            flags.push(to);
-        }
-    };
-    if let Some(home) = home {
-        remap(home, "/cargo");
+    let places = [
+        home.map(|home| (PathBuf::from(home), "=/cargo")),
+        Some((paths::workspace(), "=/holdfast")),
+    ];
+    for (from, to) in places.into_iter().flatten() {
+        let mut remap = joined("--remap-path-prefix=", &from);
+        remap.push(to);
+        flags.push(remap);
     }
-    remap(paths::workspace().into(), "/holdfast");
-    flags
+    Ok(flags)
+}
+
+fn joined(option: &str, path: &Path) -> OsString {
+    let mut flag = OsString::from(option);
+    flag.push(path);
+    flag
 }

@@ -195,6 +195,7 @@ fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-fn sha256(bytes: &[u8]) -> String {
+/// In hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -215,7 +215,7 @@ fn version(server: &Server) -> String {
         line.unwrap_or("?").to_owned()
     };
     match server.flavour() {
-        Flavour::Holdfast => format!("Holdfast {}", env!("CARGO_PKG_VERSION")),
+        Flavour::Holdfast | Flavour::Counting => format!("Holdfast {}", env!("CARGO_PKG_VERSION")),
         Flavour::OptimisedValkey | Flavour::Valkey => format!("Valkey {}", field("valkey_version")),
         Flavour::Redis | Flavour::Redis8 => format!("Redis {}", field("redis_version")),
     }

@@ -10,6 +10,8 @@ use crate::{packages, redis, valkey};
 pub enum Flavour {
     /// Ours: the static release binary that the image ships.
     Holdfast,
+    /// Ours with counters at its branches, which it writes when it exits: see [`crate::training`].
+    Counting,
     /// Debian's redis-server (7.0 on bookworm).
     Redis,
     /// Redis 8.0, built from Debian's source package.
@@ -24,6 +26,7 @@ pub enum Flavour {
 pub fn server(flavour: Flavour) -> PathBuf {
     match flavour {
         Flavour::Holdfast => holdfast(),
+        Flavour::Counting => counting(),
         Flavour::Redis => debian_program("redis-server"),
         Flavour::Redis8 => redis_8_directory().join("redis-server"),
         Flavour::Valkey => valkey_directory().join("valkey-server"),
@@ -36,6 +39,15 @@ fn holdfast() -> PathBuf {
     static SERVER: OnceLock<PathBuf> = OnceLock::new();
     let build = || match holdfast_image::static_binaries() {
         Ok(binaries) => binaries.server,
+        Err(why) => panic!("{why:#}"),
+    };
+    SERVER.get_or_init(build).clone()
+}
+
+fn counting() -> PathBuf {
+    static SERVER: OnceLock<PathBuf> = OnceLock::new();
+    let build = || match holdfast_image::binaries::counting_server(&crate::training::counts()) {
+        Ok(server) => server,
         Err(why) => panic!("{why:#}"),
     };
     SERVER.get_or_init(build).clone()

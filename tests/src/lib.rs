@@ -7,7 +7,8 @@
 //! (Valkey's suite), [`volume`] (data of every kind, to be found elsewhere), [`process`] (what /proc
 //! says), [`load`] (requests for the benches), [`bench_args`] (what they are asked for), [`fuzz`]
 //! (inputs and checks for the parsers), [`suites`] (client libraries' own suites), [`appliance`] (the
-//! machine in QEMU), [`programs`] and [`hurt`] (services in the server's place), [`power_cuts`] (a server, or a whole machine, that ends at once under load).
+//! machine in QEMU), [`programs`] and [`hurt`] (services in the server's place), [`power_cuts`] (a server, or a whole machine, that ends at once under load),
+//! [`training`] (which branches the server that ships is compiled for).
 //!
 //! Nothing here sleeps for a fixed time: whatever takes time is waited for by its condition.
 
@@ -37,6 +38,7 @@ pub mod starvation;
 pub mod suites;
 pub mod tcl;
 pub mod tls;
+pub mod training;
 pub mod transcript;
 pub mod valkey;
 pub mod volume;

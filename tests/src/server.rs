@@ -217,6 +217,10 @@ impl Drop for Server {
         if thread::panicking() {
             eprintln!("--- log of {:?}, pid {}\n{}", self.flavour, self.pid(), self.log_tail());
         }
+        if self.flavour == Flavour::Counting {
+            self.signal(Signal::TERM);
+            self.exit_status(PATIENCE);
+        }
         self.kill();
     }
 }

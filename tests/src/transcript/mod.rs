@@ -68,7 +68,7 @@ const SERVERS: [&str; 3] = ["holdfast", "redis", "valkey"];
 
 fn server_word(flavour: Flavour) -> &'static str {
     match flavour {
-        Flavour::Holdfast => "holdfast",
+        Flavour::Holdfast | Flavour::Counting => "holdfast",
         Flavour::Redis | Flavour::Redis8 => "redis",
         Flavour::Valkey | Flavour::OptimisedValkey => "valkey",
     }
