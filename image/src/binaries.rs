@@ -70,8 +70,6 @@ pub fn binaries_with_test_hooks() -> Result<Binaries> {
 /// Builds the programs with `more` words for cargo. Both kinds share what they depend on, so both come
 /// out at the same place; each is kept below `kind`.
 fn build(kind: &str, more: &[&str]) -> Result<Binaries> {
-    // The allocator's C sources and the static C library.
-    ensure_packages(&["gcc", "libc6-dev", "make"])?;
     let kept = paths::scratch()?.join("programs").join(kind);
     let _one_at_a_time = paths::lock("binaries")?;
     let target = paths::target();
@@ -82,7 +80,6 @@ fn build(kind: &str, more: &[&str]) -> Result<Binaries> {
 /// The server with counters at its branches. It writes them below `counts` when it exits. Built among
 /// the same packages as the one that ships: what others need of a crate is part of its functions' names.
 pub fn counting_server(counts: &Path) -> Result<PathBuf> {
-    ensure_packages(&["gcc", "libc6-dev", "make"])?;
     let flags = ["-Ctarget-feature=+crt-static".into(), joined("-Cprofile-generate=", counts)];
     let target = paths::scratch()?.join("counting");
     let built =
@@ -115,6 +112,8 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
 }
 
 fn cargo_build(target: &Path, flags: &[OsString], words: &[&str]) -> Result<PathBuf> {
+    // The allocator's C sources and the static C library.
+    ensure_packages(&["gcc", "libc6-dev", "make"])?;
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(paths::workspace());
     // Unlike RUSTFLAGS it may have paths with spaces.
@@ -162,7 +161,8 @@ pub(crate) const FLAGS: &str = "-C target-feature=+crt-static \
     --cfg sha2_backend_soft=\"compact\"";
 
 /// What only LLD, Rust's own linker for this target, can do: functions whose code is the same are kept
-/// once (35 KB of the server). Nothing here compares addresses of functions to tell them apart.
+/// once (35 KB of the server). Nothing of ours tells functions apart by their addresses, and the tests run
+/// what was folded.
 const LLD_FLAGS: &str = "-C link-arg=-Wl,--icf=all";
 
 /// How [`profile`] is used.

@@ -1,5 +1,5 @@
 //! `train`: counts what the server executes most, and writes the profile by which the one that ships is
-//! compiled. See src/training.rs. Takes a quarter of an hour; to be repeated when what commands go
+//! compiled. See src/training.rs. Takes eight minutes; to be repeated when what commands go
 //! through has changed, before speed is measured.
 
 use std::process::ExitCode;

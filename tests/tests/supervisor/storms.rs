@@ -56,6 +56,7 @@ fn two_thousand_processes_that_escaped_are_gone_before_the_next_run() {
         eprintln!("{PROCESSES} processes of a {line} were gone after {} ms", server["cleared_ms"]);
         assert!(server["cleared_ms"].as_u64().is_some_and(|ms| ms > 0), "{server}");
         assert!(children(rig.init).len() < 10, "they were reaped before");
+        wait::expect("all of them to be reaped", || children(rig.init).len() == 2);
     }
     assert!(!rig.status()["degraded"].to_string().contains("left-behind"));
     rig.stop();
