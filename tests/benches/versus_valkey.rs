@@ -12,8 +12,9 @@
 //! whole time, and every measurement is taken in turn, A B A B, several rounds; the table shows
 //! medians. CPU time is the kernel's count for the server's process: user and system.
 //!
-//! `workers` measures each server alone, first with one worker thread as above, then with two on
-//! both cores, which they share with the client.
+//! `workers` measures each server alone: with two worker threads on both cores, which they share with
+//! the client; with one worker on the same two cores, which tells what the second worker costs; and
+//! with one as above, which tells what sharing with the client costs.
 
 use std::process::Command as Program;
 
@@ -36,6 +37,9 @@ const DEPTHS: [(usize, usize); 3] = [(1, 1_500_000), (16, 2_000_000), (100, 4_00
 /// What two workers are measured with.
 const WORKERS_COMMANDS: [&str; 2] = ["GET", "SET"];
 const WORKERS_DEPTHS: [usize; 2] = [1, 16];
+/// Worker threads, the server's cores, the client's.
+const WORKERS: [(&str, &str, &str); 3] =
+    [("2", BOTH_CORES, BOTH_CORES), ("1", BOTH_CORES, BOTH_CORES), ("1", SERVER_CORE, CLIENT_CORE)];
 
 /// What to measure.
 struct Plan {
@@ -156,18 +160,22 @@ impl Plan {
         samples
     }
 
-    /// Each server alone: two worker threads against one.
+    /// Each server alone: two worker threads against one, on the same cores and on one of its own.
     fn compare_workers(&self) {
-        println!("| | two workers | one worker | ratio |\n|---|---|---|---|");
+        println!(
+            "| | two workers | one worker, same cores | ratio | one worker, own core | ratio |"
+        );
+        println!("|---|---|---|---|---|---|");
         for flavour in self.flavours {
-            let two = Server::start_pinned(flavour, &["--io-threads", "2"], BOTH_CORES);
-            let one = Server::start_pinned(flavour, &[], SERVER_CORE);
+            let servers = WORKERS.map(|(threads, cores, _)| {
+                Server::start_pinned(flavour, &["--io-threads", threads], cores)
+            });
             for command in WORKERS_COMMANDS.iter().filter_map(|name| commands::named(name)) {
                 for depth in WORKERS_DEPTHS {
-                    let samples = self.measure_workers([&two, &one], &command, depth);
-                    let name = format!("{}, {}, P={depth}", version(&two), command.name);
-                    print_row(&name, CPU, &samples);
-                    print_row(&name, RATE, &samples);
+                    let samples = self.measure_workers(&servers, &command, depth);
+                    let name = format!("{}, {}, P={depth}", version(&servers[0]), command.name);
+                    print_workers_row(&name, CPU, &samples);
+                    print_workers_row(&name, RATE, &samples);
                 }
             }
         }
@@ -175,17 +183,15 @@ impl Plan {
 
     fn measure_workers(
         &self,
-        servers: [&Server; 2],
+        servers: &[Server; 3],
         command: &Command,
         depth: usize,
-    ) -> [Vec<Sample>; 2] {
-        let mut samples = [Vec::new(), Vec::new()];
+    ) -> [Vec<Sample>; 3] {
+        let mut samples = [const { Vec::new() }; 3];
         let requests = self.requests(command, depth);
         for round in 1..=self.rounds {
             say(format!("workers: {} P={depth}, round {round}", command.name));
-            for ((server, cores), samples) in
-                servers.into_iter().zip([BOTH_CORES, CLIENT_CORE]).zip(&mut samples)
-            {
+            for ((server, (.., cores)), samples) in servers.iter().zip(WORKERS).zip(&mut samples) {
                 pin_this_process(cores);
                 samples.push(Sample::take(server, command, depth, requests));
             }
@@ -256,6 +262,19 @@ fn print_row(name: &str, figure: Figure, samples: &[Vec<Sample>; 2]) -> f64 {
     let Figure { name: what, show, .. } = figure;
     println!("| {name}: {what} | {} | {} | {:.2} |", show(a), show(b), a / b);
     a / b
+}
+
+/// Prints the medians, and what the first is of each of the others.
+fn print_workers_row(name: &str, figure: Figure, samples: &[Vec<Sample>; 3]) {
+    let [two, one, apart] = samples.each_ref().map(|samples| median(samples, figure.of));
+    let Figure { name: what, show, .. } = figure;
+    let (shared, own) = (two / one, two / apart);
+    println!(
+        "| {name}: {what} | {} | {} | {shared:.2} | {} | {own:.2} |",
+        show(two),
+        show(one),
+        show(apart)
+    );
 }
 
 fn microseconds(nanoseconds: f64) -> String {
