@@ -35,10 +35,11 @@ pub enum Degraded {
     SafeMode = 25,
     ConfigRefused = 26,
     AddressConflict = 27,
+    CertificateNames = 28,
 }
 
 impl Degraded {
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::NoCgroups,
         Self::PartialCgroups,
         Self::NoClone3,
@@ -67,6 +68,7 @@ impl Degraded {
         Self::SafeMode,
         Self::ConfigRefused,
         Self::AddressConflict,
+        Self::CertificateNames,
     ];
 
     /// Stable, for programs.
@@ -100,6 +102,7 @@ impl Degraded {
             Self::SafeMode => "safe-mode",
             Self::ConfigRefused => "config-refused",
             Self::AddressConflict => "address-conflict",
+            Self::CertificateNames => "certificate-names",
         }
     }
 
@@ -135,6 +138,10 @@ impl Degraded {
             Self::CertificateExpiring => "the certificate is due and has not been renewed",
             Self::CertificateRefused => {
                 "the certificate that was put in place is bad; the old one is kept"
+            }
+            Self::CertificateNames => {
+                "a name of [tls] is not in the certificate: its authority does not permit it, and a \
+                 new one (holdfast certs new-authority) would have to be given to all clients"
             }
             Self::LogsDropped => {
                 "log lines were dropped: they came faster than they could be written"

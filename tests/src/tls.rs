@@ -5,9 +5,11 @@ use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier as _;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, Error, RootCertStore};
 
 use crate::authority::{Authority, Issued};
 use crate::ports::PortLease;
@@ -28,11 +30,7 @@ pub fn server(authority: &Authority, identity: &Issued, args: &[&str]) -> (Serve
 
 /// A client that knows one authority, and shows a certificate (with its key) where it has one.
 pub fn client(authority: &Path, identity: Option<(&Path, &Path)>) -> Arc<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(authority) {
-        roots.add(certificate).expect("an authority");
-    }
-    let config = ClientConfig::builder().with_root_certificates(roots);
+    let config = ClientConfig::builder().with_root_certificates(roots(authority));
     Arc::new(match identity {
         None => config.with_no_client_auth(),
         Some((certificate, key)) => {
@@ -40,6 +38,25 @@ pub fn client(authority: &Path, identity: Option<(&Path, &Path)>) -> Arc<ClientC
             config.with_client_auth_cert(certificates(certificate), key).expect("an identity")
         }
     })
+}
+
+fn roots(authority: &Path) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(authority) {
+        roots.add(certificate).expect("an authority");
+    }
+    roots
+}
+
+/// What such a client thinks of a certificate that is shown to it as `host`'s.
+pub fn judge(authority: &Path, certificate: &Path, host: &str) -> Result<(), Error> {
+    let verifier = WebPkiServerVerifier::builder(Arc::new(roots(authority))).build();
+    let certificates = certificates(certificate);
+    let host = ServerName::try_from(host.to_owned()).expect("a name");
+    let verifier = verifier.expect("an authority");
+    verifier
+        .verify_server_cert(&certificates[0], &certificates[1..], &host, &[], UnixTime::now())
+        .map(drop)
 }
 
 pub fn certificates(file: &Path) -> Vec<CertificateDer<'static>> {

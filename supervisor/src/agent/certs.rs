@@ -4,6 +4,7 @@
 //! ```text
 //!   schedule, clock    when one is made: pure
 //!   bundle, chain, pem what is wrong with one: pure
+//!   constraints        what our authority may sign for: pure
 //!   keeper             what is held and what to do next
 //!   job                the work, in a thread of its own
 //!   store, set         the files, switched in one step
@@ -16,6 +17,7 @@ mod chain;
 pub(crate) mod check;
 mod clock;
 mod command;
+mod constraints;
 mod fault;
 mod files;
 mod issue;
@@ -35,7 +37,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use holdfast_supervisor::bytes::Malformed;
-use holdfast_supervisor::clock::now_ms;
+use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::degraded::Degraded;
 use holdfast_supervisor::paths;
 use holdfast_supervisor::plan::Plan;
@@ -60,6 +62,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// The plan waits this long for a first certificate; init starts without a plan after 2 s.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
+/// A new authority is for the names and the addresses of its moment: a machine has this long after
+/// power-on to get one. Without any nobody reaches it.
+const ADDRESS_WAIT_MS: Ms = 30_000;
+
 pub(crate) struct Certs {
     /// Under it everything is kept.
     root: PathBuf,
@@ -69,6 +75,8 @@ pub(crate) struct Certs {
     no_store: RefCell<Option<String>>,
     /// The plan that init has asks for TLS.
     offered: Cell<bool>,
+    /// init has the plan, and with it the machine its name.
+    planned: Cell<bool>,
     /// What the server shows.
     shown: RefCell<Shown>,
     /// One look at a time, with its work.
@@ -82,6 +90,7 @@ impl Certs {
             keeper: RefCell::default(),
             no_store: RefCell::default(),
             offered: Cell::new(false),
+            planned: Cell::new(false),
             shown: RefCell::default(),
             turn: Mutex::new(()),
         }
@@ -171,6 +180,7 @@ impl Certs {
             (keeper.is_late(), Degraded::CertificateExpiring),
             (files && keeper.trouble.is_some(), Degraded::CertificateRefused),
             (self.shown.borrow().trouble().is_some(), Degraded::CertificateRefused),
+            (keeper.misses_a_choice(), Degraded::CertificateNames),
             (keeper.decision == Decision::AwaitEntropy, Degraded::NoEntropy),
             (keeper.decision == Decision::AwaitClock, Degraded::ClockUnset),
         ];
@@ -196,6 +206,7 @@ pub(crate) async fn prepare(shared: &Rc<Shared>) {
 pub(crate) async fn keep(shared: &Rc<Shared>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
+        shared.certs.planned.set(true);
         look(shared).await;
         server::follow(shared).await;
     }
@@ -230,11 +241,17 @@ fn present(shared: &Shared, tls: &Tls) -> Look {
         Origin::SelfCa { .. } => names::of_this_machine(&host, &tls.names),
         _ => Vec::new(),
     };
+    let on_metal = is_on_metal(shared);
+    // In a container it is a number that changes with each.
+    let named = names::Name::parse(&host).filter(|_| on_metal);
+    let has_address = || now_ms() >= ADDRESS_WAIT_MS || names::have_address();
     Look {
         wall: wall_clock(),
         mono: now_ms(),
         confirmed: is_clock_confirmed(shared),
         entropy: getrandom(&mut [0; 1], GetRandomFlags::NONBLOCK).is_ok(),
+        chosen: tls.names.iter().cloned().chain(named).collect(),
+        settled: !on_metal || (shared.certs.planned.get() && has_address()),
         host,
         names,
     }
@@ -246,6 +263,10 @@ pub(crate) fn wall_clock() -> schedule::Unix {
         Ok(after) => since(after),
         Err(before) => -since(before.duration()),
     }
+}
+
+fn is_on_metal(shared: &Shared) -> bool {
+    shared.snapshot.borrow().as_ref().is_some_and(|snapshot| snapshot.mode == Mode::Metal)
 }
 
 /// init knows on a machine. In a container the clock is somebody else's.

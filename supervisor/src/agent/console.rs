@@ -37,7 +37,7 @@ holdfast config reset                 goes back to the image's
 holdfast reload                       reads holdfast.toml again
 holdfast backup [--list]              a verified backup now, or what backups there are
 holdfast verify|restore FILE          of a backup or any RDB file
-holdfast certs [renew]                certificates
+holdfast certs [renew]                certificates; new-authority --yes: all new
 holdfast update FILE                  another version, tried once and kept if it does well
 holdfast update key KEY ID            the same from a key of the server's
 holdfast reboot, holdfast poweroff

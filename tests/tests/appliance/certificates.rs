@@ -6,7 +6,7 @@ use holdfast_image::disk;
 use holdfast_image::rootfs::Tree;
 use holdfast_tests::appliance::overlay;
 use holdfast_tests::wait;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::appliance::rig::{Appliance, is_ready};
 
@@ -58,9 +58,11 @@ fn a_machine_that_was_off_for_sixty_days_comes_up_serving_tls() {
     let data = files.path().join("disk.img");
     disk::write(&data, b"not used", DATA_MIB).expect("a disk");
     let appliance = boot(&data, "2027-01-01T00:00:00");
-    assert!(answers_over_tls(&appliance));
+    // Its authority is made once it has its address.
+    wait::expect("the first certificate", || answers_over_tls(&appliance));
     let first = certificate(&appliance);
     assert_eq!(until(&first), "2027-01-15");
+    assert_eq!((&first["left_out"], &first["constrained"]), (&json!([]), &json!(true)));
     drop(appliance);
 
     let appliance = boot(&data, "2027-03-02T00:00:00");

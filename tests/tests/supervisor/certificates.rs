@@ -5,7 +5,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -163,7 +163,7 @@ fn renewal_under_a_thousand_connections_fails_no_handshake() {
         for number in 0..RENEWALS {
             let serial = secure.serial();
             let before = handshakes.load(Ordering::Relaxed);
-            secure.reconfigure(&format!("mode = \"self-ca\"\nnames = [\"n{number}.example\"]"));
+            secure.reconfigure(&format!("mode = \"self-ca\"\nnames = [\"n{number}.local\"]"));
             secure.wait_for_new_certificate(&serial);
             let went_on = || handshakes.load(Ordering::Relaxed) > before + 20;
             wait::expect("handshakes to go on", went_on);
@@ -214,10 +214,17 @@ impl Operator {
     }
 
     fn openssl(&self, words: &str) {
+        self.ask_openssl(words).unwrap_or_else(|why| panic!("{words}: {why}"));
+    }
+
+    /// All that it said, as an error when it was not content.
+    fn ask_openssl(&self, words: &str) -> Result<String, String> {
         let mut openssl = Command::new("openssl");
-        openssl.args(words.split(' ')).current_dir(&self.folder);
+        openssl.args(words.split(' ')).current_dir(&self.folder).stdin(Stdio::null());
         let output = openssl.output().expect("openssl(1)");
-        assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        if output.status.success() { Ok(said) } else { Err(said) }
     }
 
     fn key(&self, name: &str) {
@@ -257,6 +264,102 @@ impl Operator {
         self.put("tls.crt", &self.text(&format!("{of}.crt")));
         self.put("tls.key", &self.text(&format!("{of}.key")));
     }
+}
+
+/// A name of it that clients use, and what openssl(1) demands of it.
+const OURS: [(&str, &str); 4] = [
+    ("current/server.crt", "-purpose sslserver -verify_hostname cache.example"),
+    ("current/server.crt", "-purpose sslserver -verify_hostname localhost"),
+    ("current/server.crt", "-purpose sslserver -verify_ip 127.0.0.1"),
+    ("current/client.crt", "-purpose sslclient"),
+];
+
+/// Who is impersonated, and by what. The last has a common name alone, as certificates once had.
+const FORGED: [(&str, &str, &str); 6] = [
+    ("named", "example.com", "subjectAltName=DNS:example.com"),
+    ("beside", "example.com", "subjectAltName=DNS:cache.example,DNS:example.com"),
+    ("above", "example", "subjectAltName=DNS:example"),
+    ("v4", "1.1.1.1", "subjectAltName=IP:1.1.1.1"),
+    ("v6", "2606:4700:4700::1111", "subjectAltName=IP:2606:4700:4700::1111"),
+    ("example.com", "example.com", "keyUsage=digitalSignature"),
+];
+
+#[test]
+fn a_stolen_authority_speaks_for_nobody_else_on_the_internet() {
+    let secure = Secure::start("mode = \"self-ca\"\nnames = [\"cache.example\"]");
+    let authority = secure.file("ca.crt");
+    let thief = Operator::new(secure.rig.root.path());
+    for (stolen, name) in [("ca.crt", "stolen.crt"), ("ca.key", "stolen.key")] {
+        thief.put(name, &fs::read_to_string(secure.file(stolen)).expect("stolen"));
+    }
+    let verify = |file: &Path, words: &str| {
+        let (authority, file) = (authority.display(), file.display());
+        thief.ask_openssl(&format!("verify -x509_strict -CAfile {authority} {words} {file}"))
+    };
+    for (file, words) in OURS {
+        verify(&secure.file(file), words).unwrap_or_else(|why| panic!("{file} {words}: {why}"));
+    }
+    tls::judge(&authority, &secure.file("current/server.crt"), "cache.example").expect("good");
+    let [certificate, key] =
+        ["client.crt", "client.key"].map(|name| secure.file("current").join(name));
+    thief.openssl(&format!(
+        "s_client -connect {} -CAfile {} -verify_return_error -verify_hostname cache.example \
+         -cert {} -key {} -brief",
+        secure.address(),
+        authority.display(),
+        certificate.display(),
+        key.display()
+    ));
+    // It is the names that the others are refused for.
+    thief.leaf("near", "stolen", "subjectAltName=DNS:printer.local,IP:192.168.7.7");
+    tls::judge(&authority, &thief.folder.join("near.crt"), "printer.local").expect("permitted");
+    thief.ask_openssl(&format!("verify -CAfile {} near.crt", authority.display())).expect("good");
+    for (name, host, extensions) in FORGED {
+        thief.leaf(name, "stolen", extensions);
+        let file = format!("{name}.crt");
+        let said = thief.ask_openssl(&format!("verify -CAfile {} {file}", authority.display()));
+        assert!(
+            said.as_ref().is_err_and(|why| why.contains("permitted subtree")),
+            "{name}: {said:?}"
+        );
+        assert!(tls::judge(&authority, &thief.folder.join(file), host).is_err(), "{name}");
+    }
+    secure.rig.stop();
+}
+
+#[test]
+fn a_name_that_the_authority_does_not_permit_is_left_out_and_told_until_there_is_a_new_one() {
+    let secure = Secure::start("mode = \"self-ca\"");
+    let (client, serial) = (secure.client(), secure.serial());
+    let authority = || fs::read(secure.file("ca.crt")).expect("an authority");
+    let old = authority();
+    secure.reconfigure("mode = \"self-ca\"\nnames = [\"cache.example\"]");
+    let is_told = || secure.rig.status()["degraded"].to_string().contains("certificate-names");
+    wait::expect("it to be told", is_told);
+    let said = secure.certificates();
+    assert!(said["left_out"].to_string().contains("\"cache.example\""), "{said}");
+    assert_eq!((&said["constrained"], secure.serial()), (&true.into(), serial.clone()));
+    assert!(ping(&mut Client::connect_tls(secure.address(), &client).expect("a handshake")));
+
+    let unsure = secure.rig.agent(&["certs", "new-authority"]);
+    assert!(!unsure.status.success());
+    assert!(String::from_utf8_lossy(&unsure.stderr).contains("say new-authority --yes"));
+    assert!(!secure.rig.agent(&["certs", "new-authority", "--yes", "now"]).status.success());
+    assert_eq!(authority(), old);
+
+    let sure = secure.rig.agent(&["certs", "new-authority", "--yes"]);
+    assert!(sure.status.success(), "{sure:?}");
+    assert_eq!(fs::read(secure.file("ca.crt.previous")).expect("kept"), old);
+    assert_ne!(secure.serial(), serial);
+    let trusting = secure.client();
+    wait::expect("it to be served", || {
+        Client::connect_tls(secure.address(), &trusting).is_ok_and(|mut client| ping(&mut client))
+    });
+    assert!(!is_told());
+    tls::judge(&secure.file("ca.crt"), &secure.file("current/server.crt"), "cache.example")
+        .expect("it is named");
+    assert!(Client::connect_tls(secure.address(), &client).is_err(), "it knows the old one alone");
+    secure.rig.stop();
 }
 
 const FILES: &str = "mode = \"files\"\nnames = [\"cache.example\"]\n\
@@ -315,6 +418,8 @@ fn bad_files_of_an_operator_are_refused_by_name_and_the_old_ones_are_kept() {
         Client::connect_tls(secure.address(), &client).is_ok_and(|mut client| ping(&mut client))
     });
     let mut witness = Client::connect_tls(secure.address(), &client).expect("a handshake");
+    let anew = secure.rig.agent(&["certs", "new-authority", "--yes"]);
+    assert!(String::from_utf8_lossy(&anew.stderr).contains("mode is not \"self-ca\""), "{anew:?}");
     for (sentence, [certificate, key, authority]) in bad_bundles(&operator) {
         operator.put("tls.crt", &certificate);
         operator.put("tls.key", &key);

@@ -10,6 +10,7 @@ use rcgen::{
     KeyUsagePurpose, SanType,
 };
 
+use super::constraints::Constraints;
 use super::names::Name;
 use super::schedule::{BACKDATE_S, DAY_S, Unix};
 
@@ -32,12 +33,17 @@ pub(crate) type Signer = Issuer<'static, KeyPair>;
 
 /// An authority for `host`. It is valid from the build on, so that no correction of the clock puts
 /// it into the future.
-pub(crate) fn authority(host: &str, now: Unix) -> Result<Pair, rcgen::Error> {
+pub(crate) fn authority(
+    host: &str,
+    constraints: &Constraints,
+    now: Unix,
+) -> Result<Pair, rcgen::Error> {
     let key = KeyPair::generate()?;
     let mut params = named(&format!("Holdfast CA {} {host}", fingerprint(&key)));
     set_validity(&mut params, BUILT_AT.min(now) - BACKDATE_S, now + AUTHORITY_LIFE_S);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.name_constraints = constraints.extension();
     let certificate = params.self_signed(&key)?;
     Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
 }
@@ -59,15 +65,17 @@ pub(crate) fn server(
     now: Unix,
     life_s: i64,
 ) -> Result<Pair, rcgen::Error> {
-    let host = names.first().map_or_else(|| "localhost".to_owned(), Name::to_string);
-    let mut params = named(&host);
+    // Constraints of DNS names may be applied to this, too, and an address looks like one.
+    let host = names.iter().find(|name| matches!(name, Name::Dns(_)));
+    let mut params = named(&host.map_or_else(|| "localhost".to_owned(), Name::to_string));
     params.subject_alt_names = names.iter().map(alternative).collect::<Result<_, _>>()?;
     params.extended_key_usages =
         vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     leaf(params, signer, now, life_s)
 }
 
-/// For those who look after the machine.
+/// For those who look after the machine. A common name of one label is no DNS name, which would be
+/// constrained.
 pub(crate) fn client(signer: &Signer, now: Unix, life_s: i64) -> Result<Pair, rcgen::Error> {
     let mut params = named("holdfast-client");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];

@@ -2,6 +2,7 @@
 
 use super::authority::{self, Present};
 use super::bundle::Bundle;
+use super::constraints::Constraints;
 use super::files::Prints;
 use super::issue::{self, Pair};
 use super::names::Name;
@@ -14,8 +15,8 @@ use crate::utc::Utc;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Job {
-    /// Of the device's own authority, which is made when there is none.
-    Make { host: String, names: Vec<Name>, life_s: i64, now: Now },
+    /// Of the device's own authority, which is made when there is none, or `anew`.
+    Make { host: String, names: Vec<Name>, life_s: i64, anew: bool, now: Now },
     /// Take over the operator's files if they are good.
     Adopt { files: Files, prints: Prints, names: Vec<Name>, now: i64, in_use: Option<Box<Set>> },
     /// The time, for the next start.
@@ -32,7 +33,10 @@ pub(crate) enum Done {
 impl Job {
     pub(crate) fn run(&self, store: &Store) -> Result<Done, String> {
         match self {
-            Self::Make { host, names, life_s, now } => make(store, host, names, *life_s, *now),
+            Self::Make { host, names, life_s, anew, now } => {
+                let (authority, constraints) = authority(store, host, names, *life_s, *anew, *now)?;
+                make(store, authority, &constraints.split(names).0, *life_s, *now)
+            }
             Self::Adopt { files, prints, names, now, in_use } => {
                 let set = adopt(files, *prints, names, *now)?;
                 if in_use.as_ref().is_some_and(|in_use| set.is_same_as(in_use)) {
@@ -49,8 +53,13 @@ impl Job {
     }
 }
 
-fn make(store: &Store, host: &str, names: &[Name], life_s: i64, now: Now) -> Result<Done, String> {
-    let authority = authority(store, host, life_s, now)?;
+fn make(
+    store: &Store,
+    authority: Pair,
+    names: &[Name],
+    life_s: i64,
+    now: Now,
+) -> Result<Done, String> {
     let failed = |error: rcgen::Error| format!("no certificate: {error}");
     let signer = issue::signer(&authority).map_err(failed)?;
     let server = issue::server(&signer, names, now.wall, life_s).map_err(failed)?;
@@ -68,19 +77,26 @@ fn make(store: &Store, host: &str, names: &[Name], life_s: i64, now: Now) -> Res
     set.install(store).map(|()| Done::Installed)
 }
 
-fn authority(store: &Store, host: &str, life_s: i64, now: Now) -> Result<Pair, String> {
+fn authority(
+    store: &Store,
+    host: &str,
+    names: &[Name],
+    life_s: i64,
+    anew: bool,
+    now: Now,
+) -> Result<(Pair, Constraints), String> {
     let present = authority::read(store).map_err(|error| error.to_string())?;
-    let (pair, known) = match present {
-        Present::Good(pair, known) => (Some(pair), Some(known)),
+    let (present, known) = match present {
+        Present::Good(pair, known, constraints) => (Some((pair, constraints)), Some(known)),
         Present::Lost => (None, None),
     };
-    match (anchor(known, now.wall.saturating_add(life_s), now), pair) {
-        (Anchor::Use, Some(pair)) => Ok(pair),
+    match (anchor(known, now.wall.saturating_add(life_s), anew, now), present) {
+        (Anchor::Use, Some(present)) => Ok(present),
         (Anchor::Hold, _) => Err(format!(
-            "by a clock that shows {} the authority is out of its time, and the clock may be wrong",
+            "a new authority is not made by a clock that shows {} and may be wrong",
             Utc(now.wall)
         )),
-        _ => authority::create(store, host, now.wall),
+        _ => authority::create(store, host, names, now.wall),
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::authority::{self, Present};
 use super::clock::Clock;
+use super::constraints::Constraints;
 use super::files::{Prints, Watch};
 use super::job::{Done, Job};
 use super::names::{self, Name};
@@ -28,6 +29,10 @@ pub(crate) struct Look {
     pub(crate) host: String,
     /// The machine's own and the configured ones.
     pub(crate) names: Vec<Name>,
+    /// Of them, those that somebody has decided on.
+    pub(crate) chosen: Vec<Name>,
+    /// The names are what they will be: an authority can be made for them.
+    pub(crate) settled: bool,
 }
 
 pub(crate) struct Keeper {
@@ -36,11 +41,18 @@ pub(crate) struct Keeper {
     clock: Clock,
     saved_seen: Unix,
     pub(crate) in_use: Option<InUse>,
-    /// The device's own authority can sign.
-    pub(crate) has_authority: bool,
+    /// Of the device's own authority, while that can sign.
+    pub(crate) authority: Option<Constraints>,
+    /// What is in use was not signed by it.
+    is_of_another: bool,
+    /// What the device's own certificate should say.
+    wanted: Vec<Name>,
+    chosen: Vec<Name>,
     record: Record,
     watch: Watch,
     asked: bool,
+    /// Of a new authority.
+    anew: bool,
     /// Why the last attempt failed.
     pub(crate) trouble: Option<String>,
     pub(crate) decision: Decision,
@@ -57,10 +69,14 @@ impl Keeper {
             clock: Clock::new(seen),
             saved_seen: seen.unwrap_or(0),
             in_use: None,
-            has_authority: false,
+            authority: None,
+            is_of_another: false,
+            wanted: Vec::new(),
+            chosen: Vec::new(),
             record: Record::default(),
             watch: Watch::default(),
             asked: false,
+            anew: false,
             trouble: None,
             decision: Decision::Wait,
             seen_wall: 0,
@@ -87,12 +103,38 @@ impl Keeper {
         self.asked = true;
     }
 
+    /// The same, of a new authority: clients must be told of it.
+    pub(crate) fn ask_anew(&mut self) {
+        (self.asked, self.anew) = (true, true);
+    }
+
     fn reload(&mut self) {
         match InUse::load(&self.store) {
             Ok(in_use) => self.in_use = in_use,
             Err(trouble) => (self.in_use, self.trouble) = (None, Some(trouble)),
         }
-        self.has_authority = matches!(authority::read(&self.store), Ok(Present::Good(..)));
+        let own = match authority::read(&self.store) {
+            Ok(Present::Good(pair, _, constraints)) => Some((pair.certificate, constraints)),
+            _ => None,
+        };
+        let signer = self.in_use.as_ref().and_then(|in_use| in_use.set.bundle.authority.as_ref());
+        self.is_of_another = own
+            .as_ref()
+            .zip(signer)
+            .is_some_and(|((own, _), signer)| *own.as_bytes() != *signer.bytes);
+        self.authority = own.map(|(_, constraints)| constraints);
+    }
+
+    /// What the certificate should say, and the authority does not permit.
+    pub(crate) fn left_out(&self) -> Vec<Name> {
+        let own = matches!(self.tls.origin, Origin::SelfCa { .. });
+        let own = self.authority.as_ref().filter(|_| own);
+        own.map(|constraints| constraints.split(&self.wanted).1).unwrap_or_default()
+    }
+
+    /// Somebody must do something about what is left out.
+    pub(crate) fn misses_a_choice(&self) -> bool {
+        self.left_out().iter().any(|name| self.chosen.contains(name))
     }
 
     /// What is to be done now, if anything.
@@ -114,14 +156,21 @@ impl Keeper {
             self.reload();
         }
         let event = if std::mem::take(&mut self.asked) { Event::Asked } else { Event::Look };
-        self.record = self.record.step(Event::Found(self.held(&look.names, life_s)), now).0;
+        let anew = std::mem::take(&mut self.anew);
+        self.wanted.clone_from(&look.names);
+        self.chosen.clone_from(&look.chosen);
+        self.record = self.record.step(Event::Found(self.held(life_s)), now).0;
         (self.record, self.decision) = self.record.step(event, now);
         if self.record.is_content(now.wall) {
             self.trouble = None;
         }
         let Decision::Make(_) = self.decision else { return None };
+        if self.authority.is_none() && !look.settled {
+            self.decision = Decision::AwaitAddress;
+            return None;
+        }
         let (host, names) = (look.host.clone(), look.names.clone());
-        Some(Job::Make { host, names, life_s, now })
+        Some(Job::Make { host, names, life_s, anew, now })
     }
 
     fn look_at_files(&mut self, files: Files, now: Now) -> Option<Job> {
@@ -136,11 +185,14 @@ impl Keeper {
         Some(Job::Adopt { files, prints, names: self.tls.names.clone(), now, in_use })
     }
 
-    fn held(&self, names: &[Name], life_s: i64) -> Option<Held> {
+    fn held(&self, life_s: i64) -> Option<Held> {
+        let permitted = self.authority.as_ref().map(|own| own.split(&self.wanted).0);
+        let names = permitted.as_ref().unwrap_or(&self.wanted);
         let in_use = self.in_use.as_ref()?;
         let mut held = Self::dates(in_use);
         // Files of an operator, from a time when they were configured, are not renewed by us.
         held.fits = in_use.set.client.is_some()
+            && !self.is_of_another
             && names::missing(names, &in_use.facts.names).is_empty()
             && held.not_after - held.not_before <= life_s + super::schedule::BACKDATE_S;
         Some(held)

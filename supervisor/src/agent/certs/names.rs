@@ -67,6 +67,11 @@ pub(crate) fn of_this_machine(host: &str, configured: &[Name]) -> Vec<Name> {
         .collect()
 }
 
+/// Another machine could reach this one.
+pub(crate) fn have_address() -> bool {
+    !addresses().is_empty()
+}
+
 /// Of interfaces that are up; without those that mean nothing to another machine.
 fn addresses() -> BTreeSet<IpAddr> {
     let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return BTreeSet::new() };

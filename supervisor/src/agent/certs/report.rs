@@ -20,9 +20,13 @@ pub(crate) struct Certificates {
     /// Where this machine renews it.
     next_renewal: Option<String>,
     names: Vec<String>,
+    /// What should be among them, and its authority does not permit.
+    left_out: Vec<String>,
     /// The device's own authority is there and can sign.
     authority: Option<bool>,
-    /// "clock" or "entropy" while one should be made and cannot.
+    /// It may sign for this machine alone; those of older releases may for anybody.
+    constrained: Option<bool>,
+    /// "clock", "entropy" or "address" while one should be made and cannot.
     waits_for: Option<&'static str>,
     last_error: Option<String>,
 }
@@ -39,6 +43,7 @@ impl Certificates {
         let keeper = shared.certs.keeper.borrow();
         let keeper = keeper.as_ref();
         let facts = keeper.and_then(|keeper| Some(&keeper.in_use.as_ref()?.facts));
+        let own = keeper.filter(|_| mode == "self-ca");
         let trouble = keeper.and_then(|keeper| keeper.trouble.clone());
         Some(Self {
             mode,
@@ -47,10 +52,17 @@ impl Certificates {
             not_after: facts.map(|facts| Utc(facts.not_after).to_string()),
             next_renewal: keeper.and_then(|keeper| keeper.due()).map(|due| Utc(due).to_string()),
             names: facts.iter().flat_map(|facts| &facts.names).map(ToString::to_string).collect(),
-            authority: keeper.filter(|_| mode == "self-ca").map(|keeper| keeper.has_authority),
+            left_out: own
+                .iter()
+                .flat_map(|keeper| keeper.left_out())
+                .map(|name| name.to_string())
+                .collect(),
+            authority: own.map(|keeper| keeper.authority.is_some()),
+            constrained: own.and_then(|keeper| Some(keeper.authority.as_ref()?.are_any())),
             waits_for: keeper.and_then(|keeper| match keeper.decision {
                 Decision::AwaitClock => Some("clock"),
                 Decision::AwaitEntropy => Some("entropy"),
+                Decision::AwaitAddress => Some("address"),
                 _ => None,
             }),
             last_error: trouble
@@ -73,6 +85,10 @@ impl fmt::Display for Certificates {
         writeln!(f)?;
         if !self.names.is_empty() {
             writeln!(f, "  names: {}", self.names.join(", "))?;
+        }
+        if !self.left_out.is_empty() {
+            let left_out = self.left_out.join(", ");
+            writeln!(f, "  left out, as its authority does not permit them: {left_out}")?;
         }
         if self.authority == Some(false) && self.serial.is_some() {
             writeln!(

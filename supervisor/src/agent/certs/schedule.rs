@@ -104,6 +104,8 @@ pub(crate) enum Decision {
     AwaitEntropy,
     /// It should be made, but would carry wrong dates.
     AwaitClock,
+    /// It should be made, with an authority for an address that is not there yet.
+    AwaitAddress,
 }
 
 impl Record {
@@ -175,14 +177,15 @@ pub(crate) struct Authority {
 pub(crate) enum Anchor {
     Use,
     Create,
-    /// The present one is of no use by this clock, but the clock may be wrong, and every client
-    /// would have to be told of a new one.
+    /// There should be another one, but the clock may be wrong, and every client would have to be
+    /// told of it.
     Hold,
 }
 
-pub(crate) fn anchor(authority: Option<Authority>, leaf_end: Unix, now: Now) -> Anchor {
+/// `anew`: the owner wants another one.
+pub(crate) fn anchor(authority: Option<Authority>, leaf_end: Unix, anew: bool, now: Now) -> Anchor {
     let Some(authority) = authority else { return Anchor::Create };
-    let signs = authority.not_before <= now.wall && leaf_end <= authority.not_after;
+    let signs = !anew && authority.not_before <= now.wall && leaf_end <= authority.not_after;
     match (signs, now.standing) {
         (true, _) => Anchor::Use,
         (false, Standing::Plausible) => Anchor::Create,

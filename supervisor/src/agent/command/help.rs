@@ -152,10 +152,14 @@ like a newer one. Needs UEFI firmware that keeps its variables, and a disk made 
 ";
 
 pub(super) const CERTS: &str = "\
-[status | renew] [--socket PATH]
+[status | renew | new-authority --yes] [--socket PATH]
        check DIRECTORY | --cert FILE --key FILE [--ca FILE] [--name NAME]...
 
 What certificates are served, from whom and until when; `renew` makes new ones now.
+`new-authority` replaces this machine's own authority, which may sign only for the names
+it was made with: for other names, or when its key was seen. The old one's files stay as
+ca.crt.previous and ca.key.previous; no client trusts this machine, and none of its client
+certificates is taken, before it is given the new ones.
 `check` judges a certificate, its key and its authority as `[tls]` does before it takes
 them (server.crt, server.key and ca.crt of a directory, or files), and needs no agent:
 exit status 0 when they are good, else 1 and a sentence for each fault.

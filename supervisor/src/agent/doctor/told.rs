@@ -178,6 +178,7 @@ fn advice(code: &str) -> &'static str {
         "data-read-only" | "data-unsound" => "copy a backup elsewhere, then replace the disk",
         "data-full" => "delete what was set aside by restores, or lower `[backup] keep`",
         "clock-unset" => "let the machine reach a time server: `[time] ntp`",
+        "certificate-names" => "see `certs`; take the name out, or `certs new-authority --yes`",
         "no-watchdog" => "enable the board's watchdog, or take the risk",
         "backup-failed" => "see the line about the backup",
         _ => "see the supervisor's README",

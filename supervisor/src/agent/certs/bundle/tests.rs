@@ -8,6 +8,7 @@ use rcgen::{
 };
 
 use super::*;
+use crate::certs::constraints::Constraints;
 use crate::certs::issue::{self, Pair};
 use crate::certs::schedule::{BACKDATE_S, DAY_S};
 
@@ -32,7 +33,7 @@ fn name(text: &str) -> Name {
 
 /// An authority and a server's certificate of it, for edge.example and 10.0.0.7.
 fn good() -> (Pair, Pair) {
-    let authority = issue::authority("edge", NOW).expect("an authority");
+    let authority = issue::authority("edge", &Constraints::default(), NOW).expect("an authority");
     let leaf =
         issue::server(&signer(&authority), &[name("edge.example"), name("10.0.0.7")], NOW, LIFE_S);
     (authority, leaf.expect("a leaf"))
@@ -49,7 +50,7 @@ fn good_bundle() -> Bundle {
 
 /// A leaf that differs in one thing.
 fn leaf_with(change: impl FnOnce(&mut CertificateParams)) -> Bundle {
-    let authority = issue::authority("edge", NOW).expect("an authority");
+    let authority = issue::authority("edge", &Constraints::default(), NOW).expect("an authority");
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(["edge.example".to_owned()]).expect("params");
     change(&mut params);
@@ -139,7 +140,7 @@ fn a_certificate_for_another_name_is_refused() {
 #[test]
 fn a_certificate_that_no_signature_ties_to_the_authority_is_refused() {
     let mut bundle = good_bundle();
-    let stranger = issue::authority("other", NOW).expect("an authority");
+    let stranger = issue::authority("other", &Constraints::default(), NOW).expect("an authority");
     bundle.authority = Some(source("ca.crt", &stranger.certificate));
     let sentence = "server.crt: leads to \"CN=Holdfast CA ";
     refused(&bundle, Kind::NoChain, sentence);
@@ -231,7 +232,8 @@ fn an_authority_that_is_none_or_out_of_date_is_refused() {
     let (_, leaf) = good();
     let sentence = "ca.crt: holds \"CN=edge.example\", which is not an authority";
     refused(&bundle(&leaf, &leaf.certificate), Kind::NotAnAuthority, sentence);
-    let old = issue::authority("edge", NOW - 4000 * DAY_S).expect("an authority");
+    let old = issue::authority("edge", &Constraints::default(), NOW - 4000 * DAY_S)
+        .expect("an authority");
     let young = issue::server(&signer(&old), &[name("edge.example")], NOW, LIFE_S).expect("a leaf");
     let expired = bundle(&young, &old.certificate);
     refused(&expired, Kind::Expired, "ca.crt: the authority has expired");

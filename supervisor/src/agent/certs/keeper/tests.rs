@@ -33,6 +33,8 @@ impl Device {
             entropy: true,
             host: "edge".into(),
             names: vec![Name::Dns("edge".into())],
+            chosen: vec![outside()],
+            settled: true,
         };
         Self { folder, keeper, look }
     }
@@ -78,7 +80,9 @@ impl Device {
         let current = self.path("current");
         let bundle =
             set::read(&current.join("server.crt"), &current.join("server.key"), Some(&authority));
-        let judged = bundle.and_then(|bundle| bundle.check(&self.look.names, Some(self.look.wall)));
+        let mut names = self.look.names.clone();
+        names.retain(|name| !self.keeper.left_out().contains(name));
+        let judged = bundle.and_then(|bundle| bundle.check(&names, Some(self.look.wall)));
         judged.unwrap_or_else(|faults| panic!("{}", set::sentence(&faults)));
         assert!(!self.keeper.is_late() && self.keeper.trouble.is_none());
     }
@@ -130,12 +134,12 @@ fn a_lost_authority_is_replaced_when_the_next_certificate_is_due() {
         fs::remove_file(device.path(damage)).expect("removed");
         device.restart(60);
         assert!(!device.turn(), "what clients know is still good");
-        assert!(!device.keeper.has_authority);
+        assert!(device.keeper.authority.is_none());
         assert_eq!(device.serial(), serial);
         device.restart(20 * DAY_S);
         assert!(device.turn());
         device.assert_serves();
-        assert!(device.keeper.has_authority);
+        assert!(device.keeper.authority.is_some());
     }
 }
 
@@ -148,6 +152,79 @@ fn a_damaged_authority_is_set_aside_not_thrown_away() {
     device.assert_serves();
     assert_eq!(fs::read(device.path("ca.key.previous")).expect("kept"), b"garbage");
     assert!(device.path("ca.crt.previous").exists());
+}
+
+fn outside() -> Name {
+    Name::Dns("cache.example".into())
+}
+
+#[test]
+fn an_authority_of_an_older_release_stays_and_signs_whatever_is_configured() {
+    let mut device = Device::new(Origin::SelfCa { life_s: LIFE_S });
+    let old = issue::authority("edge", &Constraints::default(), START).expect("an authority");
+    fs::write(device.path("ca.crt"), &old.certificate).expect("written");
+    fs::write(device.path("ca.key"), &old.key).expect("written");
+    assert!(device.turn());
+    device.look.names.push(outside());
+    device.pass(60);
+    assert!(device.turn());
+    device.assert_serves();
+    assert_eq!(device.keeper.left_out(), []);
+    assert_eq!(fs::read_to_string(device.path("ca.crt")).expect("there"), old.certificate);
+}
+
+#[test]
+fn a_name_that_the_authority_does_not_permit_is_left_out_until_there_is_a_new_one() {
+    let mut device = Device::own();
+    let (authority, serial) = (fs::read(device.path("ca.crt")).expect("there"), device.serial());
+    device.look.names.push(outside());
+    for _ in 0..100 {
+        device.pass(60);
+        assert!(!device.turn(), "nothing that is permitted is missing");
+    }
+    assert!(device.keeper.left_out() == [outside()] && device.keeper.misses_a_choice());
+    device.look.names.push(Name::Dns("edge.local".into()));
+    assert!(device.turn(), "this is permitted");
+    assert_ne!(device.serial(), serial);
+    device.assert_serves();
+    assert_eq!(fs::read(device.path("ca.crt")).expect("there"), authority);
+
+    device.keeper.ask_anew();
+    assert!(device.turn());
+    assert!(device.keeper.left_out().is_empty() && !device.keeper.misses_a_choice());
+    device.assert_serves();
+    assert_eq!(fs::read(device.path("ca.crt.previous")).expect("kept"), authority);
+    let authority = fs::read(device.path("ca.crt")).expect("there");
+    device.pass(10 * DAY_S);
+    assert!(device.turn());
+    assert_eq!(fs::read(device.path("ca.crt")).expect("there"), authority, "once is once");
+}
+
+#[test]
+fn a_new_authority_waits_for_the_machines_address_and_a_renewal_does_not() {
+    let mut device = Device::new(Origin::SelfCa { life_s: LIFE_S });
+    device.look.settled = false;
+    assert!(!device.turn());
+    assert_eq!(device.keeper.decision, Decision::AwaitAddress);
+    device.look.names.push(Name::Ip([203, 0, 113, 7].into()));
+    device.look.settled = true;
+    assert!(device.turn());
+    device.assert_serves();
+    assert_eq!(device.keeper.left_out(), []);
+    device.look.settled = false;
+    device.restart(60 * DAY_S);
+    assert!(device.turn());
+    device.assert_serves();
+}
+
+#[test]
+fn a_new_authority_whose_certificate_was_not_made_signs_one_at_the_next_start() {
+    let mut device = Device::own();
+    let names = device.look.names.clone();
+    authority::create(&device.keeper.store().clone(), "edge", &names, START).expect("made");
+    device.restart(1);
+    assert!(device.turn());
+    device.assert_serves();
 }
 
 #[test]
@@ -268,7 +345,8 @@ struct Operator {
 impl Operator {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let authority = issue::authority("operator", START).expect("an authority");
+        let authority =
+            issue::authority("operator", &Constraints::default(), START).expect("an authority");
         let operator = Self { folder, authority };
         operator.write("ca.crt", &operator.authority.certificate);
         operator

@@ -211,13 +211,15 @@ fn an_authority_is_replaced_only_by_a_clock_that_can_be_believed() {
         Some(Authority { not_before: START + from, not_after: START + years * year })
     };
     let leaf_end = START + LIFE_S;
-    assert_eq!(anchor(None, leaf_end, now), Anchor::Create);
-    assert_eq!(anchor(authority(-1, 10), leaf_end, now), Anchor::Use);
-    assert_eq!(anchor(authority(-1, 0), leaf_end, now), Anchor::Create, "at its end");
-    assert_eq!(anchor(authority(1, 10), leaf_end, now), Anchor::Create, "of a false future");
+    assert_eq!(anchor(None, leaf_end, false, now), Anchor::Create);
+    assert_eq!(anchor(authority(-1, 10), leaf_end, false, now), Anchor::Use);
+    assert_eq!(anchor(authority(-1, 0), leaf_end, false, now), Anchor::Create, "at its end");
+    assert_eq!(anchor(authority(1, 10), leaf_end, false, now), Anchor::Create, "of a false future");
+    assert_eq!(anchor(authority(-1, 10), leaf_end, true, now), Anchor::Create, "asked for");
     let leapt = Now { standing: Standing::Leapt, ..now };
-    assert_eq!(anchor(authority(-1, 0), leaf_end, leapt), Anchor::Hold);
-    assert_eq!(anchor(None, leaf_end, leapt), Anchor::Create, "nobody knows one yet");
+    assert_eq!(anchor(authority(-1, 10), leaf_end, true, leapt), Anchor::Hold);
+    assert_eq!(anchor(authority(-1, 0), leaf_end, false, leapt), Anchor::Hold);
+    assert_eq!(anchor(None, leaf_end, false, leapt), Anchor::Create, "nobody knows one yet");
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
