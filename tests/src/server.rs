@@ -150,7 +150,7 @@ impl Server {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Some(Err(format!("ended at start with {status}")));
             }
-            answers_ping(address).then_some(Ok(()))
+            (answers_ping(address) && !says_it_loads(&self.log())).then_some(Ok(()))
         });
         let outcome = outcome.unwrap_or_else(|| Err(format!("no PONG within {PATIENCE:?}")));
         outcome.map_err(|why| format!("{why}\n{}", self.log()))
@@ -272,11 +272,17 @@ fn log_path(directory: &Path) -> PathBuf {
 
 fn answers_ping(address: SocketAddr) -> bool {
     let Ok(mut client) = Client::connect(address) else { return false };
-    // NOAUTH is an answer too: whoever needs the password knows it.
+    // NOAUTH is an answer too: whoever needs the password knows it. But it hides LOADING.
     client.command(&["PING"]).is_ok_and(|reply| !is_loading(&reply))
 }
 
 /// What a server answers that is still reading its data.
 fn is_loading(reply: &Value) -> bool {
     matches!(reply, Value::Error(text) if text.starts_with(b"LOADING"))
+}
+
+/// Whether what was said last is that there is something to do before clients are served. A log that
+/// says neither tells nothing.
+fn says_it_loads(log: &str) -> bool {
+    log.rfind("Server initialized") > log.rfind("Ready to accept connections")
 }
