@@ -7,9 +7,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use rcgen::{CidrSubnet, GeneralSubtree, NameConstraints};
+use rcgen::{CidrSubnet, CustomExtension};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{self, GeneralName};
+use yasna::{DERWriter, Tag};
 
 use super::names::Name;
 
@@ -29,14 +30,27 @@ const NOBODYS_NETWORKS: [(IpAddr, u8); 9] = [
     (IpAddr::V6(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0)), 7),
 ];
 
+/// id-ce-nameConstraints.
+const NAME_CONSTRAINTS: [u64; 4] = [2, 5, 29, 30];
+/// GeneralName's tags, of its context.
+const DNS_NAME: u64 = 2;
+const IP_ADDRESS: u64 = 7;
+
+/// A name with all that is below it, or a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Subtree {
+    Dns(String),
+    Network(CidrSubnet),
+}
+
 /// `None`: none at all, as with authorities of older releases, which stay in use: clients know them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Constraints(Option<Vec<GeneralSubtree>>);
+pub(crate) struct Constraints(Option<Vec<Subtree>>);
 
 impl Constraints {
     /// Of a new authority that begins with these names.
     pub(crate) fn of(names: &[Name]) -> Self {
-        let dns = NOBODYS_NAMES.map(|name| GeneralSubtree::DnsName(name.to_owned()));
+        let dns = NOBODYS_NAMES.map(|name| Subtree::Dns(name.to_owned()));
         let networks = NOBODYS_NETWORKS.map(|(address, prefix)| network(address, prefix));
         let mut trees: Vec<_> = dns.into_iter().chain(networks).collect();
         for name in names.iter().filter(|name| is_strict(name)) {
@@ -51,15 +65,26 @@ impl Constraints {
     pub(crate) fn read(authority: &X509Certificate) -> Self {
         let extension = authority.name_constraints().ok().flatten();
         let permitted = extension.and_then(|found| found.value.permitted_subtrees.as_ref());
-        let trees = |trees: &Vec<x509_parser::extensions::GeneralSubtree>| {
+        let trees = |trees: &Vec<extensions::GeneralSubtree>| {
             trees.iter().filter_map(|tree| read(&tree.base)).collect()
         };
         Self(permitted.map(trees))
     }
 
-    pub(crate) fn extension(&self) -> Option<NameConstraints> {
-        let permitted_subtrees = self.0.clone()?;
-        Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() })
+    /// Not critical, although the RFC asks for it: whoever knows the extension applies it all the same,
+    /// and Mbed TLS, which many small clients have, refuses critical ones that it does not know.
+    pub(crate) fn extension(&self) -> Option<CustomExtension> {
+        let trees = self.0.as_ref()?;
+        let content = yasna::construct_der(|writer| {
+            writer.write_sequence(|writer| {
+                writer.next().write_tagged_implicit(Tag::context(0), |writer| {
+                    writer.write_sequence(|writer| {
+                        trees.iter().for_each(|tree| write(writer.next(), tree));
+                    });
+                });
+            });
+        });
+        Some(CustomExtension::from_oid_content(&NAME_CONSTRAINTS, content))
     }
 
     pub(crate) fn are_any(&self) -> bool {
@@ -77,7 +102,7 @@ impl Constraints {
 }
 
 /// A kind of name that no subtree is of is not constrained.
-fn permit(trees: &[GeneralSubtree], name: &Name) -> bool {
+fn permit(trees: &[Subtree], name: &Name) -> bool {
     let mut judged = trees.iter().filter_map(|tree| covers(tree, name)).peekable();
     judged.peek().is_none() || judged.any(|covered| covered)
 }
@@ -97,41 +122,62 @@ fn is_strict(name: &Name) -> bool {
 }
 
 /// A wildcard's is what it stands for.
-fn subtree(name: &Name) -> GeneralSubtree {
+fn subtree(name: &Name) -> Subtree {
     match name {
-        Name::Dns(name) => {
-            GeneralSubtree::DnsName(name.strip_prefix("*.").unwrap_or(name).to_owned())
-        }
+        Name::Dns(name) => Subtree::Dns(name.strip_prefix("*.").unwrap_or(name).to_owned()),
         Name::Ip(address) => network(*address, if address.is_ipv4() { 32 } else { 128 }),
     }
 }
 
-fn network(address: IpAddr, prefix: u8) -> GeneralSubtree {
-    GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, prefix))
+fn network(address: IpAddr, prefix: u8) -> Subtree {
+    Subtree::Network(CidrSubnet::from_addr_prefix(address, prefix))
 }
 
-fn read(base: &GeneralName) -> Option<GeneralSubtree> {
+/// GeneralSubtree: its least and most distance are what they are when they are absent.
+fn write(writer: DERWriter<'_>, tree: &Subtree) {
+    writer.write_sequence(|writer| {
+        let writer = writer.next();
+        match tree {
+            Subtree::Dns(name) => {
+                writer.write_tagged_implicit(Tag::context(DNS_NAME), |writer| {
+                    writer.write_ia5_string(name)
+                });
+            }
+            Subtree::Network(network) => {
+                let bytes = match network {
+                    CidrSubnet::V4(address, mask) => [&address[..], mask].concat(),
+                    CidrSubnet::V6(address, mask) => [&address[..], mask].concat(),
+                };
+                writer.write_tagged_implicit(Tag::context(IP_ADDRESS), |writer| {
+                    writer.write_bytes(&bytes)
+                });
+            }
+        }
+    });
+}
+
+fn read(base: &GeneralName) -> Option<Subtree> {
     match base {
-        GeneralName::DNSName(name) => Some(GeneralSubtree::DnsName(name.to_ascii_lowercase())),
+        GeneralName::DNSName(name) => Some(Subtree::Dns(name.to_ascii_lowercase())),
         GeneralName::IPAddress(bytes) => {
             let (address, mask) = bytes.split_at_checked(bytes.len() / 2)?;
             let v4 = || Some(CidrSubnet::V4(address.try_into().ok()?, mask.try_into().ok()?));
             let v6 = || Some(CidrSubnet::V6(address.try_into().ok()?, mask.try_into().ok()?));
-            v4().or_else(v6).map(GeneralSubtree::IpAddress)
+            v4().or_else(v6).map(Subtree::Network)
         }
         _ => None,
     }
 }
 
 /// `None`: they are of different kinds.
-fn covers(tree: &GeneralSubtree, name: &Name) -> Option<bool> {
+fn covers(tree: &Subtree, name: &Name) -> Option<bool> {
     match (tree, name) {
-        (GeneralSubtree::DnsName(base), Name::Dns(name)) => {
+        (Subtree::Dns(base), Name::Dns(name)) => {
             let name = name.strip_prefix("*.").unwrap_or(name);
             let above = name.strip_suffix(base.as_str());
             Some(above.is_some_and(|above| above.is_empty() || above.ends_with('.')))
         }
-        (GeneralSubtree::IpAddress(network), Name::Ip(address)) => Some(holds(network, address)),
+        (Subtree::Network(network), Name::Ip(address)) => Some(holds(network, address)),
         _ => None,
     }
 }
@@ -193,7 +239,7 @@ mod tests {
     #[test]
     fn none_permit_everything() {
         check(&Constraints::default(), &["example.com", "1.1.1.1", "edge-"], &[]);
-        assert_eq!(Constraints::default().extension(), None);
+        assert!(Constraints::default().extension().is_none());
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(crate) fn authority(
     set_validity(&mut params, BUILT_AT.min(now) - BACKDATE_S, now + AUTHORITY_LIFE_S);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.name_constraints = constraints.extension();
+    params.custom_extensions.extend(constraints.extension());
     let certificate = params.self_signed(&key)?;
     Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
 }
