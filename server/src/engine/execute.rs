@@ -26,11 +26,24 @@ pub enum Progress {
 
 /// Replies of one batch, in bytes, after which they are sent before more is executed.
 const OUTPUT_STEP: usize = 256 * 1024;
-/// A batch that takes longer, in microseconds, goes on when others have had their turn.
-const STEP_US: u64 = 4_000;
+/// A client served for longer, in microseconds, goes on when others have had their turn: about what a
+/// slice of background work takes, twice.
+const TURN_US: u64 = 250;
+
+/// How long one client has been served while others that are ready wait.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Turn {
+    spent_us: u64,
+}
+
+impl Turn {
+    pub fn is_over(&self) -> bool {
+        self.spent_us > TURN_US
+    }
+}
 
 impl Engine {
-    /// Executes a batch, decoded from `buffer`, and appends the replies to `out`.
+    /// Executes a batch, decoded from `buffer`, as part of a turn, and appends the replies to `out`.
     pub fn execute(
         &mut self,
         slot: Slot,
@@ -38,6 +51,7 @@ impl Engine {
         buffer: &[u8],
         out: &mut Vec<u8>,
         clock: &Clock,
+        turn: &mut Turn,
     ) -> Progress {
         if self.clients_limit() > 0 && !self.may_hold(slot, buffer.len()) {
             return Progress::Closing(Closing::Now);
@@ -91,13 +105,14 @@ impl Engine {
                 progress = Progress::Closing(client.closing);
                 break;
             }
-            let is_long = out.len() > limit || run.spent_us() > STEP_US;
+            let is_long = out.len() > limit || turn.spent_us + run.spent_us() > TURN_US;
             if is_long && at + 1 < batch.len() {
                 progress = Progress::Full { at: at + 1 };
                 break;
             }
         }
         self.end_batch(&mut run, &mut client, clock);
+        turn.spent_us += run.spent_us();
         self.stats.turns.add(run.spent_us(), batch.len() as u64);
         self.broadcast_changes();
         self.hand_over_journal();
@@ -318,5 +333,16 @@ mod tests {
         let (progress, replies) = world.execute(victim, "SET a 1\r\nPING\r\n");
         assert_eq!((progress, replies.as_str()), (Progress::Closing(Closing::Now), ""));
         assert_eq!(world.run(killer, "EXISTS a"), ":0\r\n");
+    }
+
+    #[test]
+    fn whose_turn_is_over_goes_on_by_one_command() {
+        let mut world = World::new();
+        let client = world.connect();
+        let commands = "SET a 1\r\nSET b 1\r\nPING\r\n";
+        assert_eq!(world.execute(client, commands).0, Progress::Done);
+        world.turn.spent_us = TURN_US + 1;
+        assert_eq!(world.execute(client, commands), (Progress::Full { at: 1 }, "+OK\r\n".into()));
+        assert_eq!(world.execute(client, "PING\r\n").0, Progress::Done, "nothing is left to do");
     }
 }

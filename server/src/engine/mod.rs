@@ -48,7 +48,7 @@ pub use client::{Address, Bell, Buffers, Client, Closing, ReplyMode, Traffic};
 pub use clients::{Clients, Slot};
 pub use collections::{Typed, With};
 pub(crate) use due::Policy;
-pub use execute::Progress;
+pub use execute::{Progress, Turn};
 pub use host::{
     Certificate, Certificates, Data, Disposal, Durability, Durable, Garbage, Host, Reload,
     SnapshotTask,

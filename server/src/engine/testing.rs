@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::observe::Run;
 use super::{
     Address, Data, Durable, Engine, Garbage, Host, LoadMode, LogStatus, Progress, Reload, Seed,
-    Slot, SnapshotSink, SnapshotTask, Transfer,
+    Slot, SnapshotSink, SnapshotTask, Transfer, Turn,
 };
 use crate::clock::{Clock, Now};
 use crate::commands::Names;
@@ -28,6 +28,8 @@ pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) now: Now,
     pub(crate) record: Arc<Mutex<Record>>,
+    /// How much of it is over when a client comes; its own commands take no time here.
+    pub(crate) turn: Turn,
 }
 
 /// What the engine asked of the world.
@@ -53,7 +55,7 @@ impl World {
         let host = Box::new(Recorder(Arc::clone(&record)));
         let config = config(&["--enable-debug-command", "yes"]);
         let engine = Engine::new(config, Names::default(), Seed::default(), host, now);
-        Self { engine, now, record }
+        Self { engine, now, record, turn: Turn::default() }
     }
 
     pub(crate) fn connect(&mut self) -> Slot {
@@ -96,7 +98,8 @@ impl World {
         let (_, decoded) = Decoder::default().decode(bytes, limits, &mut batch);
         decoded.expect("well-formed commands");
         let (mut out, clock) = (Vec::new(), Clock::frozen(self.now));
-        let progress = self.engine.execute(client, &batch, bytes, &mut out, &clock);
+        let progress =
+            self.engine.execute(client, &batch, bytes, &mut out, &clock, &mut self.turn.clone());
         (progress, String::from_utf8_lossy(&out).into_owned())
     }
 

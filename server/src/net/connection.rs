@@ -12,11 +12,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use parking_lot::MutexGuard;
 use tokio::task::yield_now;
 
 use super::Shared;
 use super::stream::Stream;
-use crate::engine::{Bell, Buffers, ClientLimits, Closing, Durable, Progress, Slot, Traffic};
+use crate::engine::{Bell, Buffers, ClientLimits, Closing, Durable, Progress, Slot, Traffic, Turn};
 use crate::error::Error;
 use crate::resp::{Batch, Decoder, Protocol, Reply};
 
@@ -75,6 +76,7 @@ pub async fn serve(stream: impl Stream, shared: Arc<Shared>, slot: Slot) {
         told: Buffers::default(),
         over_soft_limit_since_ms: None,
         held: None,
+        turn: Turn::default(),
         is_told: false,
         has_more: false,
     };
@@ -123,6 +125,7 @@ struct Connection<S> {
     over_soft_limit_since_ms: Option<i64>,
     /// Nothing is sent before this is durable.
     held: Option<Durable>,
+    turn: Turn,
     /// Whether a batch was executed in this turn: that tells, under the lock, all that the bell could.
     is_told: bool,
     /// Whether what was read in this turn is not all that there was.
@@ -169,7 +172,7 @@ impl<S: Stream> Connection<S> {
     }
 
     fn poll_with(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<io::Result<()>> {
-        (self.is_told, self.has_more) = (false, false);
+        (self.turn, self.is_told, self.has_more) = (Turn::default(), false, false);
         loop {
             if self.state != State::Open && self.bell.answer(cx.waker()) {
                 self.answer_bell(scratch);
@@ -195,7 +198,7 @@ impl<S: Stream> Connection<S> {
             }
             match self.state {
                 // Others have their turn first, here and at the lock.
-                _ if self.has_more => return again(cx),
+                _ if self.has_more || self.turn.is_over() => return again(cx),
                 State::Full if self.is_told => return again(cx),
                 // Nothing is executed, but what comes is taken: so we hear of the peer's end.
                 State::Waiting => {
@@ -320,34 +323,49 @@ impl<S: Stream> Connection<S> {
             }
             engine.prefetch(self.limits.db, batch, rest, 0);
             engine.count_traffic(self.slot, std::mem::take(&mut self.traffic));
-            let progress = engine.execute(self.slot, batch, rest, output, &self.shared.clock);
+            let (clock, turn) = (&self.shared.clock, &mut self.turn);
+            let progress = engine.execute(self.slot, batch, rest, output, clock, turn);
             self.limits = engine.limits(self.slot);
             if let Some(durable) = engine.take_durable() {
                 self.held = Some(durable);
             }
             self.is_told = true;
-            match progress {
-                Progress::Done => done += consumed,
+            let goes_on = match progress {
+                Progress::Done => {
+                    done += consumed;
+                    let is_over = self.turn.is_over() && done < bytes.len();
+                    if is_over {
+                        self.state = State::Full;
+                        self.decoder = Decoder::default();
+                    }
+                    !is_over
+                }
                 Progress::Waiting { at } | Progress::Full { at } => {
                     let waits = matches!(progress, Progress::Waiting { .. });
                     self.state = if waits { State::Waiting } else { State::Full };
                     self.decoder = Decoder::default();
                     done += batch.bytes_of(at);
-                    break;
+                    false
                 }
                 Progress::Closing(closing) => {
                     let now = closing == Closing::Now;
                     self.state = if now { State::Closed } else { State::Draining };
                     done = bytes.len();
-                    break;
+                    false
                 }
-            }
-            if let Err(error) = result {
+            };
+            if goes_on && let Err(error) = result {
                 engine.count_protocol_error(self.slot, &error);
                 let error = Error::owned(format!("ERR Protocol error: {}", error.0));
                 Reply::new(output, Protocol::Resp2).error(&error);
                 self.state = State::Draining;
                 done = bytes.len();
+            }
+            if self.has_more || done < bytes.len() {
+                // We shall want the lock again before a thread that waits for it can have woken up.
+                MutexGuard::unlock_fair(engine);
+            }
+            if !goes_on {
                 break;
             }
         }

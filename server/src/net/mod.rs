@@ -15,7 +15,9 @@ pub mod admin;
 pub mod courier;
 pub mod inherited;
 
-use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::clock::Clock;
 use crate::engine::Engine;
@@ -23,6 +25,8 @@ use crate::timer::Timers;
 
 /// What all tasks share: the engine behind its lock, the clock, and whoever waits for a time.
 pub struct Shared {
+    /// A lock that can be handed over: who has more to do under it must not take it again and again while
+    /// another thread is still waking up.
     engine: Mutex<Engine>,
     pub clock: Clock,
     pub timers: Timers,
@@ -35,6 +39,11 @@ impl Shared {
 
     #[inline]
     pub fn engine(&self) -> MutexGuard<'_, Engine> {
-        self.engine.lock().expect("a panic under the lock ends the process")
+        self.engine.lock()
+    }
+
+    /// The engine, unless others have it for so long.
+    pub fn engine_within(&self, patience: Duration) -> Option<MutexGuard<'_, Engine>> {
+        self.engine.try_lock_for(patience)
     }
 }

@@ -3,9 +3,10 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::MutexGuard;
 use tokio::task::{JoinError, JoinHandle};
 
 use super::host::{Files, log_options, remove_unfinished, temp_name};

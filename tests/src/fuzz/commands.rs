@@ -4,7 +4,7 @@
 use std::io::BufRead as _;
 
 use holdfast_server::clock::Clock;
-use holdfast_server::engine::{Address, Engine, Progress, Slot};
+use holdfast_server::engine::{Address, Engine, Progress, Slot, Turn};
 use holdfast_server::resp::{Batch, Decoder};
 
 use super::world::engine;
@@ -78,7 +78,7 @@ fn converse<'i>(
         if (0..batch.len()).any(|at| is_left_out(batch.command(rest, at).get(0))) {
             return b"";
         }
-        let step = match engine.execute(slot, &batch, rest, replies, clock) {
+        let step = match engine.execute(slot, &batch, rest, replies, clock, &mut Turn::default()) {
             Progress::Done => consumed,
             Progress::Full { at } => {
                 decoder = Decoder::default();
