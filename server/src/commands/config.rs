@@ -87,6 +87,8 @@ fn reply(error: &SetError) -> Error {
 
 /// Carries out what a change asks of the process. If one part fails, all of it is taken back.
 fn put_into_force(engine: &mut Engine, change: Change) -> Result<(), SetError> {
+    // A log that ends has all that came before.
+    engine.hand_over_journal();
     let Engine { host, config, .. } = engine;
     let failed = change.effects().iter().enumerate().find_map(|(done, (effect, directive))| {
         let reason = host.apply(effect, config).err()?;

@@ -46,7 +46,7 @@ impl Engine {
         let spent_us = clock_us().abs_diff(began_us);
         self.stats.turns.add(spent_us, 0);
         self.stats.turns.background_us += spent_us;
-        self.hand_over_journal();
+        self.offer_journal();
         self.cron.next_ms = now.ms().saturating_add(pause.as_millis() as i64);
         pause
     }

@@ -115,7 +115,7 @@ impl Engine {
         turn.spent_us += run.spent_us();
         self.stats.turns.add(run.spent_us(), batch.len() as u64);
         self.broadcast_changes();
-        self.hand_over_journal();
+        self.offer_journal();
         if let Some(next_ms) = self.keyspace.db(client.db).next_deadline() {
             // A key may come due before background work would look again.
             self.wake_cron_before(next_ms);

@@ -10,6 +10,8 @@
 //! Time is the log's, not the clock's: what was due is there until a command in the log removes it. So
 //! a key that a command finds due is logged as removed before what the command itself does.
 
+use std::sync::atomic::Ordering;
+
 use super::Engine;
 use crate::resp::Argv;
 
@@ -163,6 +165,15 @@ impl Engine {
     #[inline]
     pub(super) fn hand_over_too_much(&mut self) {
         if self.persistence.is_too_much(self.journal.units().len() as u64) {
+            self.hand_over_journal();
+        }
+    }
+
+    /// A batch is over. What it recorded stays for a log that comes for it, unless that is much.
+    #[inline]
+    pub(super) fn offer_journal(&mut self) {
+        const LEFT_MAX: usize = 64 << 10;
+        if self.journal.units().len() > LEFT_MAX || !self.log_comes.load(Ordering::Relaxed) {
             self.hand_over_journal();
         }
     }

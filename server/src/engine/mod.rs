@@ -70,6 +70,7 @@ pub use transfer::{Destination, Failure, Outcome, Transfer, Transfers};
 pub use watch::{Broken, Watch, Watches};
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::SeedableRng as _;
@@ -141,6 +142,8 @@ pub struct Engine {
     pub pause: Pause,
     /// Wakes background work before its time.
     pub cron_bell: Arc<Bell>,
+    /// Whether the log's thread comes for what is recorded, within milliseconds.
+    pub log_comes: Arc<AtomicBool>,
     pub rng: Pcg64Mcg,
     pub host: Box<dyn Host>,
     /// 40 hexadecimal digits that name this run of the server.
@@ -202,6 +205,7 @@ impl Engine {
             fetching: None,
             pause: Pause::default(),
             cron_bell: Arc::default(),
+            log_comes: Arc::default(),
             rng: Pcg64Mcg::from_seed(seed.rng),
             host,
             run_id: run_id.clone(),

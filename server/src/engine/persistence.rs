@@ -4,6 +4,7 @@
 mod room;
 
 use std::ops::AddAssign;
+use std::sync::Arc;
 
 use super::{Data, Engine, LoadMode, PauseMode, SnapshotPurpose, SnapshotTask};
 use crate::clock::Now;
@@ -474,6 +475,8 @@ impl Engine {
             }
         }
         self.hand_over_journal();
+        // The log may come no more for what others still do.
+        self.log_comes = Arc::default();
         if !wanted {
             return Ok(());
         }

@@ -1,7 +1,7 @@
 //! The engine's window on the world: files, sockets, the process.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -18,7 +18,7 @@ use crate::log;
 use crate::net::inherited::Inherited;
 use crate::net::sockets::{Binding, Sockets};
 use crate::net::tls::Tls;
-use crate::persistence::aof::{self, Log};
+use crate::persistence::aof::{self, Log, Source};
 use crate::persistence::as_log;
 use crate::persistence::load::Loader;
 use crate::persistence::save::{self, Leave, Target};
@@ -45,21 +45,32 @@ pub(super) struct Files {
     counters: Arc<Counters>,
     /// The append-only file, while there is one.
     log: Arc<Mutex<Option<Arc<Log>>>>,
+    /// Where its bytes may gather.
+    source: Arc<OnceLock<Arc<dyn Source>>>,
 }
 
 impl Files {
     pub(super) fn new() -> Self {
         let disk = Disk::default();
-        Self { counters: disk.counters(), storage: Arc::new(disk), log: Arc::default() }
+        let counters = disk.counters();
+        let (log, source) = (Arc::default(), Arc::default());
+        Self { storage: Arc::new(disk), counters, log, source }
     }
 
     pub(super) fn log(&self) -> MutexGuard<'_, Option<Arc<Log>>> {
         self.log.lock().expect("nobody panics while he holds it")
     }
 
+    pub(super) fn log_comes_for(&self, source: impl Source + 'static) {
+        let _ = self.source.set(Arc::new(source));
+    }
+
     /// Everything that changes is logged there from now on.
     pub(super) fn open_log(&self, log: Log) {
         let log = Arc::new(log);
+        if let Some(source) = self.source.get() {
+            log.come_for(Arc::clone(source));
+        }
         let bell = Arc::new(Bell::default());
         log.announce_through(Arc::clone(&bell));
         task::spawn(announce_durable(Arc::downgrade(&log), bell));

@@ -2,6 +2,7 @@
 
 mod help;
 mod host;
+mod recorded;
 mod start;
 mod tls;
 mod tools;
@@ -38,6 +39,7 @@ use crate::task;
 use crate::timer::Timers;
 
 use host::{Files, Process, Request};
+use recorded::Recorded;
 
 /// How often the wall clock is compared with the server's timeline.
 const WALL_CLOCK_CHECK: Duration = Duration::from_millis(500);
@@ -221,6 +223,7 @@ async fn serve(
     engine.memory_ceiling = memory_ceiling(&settings);
     let timers = Timers::new().map_err(|error| format!("Cannot make a timer: {error}"))?;
     let shared = Arc::new(Shared::new(engine, clock, timers));
+    files.log_comes_for(Recorded::by(&shared));
 
     if let Some(path) = &settings.pid_file
         && let Err(error) = std::fs::write(path, format!("{}\n", std::process::id()))

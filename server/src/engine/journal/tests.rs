@@ -1,5 +1,7 @@
 //! What each command is logged as.
 
+use std::sync::atomic::Ordering;
+
 use super::super::testing::World;
 
 /// Runs the commands of `before` unlogged, then `command`; what was logged, without the SELECT that
@@ -318,4 +320,43 @@ fn the_wires_bytes_are_copied_and_what_differs_is_written_anew() {
         let expected = format!("*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n{}", logged.unwrap_or(sent));
         assert_eq!(log, Ok(expected));
     }
+}
+
+#[test]
+fn what_is_recorded_stays_for_a_log_that_comes_unless_it_is_much_or_asked_for() {
+    let mut world = World::new();
+    let client = world.connect();
+    world.engine.journal.start();
+    world.engine.log_comes.store(true, Ordering::Relaxed);
+    world.execute(client, "SET a 1\r\n");
+    assert!(world.logged().is_empty(), "the log will come");
+    world.engine.hand_over_journal();
+    assert_eq!(world.logged(), ["SELECT 0", "SET a 1"]);
+
+    world.execute(client, "SET a 2\r\n");
+    world.execute(client, format!("SET a {}\r\n", "x".repeat(50_000)));
+    assert!(world.logged().is_empty());
+    world.execute(client, format!("SET a {}\r\n", "y".repeat(50_000)));
+    assert_eq!(world.logged().len(), 3);
+
+    for command in ["WAITAOF 0 0 0", "SHUTDOWN NOSAVE"] {
+        world.execute(client, "SET a 3\r\n");
+        assert!(world.logged().is_empty());
+        world.execute(client, format!("{command}\r\n"));
+        assert_eq!(world.logged(), ["SET a 3"], "{command}");
+    }
+    let other = world.connect();
+    world.execute(other, "SET a 4\r\n");
+    assert_eq!(world.logged(), ["SET a 4"], "it comes no more");
+}
+
+#[test]
+fn a_log_that_is_turned_off_has_all_that_came_before() {
+    let mut world = World::new();
+    let client = world.connect();
+    world.engine.journal.start();
+    world.engine.log_comes.store(true, Ordering::Relaxed);
+    world.execute(client, "SET a 1\r\n");
+    world.execute(client, "CONFIG SET appendonly no appendfsync always\r\n");
+    assert_eq!(world.logged(), ["SELECT 0", "SET a 1"]);
 }

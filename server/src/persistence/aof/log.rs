@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::files::Files;
 use super::shared::{Shared, lock};
 use super::writer::{Leapt, Writer};
-use super::{Fsync, Options};
+use super::{Fsync, Options, Source};
 use crate::engine::Bell;
 
 /// How long [`Log::adopt_base`] waits for the disk before it gives up.
@@ -91,6 +91,11 @@ impl Log {
         self.shared.announce_through(herald);
     }
 
+    /// From now on bytes may gather at a source.
+    pub fn come_for(&self, source: Arc<dyn Source>) {
+        self.shared.come_for(source);
+    }
+
     /// Rings for all whose offset is durable.
     pub fn ring_reached(&self) {
         self.shared.ring_reached();
@@ -163,7 +168,9 @@ impl Log {
     /// is not durable then is lost. The log takes nothing any more.
     pub fn close(&self) -> io::Result<()> {
         self.shared.close();
+        // The thread itself, if it is the last to know the log, just goes on to its end.
         if let Some(thread) = lock(&self.thread).take()
+            && thread.thread().id() != thread::current().id()
             && thread.join().is_err()
         {
             return Err(io::Error::other("the log's thread ended with a panic"));

@@ -113,6 +113,16 @@ impl Options {
     }
 }
 
+/// Where bytes for the log gather while its thread is awake: it comes for them.
+pub trait Source: Send + Sync {
+    /// Whether the thread comes, within milliseconds where the disk lets it. While it does not, all bytes
+    /// have to be [appended](Log::append) at once. Must not wait for anything.
+    fn watch(&self, comes: bool);
+
+    /// Has what gathered appended. Whether nothing is left: it need not wait for long.
+    fn hand_over(&self) -> bool;
+}
+
 /// Takes what a log contains. The order of calls: a base, if there is one, then commands; between
 /// files, [`file_is_over`](Self::file_is_over).
 pub trait Apply {

@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::files::{Files, Sizes};
 use super::log::Status;
 use super::marks;
-use super::writer::Leapt;
-use super::{Fsync, Options};
+use super::writer::{Leapt, WATCH};
+use super::{Fsync, Options, Source};
 use crate::clock;
 use crate::config::load::reason;
 use crate::engine::Bell;
@@ -41,6 +41,8 @@ pub(super) struct Shared {
     durable: AtomicU64,
     /// Rings for all who wait, where there is somebody to hear it.
     herald: OnceLock<Arc<Bell>>,
+    /// Where bytes gather that the thread comes for.
+    source: OnceLock<Arc<dyn Source>>,
     pending_bytes: AtomicU64,
     is_failing: AtomicBool,
     keep_history: AtomicBool,
@@ -61,6 +63,8 @@ pub(super) struct State {
     batches: usize,
     /// How many of them came before the last sync was over.
     batches_during_sync: usize,
+    /// Whether bytes may gather at the source.
+    is_source_watched: bool,
     /// At how many of them the thread, which sleeps, is woken.
     wake_at: usize,
     /// Everything up to here is to be synced at once, whatever the policy.
@@ -111,6 +115,8 @@ pub(super) enum WaitFor {
     Work(Option<Duration>),
     /// For this time, and nobody spends a system call to wake it for bytes that come meanwhile.
     Time(Duration),
+    /// The same, and then for what has gathered at the [`Source`].
+    Source(Duration),
     /// Until as many batches have come as so many clients send, so long at most; then for work.
     Company { clients: usize, at_most: Duration },
 }
@@ -181,6 +187,7 @@ impl Shared {
             last_timestamp: 0,
             batches: 0,
             batches_during_sync: 0,
+            is_source_watched: false,
             wake_at: NEVER,
             sync_up_to: 0,
             rotations_asked: 0,
@@ -198,6 +205,7 @@ impl Shared {
             done: Condvar::new(),
             durable: AtomicU64::new(0),
             herald: OnceLock::new(),
+            source: OnceLock::new(),
             pending_bytes: AtomicU64::new(0),
             is_failing: AtomicBool::new(false),
             keep_history: AtomicBool::new(options.keep_history),
@@ -258,6 +266,7 @@ impl Shared {
     pub(super) fn set_policy(&self, policy: Fsync) {
         let mut state = self.state();
         state.policy = policy;
+        self.watch(&mut state, false);
         self.wake_now(&mut state);
     }
 
@@ -295,6 +304,7 @@ impl Shared {
     pub(super) fn close(&self) {
         let mut state = self.state();
         state.is_closing = true;
+        self.watch(&mut state, false);
         self.wake_now(&mut state);
     }
 
@@ -386,7 +396,26 @@ impl Shared {
         let mut patience = LONG;
         match *wait {
             WaitFor::Time(time) => state = self.sleep(state, NEVER, time),
-            WaitFor::Work(at_most) => patience = at_most.unwrap_or(LONG),
+            WaitFor::Source(time) => {
+                self.watch(&mut state, true);
+                drop(self.sleep(state, NEVER, time));
+                self.fetch();
+                state = self.state();
+            }
+            WaitFor::Work(at_most) => {
+                patience = at_most.unwrap_or(LONG);
+                if state.is_source_watched {
+                    self.watch(&mut state, false);
+                    drop(state);
+                    let has_all = self.fetch();
+                    state = self.state();
+                    if !has_all {
+                        // What is there would wait for long.
+                        state.is_source_watched = true;
+                        patience = WATCH;
+                    }
+                }
+            }
             WaitFor::Company { clients, at_most } => {
                 let wake_at = state.batches_during_sync + clients;
                 let is_urgent = state.is_closing || state.base.is_some();
@@ -397,10 +426,23 @@ impl Shared {
             }
         }
         let has_nothing = state.todo.is_empty() && !state.is_closing && state.base.is_none();
-        if has_nothing && !matches!(wait, WaitFor::Time(_)) {
+        if has_nothing && !matches!(wait, WaitFor::Time(_) | WaitFor::Source(_)) {
             state = self.sleep(state, 1, patience);
         }
         Work { gathered, ..state.take() }
+    }
+
+    /// Tells the source whether the thread will come for what gathers there.
+    fn watch(&self, state: &mut State, comes: bool) {
+        if let Some(source) = self.source.get() {
+            state.is_source_watched = comes && state.policy != Fsync::Always && !state.is_closing;
+            source.watch(state.is_source_watched);
+        }
+    }
+
+    /// Has the source append what gathered there; whether nothing is left of it.
+    fn fetch(&self) -> bool {
+        self.source.get().is_none_or(|source| source.hand_over())
     }
 
     fn sleep<'a>(
@@ -459,6 +501,10 @@ impl Shared {
 
     pub(super) fn announce_through(&self, herald: Arc<Bell>) {
         let _ = self.herald.set(herald);
+    }
+
+    pub(super) fn come_for(&self, source: Arc<dyn Source>) {
+        let _ = self.source.set(source);
     }
 
     pub(super) fn announce(&self) {
@@ -588,6 +634,82 @@ mod tests {
         let work = gathered(&shared, 50, Duration::from_millis(1), 1);
         assert_eq!(work.todo.len(), 1);
         assert!(work.gathered < 50);
+    }
+
+    /// A source that has a command whenever it is asked, unless it is busy.
+    #[derive(Default)]
+    struct Spring {
+        shared: OnceLock<Arc<Shared>>,
+        is_watched: AtomicBool,
+        is_busy: AtomicBool,
+    }
+
+    impl Source for Spring {
+        fn watch(&self, comes: bool) {
+            self.is_watched.store(comes, Ordering::Relaxed);
+        }
+
+        fn hand_over(&self) -> bool {
+            let is_busy = self.is_busy.swap(false, Ordering::Relaxed);
+            if !is_busy {
+                self.shared.get().expect("set below").append(b"*1\r\n$4\r\nPING\r\n");
+            }
+            !is_busy
+        }
+    }
+
+    impl Spring {
+        fn of(policy: Fsync) -> (Arc<Self>, Arc<Shared>) {
+            let (spring, shared) =
+                (Arc::<Self>::default(), Arc::new(Shared::new(&options(policy))));
+            assert!(spring.shared.set(Arc::clone(&shared)).is_ok());
+            shared.come_for(Arc::<Self>::clone(&spring));
+            (spring, shared)
+        }
+
+        fn is_watched(&self) -> bool {
+            self.is_watched.load(Ordering::Relaxed)
+        }
+    }
+
+    const SOON: WaitFor = WaitFor::Source(Duration::from_millis(1));
+
+    #[test]
+    fn the_thread_comes_for_what_gathers_and_once_more_before_it_sleeps() {
+        let (spring, shared) = Spring::of(Fsync::EverySec);
+        assert!(!spring.is_watched());
+        assert_eq!(shared.work(&SOON).todo.len(), 1);
+        assert!(spring.is_watched(), "it comes again");
+        assert_eq!(shared.work(&WaitFor::Work(None)).todo.len(), 1);
+        assert!(!spring.is_watched());
+        let wait = WaitFor::Work(Some(Duration::from_millis(1)));
+        assert_eq!(shared.work(&wait).todo.len(), 0, "nothing gathers there any more");
+    }
+
+    #[test]
+    fn a_source_that_is_busy_is_asked_again_before_long() {
+        let (spring, shared) = Spring::of(Fsync::No);
+        shared.work(&SOON);
+        spring.is_busy.store(true, Ordering::Relaxed);
+        assert_eq!(shared.work(&WaitFor::Work(None)).todo.len(), 0);
+        assert_eq!(shared.work(&WaitFor::Work(None)).todo.len(), 1);
+    }
+
+    #[test]
+    fn nothing_gathers_where_each_batch_waits_for_its_sync_or_the_log_ends() {
+        let (spring, shared) = Spring::of(Fsync::EverySec);
+        shared.work(&SOON);
+        shared.set_policy(Fsync::Always);
+        assert!(!spring.is_watched());
+        shared.work(&SOON);
+        assert!(!spring.is_watched());
+        shared.set_policy(Fsync::EverySec);
+        shared.work(&SOON);
+        assert!(spring.is_watched());
+        shared.close();
+        assert!(!spring.is_watched());
+        shared.work(&SOON);
+        assert!(!spring.is_watched());
     }
 
     #[test]

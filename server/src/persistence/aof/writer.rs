@@ -33,7 +33,7 @@ use crate::storage::{File, Purpose, Storage};
 
 /// How often the thread looks for bytes by itself while there are some. So much is lost when the process
 /// is killed; each look costs 10 µs.
-const WATCH: Duration = Duration::from_millis(3);
+pub(super) const WATCH: Duration = Duration::from_millis(3);
 /// Looks in vain before it sleeps until it is woken.
 const WATCHES: u32 = 20;
 /// `appendfsync everysec`.
@@ -181,7 +181,7 @@ impl Writer {
         }
         self.fruitless_looks = if came { 0 } else { self.fruitless_looks.saturating_add(1) };
         if self.fruitless_looks < WATCHES {
-            return WaitFor::Time(WATCH);
+            return WaitFor::Source(WATCH);
         }
         let is_due = policy == Fsync::EverySec && self.has_unsynced();
         WaitFor::Work(is_due.then(|| (self.last_sync + SYNC_EVERY).saturating_sub(now)))
