@@ -76,7 +76,7 @@ impl Engine {
             return Room::Enough;
         }
         let allocated = crate::alloc::used_bytes();
-        if self.is_over_footprint(allocated, limit) {
+        if self.nears_footprint(allocated, limit) {
             self.gather_some(allocated, limit);
         }
         if self.used_of(allocated) <= limit { Room::Enough } else { self.evict_some(now) }
@@ -180,7 +180,9 @@ impl Engine {
     }
 
     fn evict(&mut self, db: usize, key: &[u8]) {
+        let before = self.used_memory();
         self.remove(db, key);
+        self.count_evicted(before.saturating_sub(self.used_memory()));
         self.journal.add_removal(db, key, self.config.settings().lazy_eviction);
         self.journal.unit_is_over();
         self.stats.evicted_keys += 1;
@@ -317,5 +319,16 @@ mod tests {
             world.engine.trim_footprint(world.now);
             assert_eq!(world.engine.stats.evicted_keys, 0, "{held}");
         }
+    }
+
+    #[test]
+    fn commands_gather_a_bounded_part_however_small_the_limit() {
+        let mut world = crowded("allkeys-lru", |_, _| {});
+        let client = world.connect();
+        world.run(client, "DEBUG POPULATE 20000 key 500");
+        world.engine.memory_ceiling = 1;
+        world.engine.gathering.waste_bytes = 16 << 20;
+        world.engine.make_room(world.now);
+        assert!(world.engine.is_gathering(), "ten megabytes take more than one command");
     }
 }

@@ -2,19 +2,23 @@
 //! and pages.
 //!
 //! A pass walks through one database. Background work begins one a second at most, where it is worth
-//! while, and goes on in slices. Where `maxmemory` is set and the process takes more than it promises,
-//! background work would come too late: whoever writes pushes old keys out of slabs that nobody but
-//! keys of that size can use. So each command moves some then, and by that the keys that come wait for
-//! those that go.
+//! while, and goes on in slices. What costs least comes first: a growing table leaves arrays behind in
+//! pages of every size, and moving them all again is copying eight bytes a key.
+//!
+//! Where `maxmemory` is set and the process nears what it may take, background work would come too late:
+//! whoever writes pushes old keys out of slabs that nobody but keys of that size can use. So each
+//! command moves some then, and by that the keys that come wait for those that go.
+
+use std::cell::Cell;
 
 use super::Engine;
 use super::cron::SLICE_US;
-use crate::keyspace::{Db, Density};
+use crate::keyspace::{Db, Density, Scope};
 
 #[derive(Debug, Default)]
 pub(super) struct Gathering {
-    /// The database of the pass that is under way.
-    db: Option<usize>,
+    /// The one that is under way.
+    pass: Option<Pass>,
     last_db: usize,
     /// Whether background work may begin a pass, lest it run without end where it cannot help.
     pub(super) may_begin: bool,
@@ -22,20 +26,56 @@ pub(super) struct Gathering {
     left_bytes: u64,
     /// What the allocator's pages hold beyond what is in use.
     pub(super) waste_bytes: u64,
+    /// Least such waste since a table was gathered.
+    tables_left: u64,
+    /// What was evicted since that was looked at.
+    evicted_bytes: u64,
     /// So many of its pages are free that they should go back to the system now.
     wants_purge: bool,
 }
 
+/// Where commands begin to gather, with `limit` bytes promised to be kept but for a twentieth.
+fn near(limit: u64) -> u64 {
+    limit + limit / 32
+}
+
+/// By how much things have to change before they are worth a look.
+fn step(limit: u64) -> u64 {
+    const MIN: u64 = 64 << 10;
+    (limit / 64).max(MIN)
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pass {
+    db: usize,
+    scope: Scope,
+}
+
 impl Engine {
-    /// Looks at what the allocator's pages hold beyond what is in use.
+    /// So many bytes were evicted: what took their place may be of other sizes.
+    pub(super) fn count_evicted(&mut self, bytes: u64) {
+        self.gathering.evicted_bytes += bytes;
+        if self.gathering.evicted_bytes > step(self.max_memory()) / 2 {
+            self.measure_waste();
+            if self.gathering.wants_purge {
+                self.cron_bell.ring();
+            }
+        }
+    }
+
+    /// Looks at what the allocator's pages hold beyond what is in use. It takes some microseconds.
     pub(super) fn measure_waste(&mut self) {
         /// Free pages that may stay: a system call for each few of them would cost more.
-        const FREE_MIN: u64 = 4 << 20;
+        const FREE_MIN: u64 = 1 << 20;
         let Some(pages) = crate::alloc::pages() else { return };
-        self.gathering.waste_bytes = pages.active.saturating_sub(crate::alloc::used_bytes() as u64);
+        let waste = pages.active.saturating_sub(crate::alloc::used_bytes() as u64);
+        let gathering = &mut self.gathering;
+        gathering.waste_bytes = waste;
+        gathering.evicted_bytes = 0;
+        gathering.tables_left = gathering.tables_left.min(waste);
         let limit = self.max_memory();
         self.gathering.wants_purge = limit > 0
-            && pages.resident > limit + limit / 20 + FREE_MIN
+            && pages.resident > limit + limit / 20
             && pages.resident.saturating_sub(pages.active) > FREE_MIN;
     }
 
@@ -45,11 +85,27 @@ impl Engine {
         std::mem::take(&mut self.gathering.wants_purge)
     }
 
-    /// Whether values lie scattered over so many pages that gathering them is worth while.
-    fn is_scattered(&self) -> bool {
+    /// Whether values may lie scattered over so many pages that gathering them is worth while.
+    fn has_scattered_values(&self, db: &Db, density: Density) -> bool {
         /// Pages being filled, one run for each size, are no waste.
-        const WASTE_MIN: u64 = 3 << 20;
-        self.gathering.waste_bytes > WASTE_MIN + crate::alloc::used_bytes() as u64 / 32
+        const WASTE_MIN: u64 = 1 << 20;
+        let used = crate::alloc::used_bytes() as u64;
+        let tolerated = match density {
+            Density::Usual => 2 * WASTE_MIN + used / 32,
+            Density::High => used / 64,
+        };
+        let waste = self.gathering.waste_bytes;
+        // Where few values have memory of their own, the waste is not theirs.
+        waste > WASTE_MIN + tolerated && waste / 2 < db.movable_bytes()
+    }
+
+    /// The same of tables' arrays.
+    fn has_scattered_arrays(&self, db: &Db) -> bool {
+        const WASTE_MIN: u64 = 1 << 20;
+        let waste = self.gathering.waste_bytes;
+        waste > WASTE_MIN + crate::alloc::used_bytes() as u64 / 128
+            && waste > self.gathering.tables_left / 4 * 5
+            && waste / 4 < db.table_bytes() as u64
     }
 
     /// Bytes that the process takes, by what is allocated.
@@ -57,74 +113,106 @@ impl Engine {
         allocated as u64 + self.gathering.waste_bytes
     }
 
-    /// Whether that is more than the promised 1.05 of `limit`, which is `maxmemory`, and some.
-    #[inline]
+    /// Whether that is more than the promised 1.05 of `limit`, which is `maxmemory`: so that keys have to
+    /// go.
     pub(super) fn is_over_footprint(&self, allocated: usize, limit: u64) -> bool {
-        const FIXED_BYTES: u64 = 2 << 20;
-        self.footprint(allocated) > limit + limit / 20 + FIXED_BYTES
+        /// What a small cache has in pages being filled and in threads' caches of freed blocks. No
+        /// eviction gives that back.
+        const BEING_FILLED_MAX: u64 = 4 << 20;
+        self.footprint(allocated) > limit + (limit / 20).max(BEING_FILLED_MAX)
+    }
+
+    /// Whether it is so near to that that commands gather.
+    #[inline]
+    pub(super) fn nears_footprint(&self, allocated: usize, limit: u64) -> bool {
+        self.footprint(allocated) > near(limit)
     }
 
     pub(super) fn is_gathering(&self) -> bool {
-        self.gathering.db.is_some()
+        self.gathering.pass.is_some()
     }
 
-    /// Gathers the keys of one segment, before a command that comes while too much is taken.
+    /// Gathers the keys of some segments, before a command that comes while too much is taken.
     #[cold]
     pub(super) fn gather_some(&mut self, allocated: usize, limit: u64) {
-        let values = self.is_scattered();
+        /// Some hundred microseconds' work.
+        const STEPS_MAX: u64 = 8;
         if !self.is_gathering() {
             // A pass that could not help is not repeated before there is more to gather.
             let grown = self.footprint(allocated).saturating_sub(self.gathering.left_bytes);
-            if grown < limit / 64 || !self.begin_pass(values) {
+            if grown < step(limit) || !self.begin_pass(Density::High) {
                 return;
             }
         }
-        self.gather_segments(values, Density::High, || false);
+        // The further over, the more at once.
+        let over = self.footprint(allocated).saturating_sub(near(limit));
+        let more = Cell::new((over / step(limit)).min(STEPS_MAX));
+        self.gather_segments(Density::High, || more.replace(more.get().saturating_sub(1)) > 0);
     }
 
     /// A slice of gathering by background work. Whether there is more to do.
     pub(super) fn gather_slice(&mut self, spent_us: impl Fn() -> i64) -> bool {
-        let values = self.is_scattered();
+        let limit = self.max_memory();
+        let is_short = limit > 0 && self.nears_footprint(crate::alloc::used_bytes(), limit);
+        let density = if is_short { Density::High } else { Density::Usual };
         if !self.is_gathering() {
             let may_begin = std::mem::take(&mut self.gathering.may_begin);
-            return may_begin && self.begin_pass(values);
+            return may_begin && (self.begin_pass_of_tables() || self.begin_pass(density));
         }
-        let limit = self.max_memory();
-        let is_short = limit > 0 && self.is_over_footprint(crate::alloc::used_bytes(), limit);
-        let density = if is_short { Density::High } else { Density::Usual };
-        self.gather_segments(values, density, || spent_us() < SLICE_US);
+        self.gather_segments(density, || spent_us() < SLICE_US);
         self.is_gathering()
     }
 
     /// Chooses the next database that it is worth while for; whether there is one.
-    fn begin_pass(&mut self, values: bool) -> bool {
-        let worth = |(_, db): &(usize, &Db)| db.is_sparse() || values && !db.is_empty();
+    fn begin_pass(&mut self, density: Density) -> bool {
         let from = self.gathering.last_db + 1;
         let databases = self.keyspace.databases();
-        let order = (0..databases).map(|nth| (from + nth) % databases);
-        let mut found = order.map(|index| (index, self.keyspace.db(index)));
-        self.gathering.db = found.find(worth).map(|(index, _)| index);
+        let mut order = (0..databases).map(|nth| (from + nth) % databases);
+        self.gathering.pass = order.find_map(|index| {
+            let db = self.keyspace.db(index);
+            let scope = match self.has_scattered_values(db, density) {
+                true => Some(Scope::Values),
+                false => db.is_sparse().then_some(Scope::Keys),
+            };
+            scope.map(|scope| Pass { db: index, scope })
+        });
+        self.is_gathering()
+    }
+
+    /// As [`Self::begin_pass`], of the largest table.
+    fn begin_pass_of_tables(&mut self) -> bool {
+        let largest = self.keyspace.iter().max_by_key(|(_, db)| db.len());
+        let scattered = largest.filter(|(_, db)| self.has_scattered_arrays(db));
+        self.gathering.pass = scattered.map(|(db, _)| Pass { db, scope: Scope::Table });
         self.is_gathering()
     }
 
     /// Goes on with the pass by a segment, and by more of them while there is time.
-    fn gather_segments(&mut self, values: bool, density: Density, has_time: impl Fn() -> bool) {
-        let Some(index) = self.gathering.db else { return };
-        let db = self.keyspace.db_mut(index);
-        let gathered = &mut self.stats.gathered_keys;
+    fn gather_segments(&mut self, density: Density, has_time: impl Fn() -> bool) {
+        let Some(Pass { db, scope }) = self.gathering.pass else { return };
+        let (db, total) = (self.keyspace.db_mut(db), &mut self.stats.gathered_keys);
         let mut gather = || loop {
-            let Some(moved) = db.gather(values, density) else { return true };
-            *gathered += moved as u64;
+            let Some(moved) = db.gather(scope, density) else { return true };
+            *total += moved as u64;
             if !has_time() {
                 return false;
             }
         };
-        let is_over = if values { crate::alloc::uncached(gather) } else { gather() };
+        let is_over =
+            if scope == Scope::Values { crate::alloc::uncached(gather) } else { gather() };
         if is_over {
-            self.gathering.last_db = index;
-            self.gathering.db = None;
-            self.measure_waste();
-            self.gathering.left_bytes = self.footprint(crate::alloc::used_bytes());
+            self.end_pass();
         }
+    }
+
+    fn end_pass(&mut self) {
+        let Some(Pass { db, scope }) = self.gathering.pass.take() else { return };
+        self.measure_waste();
+        if scope == Scope::Table {
+            self.gathering.tables_left = self.gathering.waste_bytes;
+        } else {
+            self.gathering.last_db = db;
+        }
+        self.gathering.left_bytes = self.footprint(crate::alloc::used_bytes());
     }
 }

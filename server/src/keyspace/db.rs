@@ -7,6 +7,7 @@ mod taken;
 mod write;
 
 pub use expire::{Due, Slice};
+pub use gather::Scope;
 pub use taken::{Dropped, Taken};
 
 use super::{
@@ -44,8 +45,8 @@ pub struct Db {
     writes_are_accesses: bool,
     /// There while a snapshot is taken.
     pub(super) saving: Option<Box<Saving>>,
-    /// The segment whose keys are gathered next; see [`Self::gather`].
-    gather_next: usize,
+    /// The segment whose keys are gathered next, and how many of them were; see [`Self::gather`].
+    gather_next: (usize, usize),
     /// The time of the last look for due keys. Deadlines are sorted into horizons by it; it need
     /// not be exact.
     now_ms: i64,
@@ -105,7 +106,7 @@ impl Db {
             initial_access: 0,
             writes_are_accesses: true,
             saving: None,
-            gather_next: 0,
+            gather_next: (0, 0),
             now_ms: 0,
         }
     }

@@ -27,7 +27,7 @@ mod packed;
 mod shown;
 
 pub(super) use content::{Content, may_be_packed};
-pub(super) use owned::OwnedEntry;
+pub(super) use owned::{MOVED_MAX, OwnedEntry};
 pub use packed::CollectionRef;
 pub use shown::Entry;
 

@@ -19,7 +19,7 @@ mod tests;
 mod value;
 
 pub use crate::types::collection::Kind;
-pub use db::{Db, Dropped, Due, EntryMut, Fetching, Slice, Taken};
+pub use db::{Db, Dropped, Due, EntryMut, Fetching, Scope, Slice, Taken};
 pub use entry::{CollectionRef, Entry};
 pub use hash::{AsKey, Hash, Hasher, Key};
 pub use heap::Density;

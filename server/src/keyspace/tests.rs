@@ -651,7 +651,7 @@ fn keys_that_are_few_gather_in_few_slabs() {
     let sparse = db.free_bytes();
     let mut moved = 0;
     for _ in 0..3 {
-        while let Some(count) = db.gather(true, Density::Usual) {
+        while let Some(count) = db.gather(Scope::Values, Density::Usual) {
             moved += count;
         }
     }
@@ -680,10 +680,43 @@ fn where_memory_is_short_fuller_slabs_are_gathered_too() {
     }
     let free = db.free_bytes();
     let mut gather = |density| {
-        while db.gather(false, density).is_some() {}
+        while db.gather(Scope::Keys, density).is_some() {}
         db.free_bytes()
     };
     assert_eq!(gather(Density::Usual), free, "slabs that are six sevenths full may stay");
     assert!(gather(Density::High) < free / 2);
+    db.table.check();
+}
+
+#[test]
+fn a_step_of_gathering_copies_little_and_big_values_stay() {
+    const KEYS: usize = 500;
+    let text = vec![b'v'; 5000];
+    let mut db = new_db();
+    for nth in 0..KEYS {
+        db.set_bytes(&nth.to_be_bytes(), &text, Ttl::Clear);
+    }
+    db.set_bytes(b"big", &vec![b'v'; 1 << 20], Ttl::Clear);
+    let text_at = |db: &Db, key: &[u8]| match db.find(key).expect("set above").value().as_str() {
+        Some(StrRef::Bytes(bytes)) => bytes.as_ptr(),
+        other => panic!("{other:?}"),
+    };
+    let keys: Vec<[u8; 8]> = (0..KEYS).map(usize::to_be_bytes).collect();
+    let before: Vec<_> = keys.iter().map(|key| text_at(&db, key)).collect();
+    let big = text_at(&db, b"big");
+
+    let mut steps = 0;
+    while db.gather(Scope::Values, Density::Usual).is_some() {
+        steps += 1;
+    }
+    assert!(steps >= KEYS * text.len() / (80 << 10), "{steps} steps");
+    assert_eq!(text_at(&db, b"big"), big);
+    // The memory of one may have become that of the next.
+    let stayed = keys.iter().zip(before).filter(|(key, at)| text_at(&db, *key) == *at).count();
+    assert!(stayed < KEYS / 10, "{stayed} stayed where they were");
+    for key in &keys {
+        let entry = db.find(key).expect("set above");
+        assert_eq!(entry.value().as_str(), Some(StrRef::Bytes(&text)));
+    }
     db.table.check();
 }

@@ -14,6 +14,10 @@ use crate::keyspace::value::Value;
 use crate::types::collection::Collection;
 use crate::types::string::{Str, StrRef};
 
+/// A value of so many bytes is not moved: copying it would keep everybody waiting, and the allocator
+/// gives pages of their own to so much.
+pub(in crate::keyspace) const MOVED_MAX: usize = 16 * 1024;
+
 /// The owner of one entry's memory. Goes back to the [`Heap`] that made it: each database has one
 /// heap, and its entries never leave it.
 pub(in crate::keyspace) struct OwnedEntry(NonNull<u8>);
@@ -234,29 +238,37 @@ impl OwnedEntry {
     }
 
     /// Puts a value's own memory elsewhere: the allocator fills its fullest pages first, so that
-    /// others run empty. Large collections stay; copying one would keep everybody waiting.
-    pub(in crate::keyspace) fn renew_value(&mut self) {
-        const LARGE: usize = 16 * 1024;
+    /// others run empty. Values beyond [`MOVED_MAX`] stay. How many bytes moved.
+    pub(in crate::keyspace) fn renew_value(&mut self) -> usize {
         let entry = self.entry();
         let at = entry.value_offset();
         match entry.flags() & FORM {
             VECTOR => {
-                // SAFETY: the form says that a vector is there; its copy takes its place.
+                // SAFETY: the form says that a vector is there; it goes back whatever becomes of it.
                 let old = unsafe { read_vector(self.0, at) };
+                let bytes = old.capacity();
+                if bytes >= MOVED_MAX {
+                    let _ = ManuallyDrop::new(old);
+                    return 0;
+                }
                 let mut new = Vec::with_capacity(old.capacity());
                 new.extend_from_slice(&old);
                 // SAFETY: the same place.
                 unsafe { write_vector(self.0, at, new) };
+                bytes
             }
             COLLECTION => {
                 // SAFETY: the form says that a collection is there, and the entry is ours.
                 let collection = unsafe { entry.collection_at(at).as_mut() };
-                if collection.ticket().is_none() && collection.memory_bytes() < LARGE {
-                    let new = collection.clone();
-                    *collection = new;
+                let bytes = collection.memory_bytes();
+                if collection.ticket().is_some() || bytes >= MOVED_MAX {
+                    return 0;
                 }
+                let new = collection.clone();
+                *collection = new;
+                bytes
             }
-            _ => {}
+            _ => 0,
         }
     }
 

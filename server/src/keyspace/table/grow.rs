@@ -122,6 +122,12 @@ impl Table {
         self.segments[segment].slots = slots;
     }
 
+    /// Puts a segment's array elsewhere: the allocator fills its oldest pages first.
+    pub(in crate::keyspace) fn renew(&mut self, segment: usize) {
+        let slots = &mut self.segments[segment].slots;
+        *slots = slots.clone();
+    }
+
     /// Makes the directory lead to a segment for all hashes that it covers.
     pub(super) fn point_directory(&mut self, number: usize) {
         let Segment { prefix, depth, .. } = self.segments[number];

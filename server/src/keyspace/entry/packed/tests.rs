@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{PACKED_MAX, RETURNS_AT};
-use crate::keyspace::{Db, Hasher, Value};
+use crate::keyspace::{Db, Density, Hasher, Scope, Value};
 use crate::types::collection::{Collection, Kind};
 use crate::types::hash::{self, Hash, Ttl};
 use crate::types::list::{self, End, List};
@@ -121,7 +121,7 @@ fn apply(step: &Step, db: &mut Db, key: &[u8], model: &mut Collection) {
             let taken = db.take(key).expect("the key stays");
             db.put_back(key, taken);
         }
-        Step::Gather => while db.gather(true, crate::keyspace::Density::High).is_some() {},
+        Step::Gather => while db.gather(Scope::Values, Density::High).is_some() {},
     }
 }
 
