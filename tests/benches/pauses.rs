@@ -49,40 +49,40 @@ fn words(text: String) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }
 
-const ROWS: [Row; 9] = [
+const ROWS: [Row; 10] = [
     Row {
-        name: "FLUSHALL of 5 M keys",
-        items: 5_000_000,
+        name: "FLUSHALL of 10 M keys",
+        items: 10_000_000,
         item: |n| words(format!("SET key:{n} value")),
         act: Act::Run("FLUSHALL"),
     },
     Row {
-        name: "DEL of a hash of 5 M fields",
-        items: 5_000_000,
+        name: "DEL of a hash of 10 M fields",
+        items: 10_000_000,
         item: |n| words(format!("HSET big field:{n} value")),
         act: Act::Run("DEL big"),
     },
     Row {
-        name: "DEL of a set of 5 M members",
-        items: 5_000_000,
+        name: "DEL of a set of 10 M members",
+        items: 10_000_000,
         item: |n| words(format!("SADD big member:{n}")),
         act: Act::Run("DEL big"),
     },
     Row {
-        name: "DEL of a sorted set of 5 M members",
-        items: 5_000_000,
+        name: "DEL of a sorted set of 10 M members",
+        items: 10_000_000,
         item: |n| words(format!("ZADD big {n} member:{n}")),
         act: Act::Run("DEL big"),
     },
     Row {
-        name: "DEL of a list of 5 M elements",
-        items: 5_000_000,
+        name: "DEL of a list of 10 M elements",
+        items: 10_000_000,
         item: |n| words(format!("RPUSH big element:{n}")),
         act: Act::Run("DEL big"),
     },
     Row {
-        name: "SET over a hash of 5 M fields",
-        items: 5_000_000,
+        name: "SET over a hash of 10 M fields",
+        items: 10_000_000,
         item: |n| words(format!("HSET big field:{n} value")),
         act: Act::Run("SET big small"),
     },
@@ -97,6 +97,12 @@ const ROWS: [Row; 9] = [
         items: 10_000_000,
         item: |n| words(format!("SET key:{n} value")),
         act: Act::Make,
+    },
+    Row {
+        name: "MGET of 10,000 keys, in a loop",
+        items: 10_000,
+        item: |n| words(format!("SET key:{n} value")),
+        act: Act::GetAll,
     },
     Row {
         name: "MGET of 100,000 keys, in a loop",
