@@ -162,7 +162,7 @@ pub struct Engine {
     pub memory_ceiling: u64,
     /// What was given away to be freed.
     pub disposal: Arc<Disposal>,
-    /// What threads keep for replies to come.
+    /// What threads keep for commands and replies to come.
     scratch_bytes: usize,
     gathering: gather::Gathering,
     eviction_pool: evict::Pool,
@@ -445,7 +445,7 @@ impl Engine {
         self.evict_clients();
     }
 
-    /// A thread keeps `now` bytes for replies to come, no longer `before`.
+    /// A thread keeps `now` bytes for commands and replies to come, no longer `before`.
     pub fn count_scratch(&mut self, before: usize, now: usize) {
         self.scratch_bytes = self.scratch_bytes + now - before;
     }

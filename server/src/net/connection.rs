@@ -39,8 +39,14 @@ struct Scratch {
     input: Vec<u8>,
     output: Vec<u8>,
     batch: Batch,
-    /// The output buffer's capacity, as the engine last heard of it.
+    /// Both buffers' capacity, as the engine last heard of it.
     told_capacity: usize,
+}
+
+impl Scratch {
+    fn capacity(&self) -> usize {
+        self.input.capacity() + self.output.capacity()
+    }
 }
 
 thread_local! {
@@ -153,22 +159,27 @@ impl<S: Stream> Connection<S> {
     /// Ready when the connection is to be closed.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         SCRATCH.with_borrow_mut(|scratch| {
+            if scratch.told_capacity == 0 {
+                // Before the thread's first command, which may evict.
+                self.tell_scratch(scratch);
+            }
             let polled = self.poll_with(cx, scratch);
             if polled.is_pending() {
                 self.tell_buffers();
             }
-            if scratch.output.capacity() != scratch.told_capacity {
+            if scratch.capacity() != scratch.told_capacity {
                 self.tell_scratch(scratch);
             }
             polled
         })
     }
 
-    /// What a thread keeps for the next replies is no client's, and no key is evicted for it.
+    /// What a thread keeps for the next commands and replies is no client's, and no key is evicted for it.
     #[cold]
     fn tell_scratch(&self, scratch: &mut Scratch) {
-        let told = std::mem::replace(&mut scratch.told_capacity, scratch.output.capacity());
-        self.shared.engine().count_scratch(told, scratch.told_capacity);
+        let capacity = scratch.capacity();
+        let told = std::mem::replace(&mut scratch.told_capacity, capacity);
+        self.shared.engine().count_scratch(told, capacity);
     }
 
     fn poll_with(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<io::Result<()>> {
