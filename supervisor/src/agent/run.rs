@@ -62,6 +62,12 @@ pub(crate) struct Probed {
     pub(crate) at: Option<Ms>,
 }
 
+impl Probed {
+    pub(crate) fn is_answered(&self) -> bool {
+        self.at.is_some() && self.error.is_none()
+    }
+}
+
 impl Shared {
     fn new(link: Link) -> Self {
         Self {

@@ -142,9 +142,9 @@ must hold the update with that ID.
   1. the update is read from end to end; a damaged one, one for another board and one that
      is too large are refused, and nothing is changed
   2. it is written to the slot that does not run, read back and compared
-  3. the machine reboots and tries it, once. It is kept when the server has been ready for
-     `[update] stable_ms` and has stored something; otherwise, within `[update] deadline_ms`,
-     the machine is back in the slot it came from, and `status` says why
+  3. the machine reboots and tries it, once. It is kept when the server has answered, been ready
+     for `[update] stable_ms` on end and stored something; otherwise, within `[update]
+     deadline_ms`, the machine is back in the slot it came from, and `status` says why
 
 A cut of the power at any moment leaves a version that starts. An older version is taken
 like a newer one. Needs UEFI firmware that keeps its variables, and a disk made by

@@ -9,7 +9,7 @@ use holdfast_supervisor::clock::{Ms, now_ms};
 use holdfast_supervisor::degraded::Degraded;
 use holdfast_supervisor::machine::State;
 use holdfast_supervisor::slots::Slot;
-use holdfast_supervisor::snapshot::Snapshot;
+use holdfast_supervisor::snapshot::{ServiceView, Snapshot};
 use tokio::time::{sleep, timeout};
 
 use super::install::{refused, tell_init};
@@ -90,19 +90,40 @@ async fn decide(shared: &Rc<Shared>) {
 
 /// Waits until it is known; an error is why it is to go back.
 async fn judge(shared: &Rc<Shared>) -> Result<(), String> {
+    let mut snapshots = shared.snapshot.subscribe();
+    let mut streak = Streak::default();
     loop {
         let settings = shared.config().update;
-        match look(shared, &settings) {
+        match look(shared, &mut streak, &settings) {
             Look::Bad(why) => return Err(why),
             Look::NotYet => {}
             Look::Well => match prove_storage(shared).await {
                 Ok(()) => return Ok(()),
                 Err(why) if is_late(shared, &settings) => return Err(why),
                 // It may be busy.
-                Err(_) => {}
+                Err(_) => sleep(LOOK_EVERY).await,
             },
         }
-        sleep(LOOK_EVERY).await;
+        // Whoever is unready between two looks breaks his streak too.
+        let _ = timeout(LOOK_EVERY, snapshots.changed()).await;
+    }
+}
+
+/// Since when one run of the server has been ready without a break. Its state says only since when it
+/// runs, and the server's word that it is ready is no answer to a question.
+#[derive(Debug, Default)]
+struct Streak(Option<(u32, Ms)>);
+
+impl Streak {
+    /// A probe has to be answered once; from then on init's verdict counts.
+    fn see(&mut self, server: &ServiceView, answers: bool, now: Ms) -> Option<Ms> {
+        let run = server.run;
+        self.0 = match (server.record.state, self.0) {
+            (State::Ready { .. }, Some((of, since))) if of == run => Some((run, since)),
+            (State::Ready { .. }, _) if answers => Some((run, now)),
+            _ => None,
+        };
+        self.0.map(|(_, since)| since)
     }
 }
 
@@ -113,10 +134,14 @@ enum Look {
     Bad(String),
 }
 
-fn look(shared: &Shared, settings: &Settings) -> Look {
+fn look(shared: &Shared, streak: &mut Streak, settings: &Settings) -> Look {
     let snapshot = shared.snapshot.borrow();
     let Some(snapshot) = snapshot.as_ref() else { return Look::NotYet };
-    judge_snapshot(snapshot, settings, now_ms())
+    let now = now_ms();
+    let answers = shared.probed.borrow().is_answered();
+    let server = snapshot.service("server");
+    let ready_since = server.and_then(|(_, server)| streak.see(server, answers, now));
+    judge_snapshot(snapshot, ready_since, settings, now)
 }
 
 fn is_late(shared: &Shared, settings: &Settings) -> bool {
@@ -124,7 +149,12 @@ fn is_late(shared: &Shared, settings: &Settings) -> bool {
     snapshot.as_ref().is_some_and(|it| now_ms() >= it.started_at + Ms::from(settings.deadline_ms))
 }
 
-fn judge_snapshot(snapshot: &Snapshot, settings: &Settings, now: Ms) -> Look {
+fn judge_snapshot(
+    snapshot: &Snapshot,
+    ready_since: Option<Ms>,
+    settings: &Settings,
+    now: Ms,
+) -> Look {
     for lost in [Degraded::VolatileData, Degraded::DataReadOnly] {
         if snapshot.degraded.contains(lost) {
             return Look::Bad(lost.text().to_owned());
@@ -132,9 +162,7 @@ fn judge_snapshot(snapshot: &Snapshot, settings: &Settings, now: Ms) -> Look {
     }
     let Some((_, server)) = snapshot.service("server") else { return Look::NotYet };
     let record = &server.record;
-    if let State::Ready { since, .. } = record.state
-        && now >= since + Ms::from(settings.stable_ms)
-    {
+    if ready_since.is_some_and(|since| now >= since + Ms::from(settings.stable_ms)) {
         return Look::Well;
     }
     let last = record.last_exit.map(|last| format!("; its last run {}", exit_text(last.exit)));
@@ -206,7 +234,7 @@ async fn confirm(shared: &Shared) -> Result<(), String> {
 mod tests {
     use holdfast_supervisor::machine::{Exit, LastExit, Record as Run};
     use holdfast_supervisor::slots::View;
-    use holdfast_supervisor::snapshot::{Mode, PlanSource, ServiceView};
+    use holdfast_supervisor::snapshot::{Mode, PlanSource};
 
     use super::*;
 
@@ -238,8 +266,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(snapshot: &Snapshot, now: Ms, expected: &str) {
-        let said = match judge_snapshot(snapshot, &Settings::STANDARD, now) {
+    fn check(snapshot: &Snapshot, ready_since: Option<Ms>, now: Ms, expected: &str) {
+        let said = match judge_snapshot(snapshot, ready_since, &Settings::STANDARD, now) {
             Look::NotYet => "not yet".to_owned(),
             Look::Well => "well".to_owned(),
             Look::Bad(why) => why,
@@ -249,21 +277,41 @@ mod tests {
 
     #[test]
     fn it_is_well_when_it_was_ready_long_enough_and_given_up_when_it_never_is() {
-        let ready = snapshot(State::Ready { since: 5_000, until: None }, 0);
-        check(&ready, 34_999, "not yet");
-        check(&ready, 35_000, "well");
+        let ready = snapshot(State::Ready { since: 1_500, until: None }, 0);
+        check(&ready, Some(5_000), 34_999, "not yet");
+        check(&ready, Some(5_000), 35_000, "well");
         let starting = snapshot(State::Starting { since: 5_000, until: None }, 0);
-        check(&starting, 300_999, "not yet");
+        check(&starting, None, 300_999, "not yet");
         check(
             &starting,
+            None,
             301_000,
             "the server was not ready for 30 s within 300 s: it is starting; its last run exited",
         );
         let ends = snapshot(State::Backoff { until: 9_000 }, 5);
-        check(&ends, 9_000, "the server ended 5 times in a row; its last run exited with status 1");
+        let often = "the server ended 5 times in a row; its last run exited with status 1";
+        check(&ends, None, 9_000, often);
         let mut forgetful = ready.clone();
         forgetful.degraded.insert(Degraded::VolatileData);
-        check(&forgetful, 40_000, "/data is in memory");
+        check(&forgetful, Some(5_000), 40_000, "/data is in memory");
+    }
+
+    #[test]
+    fn it_is_ready_from_its_first_answer_until_it_is_not_or_another_run() {
+        let view = |state| snapshot(state, 0).services[0].clone();
+        let starting = view(State::Starting { since: 1_500, until: None });
+        let ready = view(State::Ready { since: 1_500, until: None });
+        let unready = view(State::Unready { since: 1_500, until: None });
+        let next = ServiceView { run: 2, ..ready.clone() };
+        let mut streak = Streak::default();
+        let mut see = |server, answers, now| streak.see(server, answers, now);
+        assert_eq!(see(&starting, true, 2_000), None);
+        assert_eq!(see(&ready, false, 3_000), None, "it says so itself");
+        assert_eq!(see(&ready, true, 4_000), Some(4_000));
+        assert_eq!(see(&ready, false, 5_000), Some(4_000), "init allows some silence");
+        assert_eq!(see(&unready, true, 6_000), None);
+        assert_eq!(see(&ready, true, 7_000), Some(7_000));
+        assert_eq!(see(&next, true, 8_000), Some(8_000));
     }
 
     #[test]
