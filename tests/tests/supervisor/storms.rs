@@ -80,7 +80,7 @@ fn a_storm_of_signals_is_survived() {
 
 #[test]
 fn the_end_is_orderly_however_often_it_is_asked_for() {
-    let mut rig = Rig::puppet("", &["notify:READY=1", "deaf", "sleep:500"]);
+    let mut rig = Rig::puppet("", &["deaf", "notify:READY=1", "sleep:500"]);
     wait::expect("it to run", || rig.service("server")["state"] == "ready");
     for _ in 0..500 {
         for signal in [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP, Signal::POWER] {
