@@ -329,7 +329,12 @@ unsafe impl GlobalAlloc for Counting {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, PoisonError};
+
     use super::*;
+
+    /// What one allocates, the other would count.
+    static ALONE: Mutex<()> = Mutex::new(());
 
     #[cfg(feature = "jemalloc")]
     #[test]
@@ -357,6 +362,7 @@ mod tests {
     #[test]
     fn what_is_freed_at_leisure_goes_back_to_the_system_meanwhile() {
         const BYTES: usize = 64 << 20;
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let resident = || pages().expect("it is built with statistics").resident;
         let blocks: Vec<Vec<u8>> = (0..BYTES / 8192).map(|_| vec![1; 8192]).collect();
         let (used, before) = (used_bytes(), resident());
@@ -368,6 +374,7 @@ mod tests {
     #[test]
     fn what_is_allocated_is_counted() {
         const BIG: usize = 1 << 30;
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let before = used_bytes();
         let block: Vec<u8> = Vec::with_capacity(BIG);
         assert!(used_bytes().wrapping_sub(before) > BIG / 2, "other tests do not hold as much");

@@ -4,6 +4,8 @@
 //! Recency is the server's clock in seconds; it goes round once in 194 days. Frequency is Redis'
 //! Morris counter: 16 bits of minutes and 8 bits that grow ever more rarely, from 5 for a new key.
 
+use std::time::Duration;
+
 use crate::clock::Now;
 use crate::config::eviction::{Order, Scope};
 use crate::config::settings::Settings;
@@ -92,6 +94,11 @@ pub(super) fn initial(settings: &Settings, now: Now) -> u32 {
         Order::Lfu => minutes(now) << 8 | FIRST_COUNT,
         _ => seconds(now),
     }
+}
+
+/// How long that stays the same.
+pub(super) fn changes_in(now: Now) -> Duration {
+    Duration::from_millis(1000 - now.ms().rem_euclid(1000).unsigned_abs())
 }
 
 /// What is known about the accesses of a key that comes from elsewhere, in this server's bits;

@@ -75,6 +75,9 @@ impl Engine {
             return pause;
         }
         let now_ms = now.ms();
+        // At each second's begin, lest a new key be taken for one that has been idle for a second.
+        self.refresh_access(now);
+        let pause = pause.min(access::changes_in(now));
         self.release_overdue(now_ms);
         self.release_logged();
         if self.pause.is_over(now_ms) {
@@ -88,7 +91,6 @@ impl Engine {
             self.measure_waste();
             self.look_after_persistence(now);
             self.stats.peak_memory_bytes = self.stats.peak_memory_bytes.max(used);
-            self.refresh_access(now);
         }
         if now_ms - self.cron.idle_checked_ms >= IDLE_CHECK_MS {
             self.cron.idle_checked_ms = now_ms;
@@ -122,7 +124,7 @@ impl Engine {
         }
     }
 
-    /// Tells the keyspace what new keys remember of their first access.
+    /// Tells the keyspace what new keys remember of their first access from `now` on.
     pub(crate) fn refresh_access(&mut self, now: Now) {
         let settings = self.config.settings();
         let by_recency = settings.eviction.order != Order::Lfu;
