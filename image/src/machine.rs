@@ -106,7 +106,7 @@ impl Machine {
     pub fn start(&self) -> Result<Guest> {
         ensure_packages(&["qemu-system-x86"])?;
         let scratch = tempfile::tempdir().context("cannot make a scratch directory")?;
-        let (redis_port, status_port) = (free_port()?, free_port()?);
+        let [redis_port, status_port] = free_ports()?;
         let forward = Forward::start(self.port, redis_port)?;
         let mut command = self.command(scratch.path(), redis_port, status_port)?;
         let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
@@ -274,6 +274,7 @@ impl Guest {
             // A child's end with a time limit can only be asked for.
             thread::sleep(Duration::from_millis(20));
         }
+        self.read_to_the_end();
         Ok(true)
     }
 
@@ -292,11 +293,16 @@ impl Guest {
                 self.qemu.wait().context("cannot wait for QEMU")?;
             }
         }
+        self.read_to_the_end();
+        Ok(())
+    }
+
+    /// Once QEMU is gone: what it wrote last may still be on its way.
+    fn read_to_the_end(&mut self) {
         self.console.hold(false);
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();
         }
-        Ok(())
     }
 }
 
@@ -322,6 +328,17 @@ pub fn ping(port: u16) -> bool {
 
 /// A port of 127.0.0.1 that nobody listens on right now.
 pub fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-    Ok(listener.local_addr().context("no free port")?.port())
+    free_ports().map(|[port]| port)
+}
+
+/// The same, of so many different ones.
+fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    let mut ports = [0; N];
+    let mut listeners = Vec::with_capacity(N);
+    for port in &mut ports {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+        *port = listener.local_addr().context("no free port")?.port();
+        listeners.push(listener);
+    }
+    Ok(ports)
 }

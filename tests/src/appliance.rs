@@ -139,7 +139,13 @@ impl Appliance {
         last
     }
 
-    /// The same of the service `server`.
+    /// The report, however long a busy machine takes to tell it.
+    #[track_caller]
+    pub fn status_now(&self) -> Value {
+        self.wait_for_status("an answer", |_| true)
+    }
+
+    /// Waits until what the report has of the service `server` is as `holds` wants it.
     #[track_caller]
     pub fn wait_for_server(&self, what: &str, mut holds: impl FnMut(&Value) -> bool) {
         self.wait_for_status(what, |status| holds(&status["services"]["server"]));

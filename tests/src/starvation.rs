@@ -5,9 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-/// What all its threads waited, since each began, in sum, and what the host kept of all processors.
+/// What all its threads waited, since each began, in sum, what the thread that asks did, and what the
+/// host kept of all processors.
 pub fn waited(pid: u32) -> Duration {
-    queued(pid) + stolen()
+    queued(pid) + queued_by(Path::new("/proc/thread-self")).unwrap_or_default() + stolen()
 }
 
 fn queued(pid: u32) -> Duration {

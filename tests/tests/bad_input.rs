@@ -228,17 +228,24 @@ fn a_client_that_sends_much_at_once_holds_nobody_up() {
         began.elapsed().as_nanos()
     });
     let times = (Duration::from_secs(2).as_nanos() / one.min().unwrap_or(1)) as usize;
-    greedy.write_raw("BITCOUNT bits\r\n".repeat(times).as_bytes()).expect("room in the sockets");
-    // By now the server is busy with it.
-    thread::sleep(Duration::from_millis(20));
-    let began = Instant::now();
-    assert_eq!(modest.run("SET seen 1").lines().concat(), "OK");
-    assert_eq!(modest.run("GET seen").bytes(), Some(&b"1"[..]));
-    let took = began.elapsed();
-    assert!(took < Duration::from_millis(500), "two commands took {took:?}");
-    for _ in 0..times {
-        greedy.read().expect("each has its answer");
-    }
+    let mut two_commands = || {
+        let much = "BITCOUNT bits\r\n".repeat(times);
+        greedy.write_raw(much.as_bytes()).expect("room in the sockets");
+        // By now the server is busy with it.
+        thread::sleep(Duration::from_millis(20));
+        let began = Instant::now();
+        assert_eq!(modest.run("SET seen 1").lines().concat(), "OK");
+        assert_eq!(modest.run("GET seen").bytes(), Some(&b"1"[..]));
+        let took = began.elapsed();
+        for _ in 0..times {
+            greedy.read().expect("each has its answer");
+        }
+        took
+    };
+    // A server that holds others up does so each time, a machine with other work now and then.
+    let tries: Vec<Duration> = (0..3).map(|_| two_commands()).collect();
+    let quickest = tries.iter().min().expect("three");
+    assert!(*quickest < Duration::from_millis(500), "two commands took {tries:?}");
 }
 
 #[test]

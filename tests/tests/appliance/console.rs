@@ -75,7 +75,7 @@ fn a_backup_is_made_verified_and_restored_and_a_factory_reset_removes_all() {
 fn services_are_looked_after_and_a_holdfast_toml_is_put_in_its_place() {
     let appliance = boot();
     let run = || {
-        let status = appliance.status().expect("the agent answers");
+        let status = appliance.status_now();
         count(&status["services"]["server"], "run")
     };
     let before = run();
@@ -103,7 +103,7 @@ fn services_are_looked_after_and_a_holdfast_toml_is_put_in_its_place() {
     appliance.guest.keyboard().type_in(b"\xff\x00\xfe\n\x04\n").unwrap();
     type_in(&appliance, "holdfast frobnicate\n", "this is no command; see holdfast help");
     type_in(&appliance, "holdfast help\n", "holdfast factory-reset --yes");
-    let status = appliance.status().expect("the agent answers");
+    let status = appliance.status_now();
     assert_eq!(status["services"]["agent"]["restarts"], 0, "{status:#}");
     assert_eq!(status["init_allocations"], 0);
 }

@@ -68,7 +68,7 @@ fn incompatible(disk: &[u8]) -> u32 {
 
 /// On the disk, not in memory.
 fn assert_keeps(appliance: &Appliance, value: &str) {
-    let status = appliance.status().expect("the agent answers");
+    let status = appliance.status_now();
     let console = || appliance.guest.console().text();
     assert!(!is_degraded(&status, "volatile-data"), "{status:#}\n{}", console());
     let kept = appliance.redis("redis-cli", &["get", "kept"]);
@@ -121,7 +121,7 @@ fn a_full_disk_refuses_writes_serves_reads_and_goes_on_once_it_has_room() {
     let refusal = fill_the_log(port);
     assert!(refusal.starts_with("-MISCONF "), "{refusal}");
     assert_keeps(&appliance, "before");
-    let status = appliance.status().expect("the agent answers");
+    let status = appliance.status_now();
     assert_eq!(status["watchdog"]["starved"], "no", "{status:#}");
     for name in ["server", "agent"] {
         assert_eq!(status["services"][name]["restarts"], 0, "{status:#}");

@@ -21,7 +21,7 @@ fn serves_redis_tools(appliance: &Appliance) {
     assert_eq!(appliance.redis("redis-cli", &["set", "a", "b"]), "OK\n");
     assert_eq!(appliance.redis("redis-cli", &["get", "a"]), "b\n");
     appliance.wait_for_server("ready", is_ready);
-    let status = appliance.status().unwrap();
+    let status = appliance.status_now();
     assert_eq!(status["init_allocations"], 0, "PID 1 allocated after its start: {status:#}");
 }
 
@@ -40,19 +40,19 @@ fn finds_a_server_that_hangs(appliance: &Appliance) {
     appliance.signal("STOP");
     appliance.wait_for_server("found hung", |server| count(server, "hangs") == 1);
     appliance.wait_for_server("ready again", is_ready);
-    assert!(ping(appliance.guest.port()));
+    wait::expect("the server answers", || ping(appliance.guest.port()));
 }
 
 fn kills_a_server_that_eats_all_memory_alone(appliance: &Appliance) {
     // Left to itself it refuses what its cgroup has no room for; told that there is, it believes.
     let answer = fill(appliance.guest.port());
     assert!(answer.is_some_and(|line| line.starts_with("-OOM ")), "writes are refused in time");
-    assert_eq!(count(&appliance.status().unwrap()["services"]["server"], "oom_kills"), 0);
+    assert_eq!(count(&appliance.status_now()["services"]["server"], "oom_kills"), 0);
     command(appliance.guest.port(), &["CONFIG", "SET", "maxmemory", "100gb"]);
     fill(appliance.guest.port());
     appliance.wait_for_server("killed for its memory", |server| count(server, "oom_kills") >= 1);
     appliance.wait_for_server("ready again", is_ready);
-    let status = appliance.status().unwrap();
+    let status = appliance.status_now();
     assert_eq!(status["services"]["agent"]["restarts"], 0, "the agent lived on: {status:#}");
 }
 
@@ -61,7 +61,7 @@ fn waits_longer_for_a_server_killed_again_and_again(appliance: &Appliance) {
     const FIRST_WAIT_MS: u64 = 250;
     /// A run that lasted long forgives the failures before it, so a busy machine needs some more.
     const KILLS: u64 = 8;
-    let before = count(&appliance.status().unwrap()["services"]["server"], "restarts");
+    let before = count(&appliance.status_now()["services"]["server"], "restarts");
     let mut waits_ms = Vec::new();
     for kills in 1..=KILLS {
         appliance.wait_for_server("ready", is_ready);

@@ -19,13 +19,13 @@ fn told(appliance: &Appliance, line: &str) -> String {
 
 /// The others did not notice.
 fn assert_others_are_well(appliance: &Appliance) {
-    let status = appliance.status().expect("the agent answers");
+    let status = appliance.status_now();
     assert_eq!(status["services"]["agent"]["restarts"], 0, "the agent lived on: {status:#}");
     assert_eq!(status["init_allocations"], 0);
 }
 
 fn server(appliance: &Appliance) -> Value {
-    appliance.status().expect("the agent answers")["services"]["server"].clone()
+    appliance.status_now()["services"]["server"].clone()
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn assert_limits_are_the_files(appliance: &Appliance) {
 fn assert_is_nobody_special(appliance: &Appliance) {
     let none = "0000000000000000";
     let own = told(appliance, "READ /proc/self/status");
-    let agent = appliance.status().expect("the agent answers")["services"]["agent"]["pid"].clone();
+    let agent = appliance.status_now()["services"]["agent"]["pid"].clone();
     let agents = told(appliance, &format!("READ /proc/{agent}/status"));
     for (status, field, value) in [
         (&own, "Uid", "999\t999\t999\t999"),
@@ -226,7 +226,7 @@ fn a_server_that_presses_against_memory_high_is_asked_and_then_started_again_in_
     let server = server(&appliance);
     assert_eq!(server["oom_kills"], 0);
     assert_eq!(server["last_exit"]["signal"], 15, "it was asked to end: {server:#}");
-    let console = appliance.guest.console().tail();
+    let console = appliance.guest.console().text();
     assert!(console.contains("asked to purge"), "{console}");
     assert_others_are_well(&appliance);
 }
